@@ -1,0 +1,81 @@
+# Run as root, every target but check sets up what it needs by itself, so that
+# `sudo make image` and `sudo make test` work on a bare Debian 12 or 13.
+
+PROFILE ?= debian-13
+OUTPUT  ?= dist
+
+# Root may build a checkout that is someone else's. git would be wary of it, but
+# whoever runs its Makefile trusts it already.
+git := git -c safe.directory='$(CURDIR)'
+
+# A checkout is on its way to RELEASE: as Debian sorts versions, ~git comes
+# before it, and a later commit after an earlier one. A release itself is built
+# with VERSION=0.1.0.
+RELEASE := 0.1.0
+COMMIT  := $(shell $(git) describe --always --exclude='*' --abbrev=7 --dirty=.dirty 2>/dev/null)
+TIME    := $(shell TZ=UTC0 $(git) log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S 2>/dev/null)
+VERSION ?= $(RELEASE)$(if $(COMMIT),~git$(TIME).$(COMMIT))
+
+# The clock of a build is its commit, so that two builds of it are identical.
+SOURCE_DATE_EPOCH ?= $(shell $(git) log -1 --format=%ct 2>/dev/null)
+ifneq ($(SOURCE_DATE_EPOCH),)
+export SOURCE_DATE_EPOCH
+endif
+
+# Where scripts/setup puts what Debian is too old for, and where Go's own
+# installer puts Go, which sudo tends to forget.
+export PATH := /usr/local/lib/banyan-tools/bin:/usr/local/go/bin:$(PATH)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.PHONY: help image programs test soak check bench clean
+
+help: ## say this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
+	@echo 'PROFILE=$(PROFILE) OUTPUT=$(OUTPUT) VERSION=$(VERSION)'
+
+image: programs ## build the disk image of PROFILE into OUTPUT (root)
+	bin/build image --profile $(PROFILE) --output $(OUTPUT)/
+
+programs:
+	scripts/setup image
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+		-ldflags '-s -w -X banyan/internal/version.Version=$(VERSION)' -o bin/ ./cmd/...
+
+# run-tests is given build tags and a time limit for a package. The packages
+# take turns, since the machines that the tests boot want all of this one, and
+# nothing comes from Go's cache, which knows nothing of the image. A skipped
+# test has proved nothing, so it fails the run.
+define run-tests
+scripts/setup test
+BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
+	BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)' \
+	go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
+	tee $(OUTPUT)/test.log | sed -u '/^ *=== /d; /^ *--- PASS/d'
+@echo 'Minutes per package:'
+@awk '/^ok/ { printf "%6.1f %s\n", $$3 / 60, $$2 }' $(OUTPUT)/test.log
+@if grep '^ *--- SKIP' $(OUTPUT)/test.log; then echo 'FAIL: these were skipped'; exit 1; fi
+endef
+
+test: check image ## check, build the image and boot it: all that is promised (root)
+	$(call run-tests,boot,40m)
+
+soak: image ## test at every point, in every order, for hours (root)
+	$(call run-tests,boot soak,24h)
+
+check: ## format, vet, lint, unit and golden tests, in a minute or two
+	@if [ $$(id -u) = 0 ]; then scripts/setup test; fi
+	@for tool in go golangci-lint; do command -v $$tool >/dev/null || \
+		{ echo "$$tool is missing: sudo scripts/setup test"; exit 1; }; done
+	go vet ./...
+	golangci-lint run
+	go test ./...
+	go mod tidy -diff
+
+bench: ## run the benchmarks
+	@uname -nrm
+	go test -run '^$$' -bench . ./...
+
+clean: ## remove what was built (downloads stay in .cache)
+	rm -rf --one-file-system bin dist # a build that was killed may have left mounts

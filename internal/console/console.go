@@ -1,0 +1,52 @@
+// Package console speaks to whoever stands before the machine, on every console
+// that it has: a screen, a serial line, or both.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"banyan/internal/command"
+)
+
+// Announce writes text to every console.
+func Announce(text string) error {
+	active, err := os.ReadFile("/sys/class/tty/console/active")
+	if err != nil {
+		return fmt.Errorf("find the consoles: %w", err)
+	}
+	var errs []error
+	for name := range strings.FieldsSeq(string(active)) {
+		errs = append(errs, write("/dev/"+name, text))
+	}
+	return errors.Join(errs...)
+}
+
+func write(device, text string) error {
+	f, err := os.OpenFile(device, os.O_WRONLY|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// Greet makes text stand above every login prompt, and shows it where one
+// stands already. An earlier text goes.
+func Greet(ctx context.Context, text string) error {
+	const issue = "/run/issue.d/banyan.issue" // agetty(8)
+	if err := os.MkdirAll(filepath.Dir(issue), 0o755); err != nil {
+		return err
+	}
+	escaped := strings.ReplaceAll(strings.TrimRight(text, "\n"), `\`, `\\`) + "\n\n"
+	if err := os.WriteFile(issue, []byte(escaped), 0o644); err != nil {
+		return err
+	}
+	_, err := command.Run(ctx, "agetty", "--reload")
+	return err
+}

@@ -1,0 +1,147 @@
+// Package disk finds the partitions and volumes of this machine and grows the
+// one that is to fill its disk.
+package disk
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"banyan/internal/command"
+	"banyan/seeds"
+)
+
+// Partition is a partition of a disk, as the kernel knows it.
+type Partition struct {
+	Disk   string // such as /dev/sda
+	Device string // such as /dev/sda3
+	Number int    // in the partition table, from 1
+	Start  int64  // in bytes from the start of the disk
+	Size   int64  // in bytes
+}
+
+// Find finds the partition of that name (its GPT label) on that disk, and no
+// other disk's.
+func Find(disk, name string) (Partition, error) {
+	return find("/sys/class/block", disk, name)
+}
+
+func find(sysfs, disk, name string) (Partition, error) {
+	events, err := filepath.Glob(filepath.Join(sysfs, filepath.Base(disk), "*", "uevent"))
+	if err != nil {
+		return Partition{}, err
+	}
+	for _, event := range events {
+		properties, err := readProperties(event)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since
+		}
+		if err != nil {
+			return Partition{}, err
+		}
+		if properties["DEVTYPE"] != "partition" || properties["PARTNAME"] != name {
+			continue
+		}
+		p := Partition{Disk: disk, Device: "/dev/" + properties["DEVNAME"]}
+		if p.Number, err = strconv.Atoi(properties["PARTN"]); err != nil {
+			return Partition{}, fmt.Errorf("%s: %w", event, err)
+		}
+		if p.Start, err = readSectors(filepath.Dir(event), "start"); err != nil {
+			return Partition{}, err
+		}
+		if p.Size, err = readSectors(filepath.Dir(event), "size"); err != nil {
+			return Partition{}, err
+		}
+		return p, nil
+	}
+	return Partition{}, fmt.Errorf("disk %s has no partition named %s: %w", disk, name, fs.ErrNotExist)
+}
+
+// sector is the unit of sysfs, whatever the disk's own sectors are.
+const sector = 512
+
+func readSectors(dir, file string) (int64, error) {
+	content, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
+	return n * sector, err
+}
+
+// readProperties reads a file of KEY=VALUE lines.
+func readProperties(name string) (map[string]string, error) {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	properties := map[string]string{}
+	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
+		if key, value, ok := strings.Cut(lines.Text(), "="); ok {
+			properties[key] = value
+		}
+	}
+	return properties, nil
+}
+
+// Grow makes p, the last partition of its disk and not in use, fill the disk.
+// It does nothing where less than a mebibyte would be won. A power cut leaves
+// the old table or the new one: sfdisk writes the backup table first, as the
+// UEFI specification orders, and either is found by the other.
+func Grow(ctx context.Context, p Partition) error {
+	const worthIt = 2 << 20 // alignment, and the backup table at the end
+	diskSize, err := readSectors(filepath.Join("/sys/class/block", filepath.Base(p.Disk)), "size")
+	if err != nil {
+		return err
+	}
+	if diskSize-(p.Start+p.Size) < worthIt {
+		return nil
+	}
+	number := strconv.Itoa(p.Number)
+	_, err = command.Command{
+		Name: "sfdisk", Args: []string{"--quiet", "--no-reread", "--no-tell-kernel", "-N", number, p.Disk},
+		Stdin: strings.NewReader(", +\n"),
+	}.Run(ctx)
+	if err != nil {
+		return fmt.Errorf("grow %s: %w", p.Device, err)
+	}
+	if _, err := command.Run(ctx, "partx", "--update", "--nr", number, p.Disk); err != nil {
+		return fmt.Errorf("tell the kernel that %s grew: %w", p.Device, err)
+	}
+	return nil
+}
+
+// Volumes lists the volumes of this machine that have one of these labels.
+func Volumes(ctx context.Context, labels ...string) ([]seeds.Volume, error) {
+	out, err := command.Run(ctx, "lsblk", "--json", "--list", "--output", "PATH,LABEL,FSTYPE")
+	if err != nil {
+		return nil, fmt.Errorf("list the volumes: %w", err)
+	}
+	return volumes([]byte(out), labels)
+}
+
+func volumes(lsblk []byte, labels []string) ([]seeds.Volume, error) {
+	var list struct {
+		BlockDevices []struct{ Path, Label, FSType string }
+	}
+	if err := json.Unmarshal(lsblk, &list); err != nil {
+		return nil, fmt.Errorf("lsblk's list: %w", err)
+	}
+	var found []seeds.Volume
+	for _, label := range labels {
+		for _, d := range list.BlockDevices {
+			if strings.EqualFold(d.Label, label) && d.FSType != "" {
+				found = append(found, seeds.Volume{Device: d.Path, Label: d.Label, Filesystem: d.FSType})
+			}
+		}
+	}
+	return found, nil
+}

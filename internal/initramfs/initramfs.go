@@ -1,0 +1,241 @@
+// Package initramfs prepares the machine between the mounting of its root and
+// PID 1, from inside that root: it grows and mounts state, lays /var, /home,
+// /root and /etc over the read-only image, and gives the machine its identity.
+//
+// Power may fail between any two of these steps: each is whole or is done again
+// at the next boot.
+package initramfs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+
+	"banyan/internal/command"
+	"banyan/internal/disk"
+)
+
+const (
+	// state is where the partition of that name is mounted.
+	state = "/run/banyan/state"
+	// factory holds the image's pattern of what outlives it.
+	factory = "/usr/share/factory"
+	// bootFile says which disk and slot this boot is from.
+	bootFile = "/run/banyan/boot.json"
+)
+
+// imageOwned is what lies below /var and yet belongs to the image: it always
+// comes from there.
+var imageOwned = []string{"/var/lib/dpkg"}
+
+// Boot is what GRUB booted.
+type Boot struct {
+	Disk string `json:"disk"` // such as /dev/sda
+	Slot string `json:"slot"` // "a" or "b"
+}
+
+// ReadBoot reads what this machine was booted from. On a host that is not an
+// image's the error is [fs.ErrNotExist].
+func ReadBoot() (Boot, error) {
+	var b Boot
+	content, err := os.ReadFile(bootFile)
+	if err != nil {
+		return b, err
+	}
+	if err := json.Unmarshal(content, &b); err != nil {
+		return b, fmt.Errorf("%s: %w", bootFile, err)
+	}
+	return b, nil
+}
+
+// Prepare makes the machine ready for its configuration to be rendered. It runs
+// in the mounted root with /dev, /proc, /sys and /run of the initramfs.
+func Prepare(ctx context.Context, b Boot) error {
+	partition, err := disk.Find(b.Disk, "state")
+	if err != nil {
+		return err
+	}
+	if err := disk.Grow(ctx, partition); err != nil {
+		return err
+	}
+	if err := mountState(ctx, partition.Device); err != nil {
+		return err
+	}
+	for _, name := range []string{"var", "home", "root"} {
+		if err := fill(filepath.Join(factory, name), filepath.Join(state, name)); err != nil {
+			return fmt.Errorf("fill /%s: %w", name, err)
+		}
+		if err := bind(filepath.Join(state, name), "/"+name, 0); err != nil {
+			return err
+		}
+	}
+	for _, name := range imageOwned {
+		if err := bind(factory+name, name, unix.MS_RDONLY); err != nil {
+			return err
+		}
+	}
+	if err := overlayEtc(); err != nil {
+		return err
+	}
+	if err := giveMachineID("/var/lib/banyan/machine-id", "/etc/machine-id"); err != nil {
+		return err
+	}
+	content, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(bootFile, content, 0o644)
+}
+
+// mountState checks, mounts and grows the file system. It is grown while
+// mounted, since that, unlike growing it before, goes through its journal.
+func mountState(ctx context.Context, device string) error {
+	const corrected = 1 // e2fsck(8)
+	_, err := command.Run(ctx, "e2fsck", "-p", device)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == corrected {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("check %s: %w; run `e2fsck %s` from a rescue system", device, err, device)
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount(device, state, "ext4", unix.MS_NOATIME, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", device, err)
+	}
+	if _, err := command.Run(ctx, "resize2fs", device); err != nil {
+		return fmt.Errorf("grow the file system on %s: %w", device, err)
+	}
+	return nil
+}
+
+func bind(from, to string, flags uintptr) error {
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, to, err)
+	}
+	if flags == 0 {
+		return nil
+	}
+	if err := unix.Mount("", to, "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""); err != nil {
+		return fmt.Errorf("remount %s: %w", to, err)
+	}
+	return nil
+}
+
+// overlayEtc lays a layer in memory over the image's /etc: it is computed anew
+// at every boot.
+func overlayEtc() error {
+	const upper, work = "/run/banyan/etc/upper", "/run/banyan/etc/work"
+	for _, dir := range []string{upper, work} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir="+upper+",workdir="+work); err != nil {
+		return fmt.Errorf("lay the overlay on /etc: %w", err)
+	}
+	return nil
+}
+
+// giveMachineID writes the id of machine-id(5) that is kept in the file kept,
+// made where there is none, to the file etc.
+func giveMachineID(kept, etc string) error {
+	id, err := os.ReadFile(kept)
+	if errors.Is(err, fs.ErrNotExist) {
+		id, err = newMachineID(kept)
+	}
+	if err != nil {
+		return fmt.Errorf("machine id: %w", err)
+	}
+	return os.WriteFile(etc, id, 0o444)
+}
+
+func newMachineID(kept string) ([]byte, error) {
+	var random [16]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, err
+	}
+	random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80 // a version 4 UUID, as machine-id(5) asks
+	id := []byte(hex.EncodeToString(random[:]) + "\n")
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		return nil, err
+	}
+	if err := renameio.WriteFile(kept, id, 0o444); err != nil {
+		return nil, err
+	}
+	return id, syncDir(filepath.Dir(kept))
+}
+
+// fill makes what the pattern has and dir lacks, whole directories with all
+// that is in them. What was there before is not touched: a file that somebody
+// removed from a directory stays removed.
+//
+// A missing directory is filled under another name and renamed, so that a power
+// cut leaves it missing or whole.
+func fill(pattern, dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return plant(pattern, dir)
+	} else if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(pattern)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		if err := fill(filepath.Join(pattern, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func plant(pattern, dir string) error {
+	next := filepath.Join(filepath.Dir(dir), ".banyan-"+filepath.Base(dir))
+	if err := os.RemoveAll(next); err != nil { // of a boot that was cut off
+		return err
+	}
+	// cp keeps owners, modes, times, links and extended attributes.
+	if _, err := command.Run(context.Background(), "cp", "--archive", pattern, next); err != nil {
+		return err
+	}
+	if err := syncFileSystem(next); err != nil {
+		return err
+	}
+	if err := os.Rename(next, dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func syncFileSystem(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
+
+func syncDir(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

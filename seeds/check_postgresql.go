@@ -1,0 +1,176 @@
+package seeds
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// parameterName is the name of a PostgreSQL parameter; an extension's has dots.
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
+
+// ownParameters are set by Patroni or by the node and are not for a seed.
+// https://patroni.readthedocs.io/en/latest/patroni_configuration.html#postgresql-parameters-controlled-by-patroni
+// has the first four. Patroni ignores pg_hba where hba_file says otherwise.
+var ownParameters = map[string]string{
+	"listen_addresses": "Patroni sets it from the node's address",
+	"port":             "Patroni sets it",
+	"cluster_name":     "Patroni sets it from cluster.name",
+	"hot_standby":      "Patroni keeps it on",
+	"hba_file":         "the node has its own; add lines under postgresql.pg_hba",
+	"ident_file":       "the node has its own",
+	"config_file":      "the node has its own",
+	"data_directory":   "the node has its own",
+}
+
+// leastParameters are the least values that Patroni takes. It passes over a lower
+// one with no more than a line in its log, and uses its default.
+var leastParameters = map[string]string{
+	"max_connections":           "25",
+	"max_wal_senders":           "3",
+	"max_replication_slots":     "4",
+	"max_prepared_transactions": "0",
+	"max_locks_per_transaction": "32",
+	"max_worker_processes":      "2",
+	"wal_keep_segments":         "1",
+	"wal_keep_size":             "16MB",
+}
+
+// chosenParameters are those of which Patroni takes certain values only.
+var chosenParameters = map[string][]string{
+	"wal_level":              {"replica", "logical", "hot_standby"},
+	"wal_log_hints":          {"on", "off", "true", "false", "yes", "no", "1", "0"},
+	"track_commit_timestamp": {"on", "off", "true", "false", "yes", "no", "1", "0"},
+}
+
+func (d *decoder) checkPostgreSQL(p PostgreSQL) {
+	// Patroni 4 runs with PostgreSQL 9.3 and newer, but a major version is one
+	// number only since 10.
+	if p.Version < 10 || p.Version > 99 {
+		d.refuse("postgresql.version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
+	}
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
+		path := join("postgresql.parameters", name)
+		d.checkParameter(path, name, p.Parameters[name])
+		// To PostgreSQL and to Patroni both are the same.
+		folded := strings.ToLower(name)
+		if other, ok := seen[folded]; ok && identifier.MatchString(name) {
+			d.note(d.keys[path], "%s and %s are one parameter: remove one of them", name, other)
+		}
+		seen[folded] = name
+	}
+	for i, line := range p.PgHBA {
+		d.checkHBA(fmt.Sprintf("postgresql.pg_hba[%d]", i), line)
+	}
+}
+
+func (d *decoder) checkParameter(path, name string, value any) {
+	key := d.keys[path]
+	folded := strings.ToLower(name)
+	if !parameterName.MatchString(name) {
+		d.note(key, "this is not the name of a PostgreSQL parameter, such as work_mem")
+		return
+	}
+	if why, own := ownParameters[folded]; own {
+		d.note(key, "%s is not for a seed: %s", folded, why)
+		return
+	}
+	text := fmt.Sprint(value)
+	if least, ok := leastParameters[folded]; ok && below(text, least) {
+		d.refuse(path, "%s is below %s, the least that Patroni takes", folded, least)
+	}
+	if choice, ok := chosenParameters[folded]; ok && !slices.Contains(choice, strings.ToLower(text)) {
+		d.refuse(path, "%s has to be one of %s for Patroni", folded, strings.Join(choice, ", "))
+	}
+}
+
+// below compares two numbers, or two sizes; a size without a unit is in MB. What
+// is neither is for PostgreSQL to judge.
+func below(value, least string) bool {
+	v, ok := megabytes(value)
+	l, _ := megabytes(least)
+	return ok && v < l
+}
+
+var size = regexp.MustCompile(`^(-?[0-9]+)\s*(kB|MB|GB|TB)?$`)
+
+func megabytes(text string) (float64, bool) {
+	parts := size.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(parts[1], 64)
+	unit := map[string]float64{"": 1, "kB": 1.0 / 1024, "MB": 1, "GB": 1024, "TB": 1024 * 1024}
+	return n * unit[parts[2]], err == nil
+}
+
+// hbaTypes are the types of a line of pg_hba.conf with the least number of their
+// fields: type, database, user, address but for local, method.
+// https://www.postgresql.org/docs/current/auth-pg-hba-conf.html
+var hbaTypes = map[string]int{
+	"local": 4, "host": 5, "hostssl": 5, "hostnossl": 5, "hostgssenc": 5, "hostnogssenc": 5,
+}
+
+var (
+	hbaComment = regexp.MustCompile(`^((?:"[^"]*"|[^"#])*)#.*$`)
+	// hbaField is a field: parts that commas join, each of which may be quoted.
+	hbaField = regexp.MustCompile(`(?:"[^"]*"|[^\s",])+(?:\s*,\s*(?:"[^"]*"|[^\s",])+)*`)
+)
+
+// checkHBA holds a line to its form: PostgreSQL does not start with one that it
+// cannot read.
+func (d *decoder) checkHBA(path, line string) {
+	if strings.Count(line, `"`)%2 != 0 {
+		d.refuse(path, "a quote is not closed")
+		return
+	}
+	fields := hbaField.FindAllString(hbaComment.ReplaceAllString(line, "$1"), -1)
+	if len(fields) == 0 {
+		d.refuse(path, "the line is empty: remove it")
+		return
+	}
+	least, ok := hbaTypes[fields[0]]
+	if !ok {
+		d.refuse(path, "unknown type of connection %s%s", quote(fields[0]), oneOf(fields[0], slices.Sorted(maps.Keys(hbaTypes))))
+		return
+	}
+	form := "TYPE DATABASE USER METHOD"
+	if least == 5 {
+		form = "TYPE DATABASE USER ADDRESS METHOD"
+		if _, err := netip.ParseAddr(fields[min(3, len(fields)-1)]); err == nil {
+			least, form = 6, "TYPE DATABASE USER ADDRESS MASK METHOD, or ADDRESS/LENGTH for address and mask"
+		}
+	}
+	if len(fields) < least {
+		d.refuse(path, "a line of this type has at least %d fields and this one has %d: %s", least, len(fields), form)
+	}
+}
+
+// checkPatroni: the bounds are Patroni's, which since 3.2 changes a value that
+// breaks them and says so in its log only.
+// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
+func (d *decoder) checkPatroni(p Patroni) {
+	const ttl, loopWait, retryTimeout = "patroni.ttl", "patroni.loop_wait", "patroni.retry_timeout"
+	sound := true
+	for _, bound := range []struct {
+		path         string
+		value, least Seconds
+	}{{ttl, p.TTL, 20}, {loopWait, p.LoopWait, 1}, {retryTimeout, p.RetryTimeout, 3}} {
+		if bound.value < bound.least {
+			d.refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, "patroni."), bound.value, bound.least)
+		}
+		wellFormed := d.given(bound.path) || d.keys[bound.path] == nil
+		sound = sound && wellFormed && bound.value >= bound.least
+	}
+	if least := p.LoopWait + 2*p.RetryTimeout; sound && least > p.TTL {
+		at := slices.IndexFunc([]string{ttl, loopWait, retryTimeout}, d.given)
+		d.refuse([]string{ttl, loopWait, retryTimeout}[at],
+			"Patroni needs loop_wait + 2 * retry_timeout <= ttl, and %d + 2 * %d is above %d: raise ttl or lower the others",
+			p.LoopWait, p.RetryTimeout, p.TTL)
+	}
+}

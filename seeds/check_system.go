@@ -1,0 +1,99 @@
+package seeds
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // the machine that checks a seed may have no database
+	"unicode/utf8"
+
+	"golang.org/x/crypto/ssh"
+)
+
+var (
+	locale = regexp.MustCompile(`^(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf8)(@[a-z]+)?$`)
+	// userName is systemd's strict form of the names of users and groups, in
+	// lower case as useradd(8) advises: https://systemd.io/USER_NAMES/
+	userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
+	program  = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
+	// passwordHash is the form that all methods of crypt(5) share. The bare DES
+	// hash has no prefix and is not taken.
+	passwordHash = regexp.MustCompile(`^\$[a-z0-9]+\$[!-~]+$`)
+)
+
+// systemUsers are the image's own accounts that a person may think of.
+var systemUsers = []string{"root", "postgres", "etcd"}
+
+// The uids of people: FIRST_UID and LAST_UID of Debian's adduser.conf(5).
+const firstUID, lastUID = 1000, 59999
+
+func (d *decoder) checkSystem(s System) {
+	// An unknown zone would be UTC without a word.
+	if _, err := time.LoadLocation(s.Timezone); err != nil || s.Timezone == "Local" || s.Timezone == "" {
+		d.refuse("system.timezone", "unknown time zone %s: timedatectl list-timezones prints them all", quote(s.Timezone))
+	}
+	if !locale.MatchString(s.Locale) {
+		d.refuse("system.locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
+	}
+	names, uids := map[string]bool{}, map[int]string{}
+	for i, u := range s.Users {
+		path := fmt.Sprintf("system.users[%d]", i)
+		d.checkUser(path, u)
+		if at := path + ".name"; d.given(at) {
+			if names[u.Name] {
+				d.refuse(at, "user %s is listed twice", quote(u.Name))
+			}
+			names[u.Name] = true
+		}
+		if at := path + ".uid"; d.given(at) {
+			if owner, taken := uids[u.UID]; taken {
+				d.refuse(at, "uid %d is that of user %s", u.UID, quote(owner))
+			}
+			uids[u.UID] = u.Name
+		}
+	}
+}
+
+func (d *decoder) checkUser(path string, u User) {
+	switch name := path + ".name"; {
+	case slices.Contains(systemUsers, u.Name):
+		d.refuse(name, "%s is an account of the system: list people only", u.Name)
+	case !userName.MatchString(u.Name):
+		d.refuse(name, "%s is not the name of a user: use 1 to 31 lower-case letters, digits, hyphens and underscores, with a letter first", quote(u.Name))
+	}
+	if u.UID < firstUID || u.UID > lastUID {
+		d.refuse(path+".uid", "uid %d is not a person's: use %d to %d", u.UID, firstUID, lastUID)
+	}
+	for i, group := range u.Groups {
+		if !userName.MatchString(group) {
+			d.refuse(fmt.Sprintf("%s.groups[%d]", path, i), "%s is not the name of a group", quote(group))
+		}
+	}
+	if !program.MatchString(u.Shell) {
+		d.refuse(path+".shell", "%s is not the path of a shell, such as /bin/bash", quote(u.Shell))
+	}
+	hash := u.HashedPasswd.Reveal()
+	if !passwordHash.MatchString(hash) || strings.ContainsAny(hash, `:;*!\`) {
+		d.refuse(path+".hashed_passwd", "this is not a hash of crypt(5): write what mkpasswd prints, $y$... or $6$...")
+	}
+	for i, key := range u.SSHAuthorizedKeys {
+		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key)); err != nil {
+			d.refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "this is not a public SSH key: write the line of a .pub file, such as ssh-ed25519 AAAA... name")
+		}
+	}
+}
+
+// shortestPassword is in characters.
+const shortestPassword = 8
+
+func (d *decoder) checkSecrets(s Secrets) {
+	v := reflect.ValueOf(s)
+	for _, f := range fieldsOf(v.Type()) {
+		if secret, ok := reflect.TypeAssert[Secret](v.Field(f.index)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
+			d.refuse("secrets."+f.key, "%s is shorter than %d characters", f.key, shortestPassword)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package seeds
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// FuzzParse: Parse never panics; its problems lie inside the file; a seed that it
+// takes can be redacted, and then holds the same but for the secrets.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/good/*.yaml"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			f.Fatalf("%s: %d files, %v", pattern, len(names), err)
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Add([]byte(Example))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		seed, err := Parse("seed.yaml", data)
+		if err != nil {
+			checkProblems(t, data, err)
+			return
+		}
+		redacted, err := Redacted(data)
+		if err != nil || !IsPlanted(redacted) {
+			t.Fatalf("redacted: %v\n%s", err, redacted)
+		}
+		again := read(newText("seed.yaml", redacted))
+		for _, p := range again.problems {
+			if !strings.Contains(p.Message, "sealed on the node") {
+				t.Errorf("redacting broke the seed: %v\n%s", p, redacted)
+			}
+		}
+		if original := read(newText("seed.yaml", data)); len(again.problems) != len(original.secrets) {
+			t.Errorf("%d of %d secrets are sealed:\n%s", len(again.problems), len(original.secrets), redacted)
+		}
+		forget(reflect.ValueOf(seed).Elem())
+		if !reflect.DeepEqual(*seed, again.seed) {
+			t.Errorf("redacting changed the seed:\n%+v\n%+v", *seed, again.seed)
+		}
+	})
+}
+
+// checkProblems: each has a place in the file, and its text is a console's.
+func checkProblems(t *testing.T, data []byte, err error) {
+	t.Helper()
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 0 || len(problems) > maxProblems {
+		t.Fatalf("%d problems: %v", len(problems), err)
+	}
+	lines := strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
+	for i, p := range problems {
+		if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > utf8.RuneCountInString(lines[p.Line-1])+1 {
+			t.Errorf("problem outside the file: %+v", p)
+		}
+		if p.Message == "" || p.File != "seed.yaml" {
+			t.Errorf("problem without a message or a file: %+v", p)
+		}
+		if i > 0 && (p.Line < problems[i-1].Line || p.Line == problems[i-1].Line && p.Column < problems[i-1].Column) {
+			t.Errorf("problem out of order: %+v", p)
+		}
+	}
+	for _, r := range err.Error() {
+		if unicode.IsControl(r) && r != '\n' {
+			t.Errorf("%U reaches the terminal:\n%q", r, err)
+		}
+	}
+}
+
+// forget empties all secrets below v.
+func forget(v reflect.Value) {
+	switch {
+	case v.Type() == reflect.TypeFor[Secret]():
+		v.SetString("")
+	case isSection(v.Type()):
+		for i := range v.NumField() {
+			forget(v.Field(i))
+		}
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			forget(v.Index(i))
+		}
+	}
+}
+
+// FuzzMask: whatever stands before and after them, secrets are not in the error.
+func FuzzMask(f *testing.F) {
+	const secret = "Xyzzy1Plugh"
+	layouts := []string{
+		"superuser_password: " + secret,
+		"superuser_password: \"" + secret + "\" # " + secret,
+		"superuser_password:\n    " + secret,
+		"superuser_password: |\n    " + secret + "\n    x: " + secret,
+		"superuser_password: >-\n\n    " + secret,
+		"superuser_password: \"x\n    " + secret + "\"",
+		"superuser_password: [" + secret + ",\n    " + secret + "]",
+		"superuser_password:\n    - a: " + secret,
+		"superuser_password " + secret + ": x",
+		"superuser_password: *" + secret,
+	}
+	head, _, _ := strings.Cut(minimal, "secrets:")
+	for i := range layouts {
+		f.Add(i, []byte(head), []byte("  replication_password: short\n  colour: green\n"))
+		f.Add(i, []byte("cluster: {name: \""), []byte("\"}\n"))
+		f.Add(i, []byte("? |\n  x"), []byte("\t: ["))
+	}
+	f.Fuzz(func(t *testing.T, layout int, before, after []byte) {
+		section := "\nsecrets:\n  " + layouts[uint(layout)%uint(len(layouts))] + "\n"
+		data := slices.Concat(before, []byte(section), after)
+		_, err := Parse("seed.yaml", data)
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("shows a secret:\n%v\n--- of\n%s", err, data)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package seeds
+
+import (
+	"regexp"
+	"strings"
+)
+
+// The names of secrets are made of these words. They err on the side of hiding:
+// public SSH keys go too, since people paste private ones.
+const secretWords = `(?i)(pass|pwd|secret|key|token|cred)`
+
+var (
+	secretWord = regexp.MustCompile(secretWords)
+	secretKey  = regexp.MustCompile(secretWords + `[\w.-]*["']?\s*:\s*`)
+	// bareKey is the start of a line, up to the value of its first key.
+	bareKey = regexp.MustCompile(`^[-\s{[]*["']?[\w.-]+["']?\s*:(\s+|$)`)
+)
+
+// source is a line as it may be shown. It hides the parts of secrets that lie on
+// it, the value of a key that is named like a secret, and whatever stands below
+// such a key. The latter two need no tree, so a file that is not even YAML keeps
+// its secrets too.
+func (t *text) source(line int, secrets []span) string {
+	whole := t.lines[line-1]
+	end := shownLength(whole)
+	if end == len(whole) && t.belowSecretKey(line) {
+		end = depth(whole)
+	}
+	var shown strings.Builder
+	at := 0
+	for _, s := range secrets {
+		from, to := s.start-t.start[line-1], s.end-t.start[line-1]
+		if to <= at || from >= end || at == end {
+			continue
+		}
+		shown.WriteString(whole[at:max(from, at)])
+		shown.WriteString(masked)
+		at = min(to, end)
+	}
+	shown.WriteString(whole[at:end])
+	if end < len(whole) {
+		shown.WriteString(masked)
+	}
+	return shown.String()
+}
+
+// shownLength is how much of a line may be shown, judging by its own words.
+func shownLength(line string) int {
+	word := secretWord.FindStringIndex(line)
+	if word == nil {
+		return len(line)
+	}
+	if key := secretKey.FindStringIndex(line); key != nil && key[0] <= word[0] {
+		return key[1]
+	}
+	if key := bareKey.FindString(line); key != "" {
+		return len(key) // the word is in the value
+	}
+	return depth(line) // the colon was forgotten, or the line goes on from another
+}
+
+// depth is how deep a line is indented. The dash of a list's item counts.
+func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t-")) }
+
+// belowSecretKey tells by indentation whether a key that is named like a secret
+// is open at a line.
+func (t *text) belowSecretKey(line int) bool {
+	open := depth(t.lines[line-1])
+	for above := line - 1; above >= 1 && open > 0; above-- {
+		text := t.lines[above-1]
+		d := depth(text)
+		if d >= open || d == len(text) || text[d] == '#' {
+			continue
+		}
+		open = d
+		if secretWord.MatchString(text) {
+			return true
+		}
+	}
+	return false
+}

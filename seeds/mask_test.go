@@ -1,0 +1,71 @@
+package seeds
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestMaskWithoutYAML: what a line shows where nothing but its text is known.
+func TestMaskWithoutYAML(t *testing.T) {
+	for name, test := range map[string]struct{ before, line, want string }{
+		"nothing to hide":    {"", "name: pgsql-n1", "name: pgsql-n1"},
+		"a key":              {"", "  superuser_password: hush", "  superuser_password: (secret)"},
+		"of an item":         {"", "- hashed_passwd: hush", "- hashed_passwd: (secret)"},
+		"quoted":             {"", `"API-Token" : "hush"`, `"API-Token" : (secret)`},
+		"in capitals":        {"", "PASSWORD: hush", "PASSWORD: (secret)"},
+		"without a value":    {"", "secrets:", "secrets:"},
+		"in braces":          {"", "- {name: dba, passwd: hush, uid: 1}", "- {name: dba, passwd: (secret)"},
+		"two in braces":      {"", "{a_key: hush, token: hush}", "{a_key: (secret)"},
+		"no colon":           {"", "  superuser_password hush", "  (secret)"},
+		"colon too late":     {"", "  superuser_password hush: x", "  (secret)"},
+		"no space":           {"", "  superuser_password:hush", "  superuser_password:(secret)"},
+		"in the value":       {"", "dsn: host=a password=hush", "dsn: (secret)"},
+		"in the value, late": {"", "dsn: host=a password=hush, token: x", "dsn: (secret)"},
+		"list in a line":     {"", "tokens: [hush, hush]", "tokens: (secret)"},
+		"on the next line":   {"superuser_password:", "  hush", "  (secret)"},
+		"below a key":        {"secrets:\n", "  a: hush", "  (secret)"},
+		"far below a key":    {"secrets:\n# no\n\n  x:\n    y: z", "    a: hush", "    (secret)"},
+		"an item below":      {"tokens:", "- hush", "- (secret)"},
+		"beside":             {"users:\n- passwd: hush", "  name: dba", "  name: dba"},
+		"after":              {"  passwd: hush", "name: dba", "name: dba"},
+		"a comment":          {"", "a: b # password: hush", "a: b # password: (secret)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := newText("seed.yaml", []byte(test.before+"\n"+test.line+"\n"))
+			if got := text.source(len(text.lines), nil); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+			if strings.Contains(test.want, "hush") {
+				t.Error("the test wants to see the secret")
+			}
+		})
+	}
+}
+
+// TestMaskByPlace: in braces a secret can lie on a line that has no word of it.
+func TestMaskByPlace(t *testing.T) {
+	for name, secrets := range map[string]string{
+		"value below":         "{superuser_password:\nHush, zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"quoted, two lines":   "{superuser_password:\n\"Hush\nHush\", zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"plain, two lines":    "{superuser_password:\nHush\nHush, zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"anchored":            "{superuser_password:\n&Hush Hush, zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"tagged":              "{superuser_password:\n!Hush Hush, zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"a list":              "{superuser_password:\n[Hush, Hush], zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"a list, two lines":   "{zzz: 1, superuser_password:\n[Hush, Hush,\nHush], yyy: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"tagged, two lines":   "{zzz: 1, superuser_password:\n!Hush \"Hush\nHush\", yyy: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"a duplicate":         "{superuser_password:\nHush, superuser_password:\nHush, zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"two on a line":       "{superuser_password:\nHush, replication_password:\nHush, zzz: 1, rewind_password:\nHush, yyy: 1}",
+		"single quotes":       "{superuser_password:\n'Hush''Hush', zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"escapes":             "{superuser_password:\n\"Hush\\\"\\\\\\u0048ush\", zzz: 1, replication_password: Hush-replicator, rewind_password: Hush-rewind}",
+		"explicit keys":       "\n  ? superuser_password\n  : Hush\n  ? zzz\n  : 1\n  ? replication_password\n  : Hush\n  ? rewind_password\n  : Hush\n",
+		"a block on its line": "\n  superuser_password: >-\n\n    Hush\n    Hush\n  zzz: 1\n  replication_password: Hush\n  rewind_password: Hush\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := minimal[:strings.Index(minimal, "secrets:")] + "secrets: " + secrets
+			_, err := Parse("seed.yaml", []byte(data))
+			if err == nil || !strings.Contains(err.Error(), "zzz") || strings.Contains(err.Error(), "ush") {
+				t.Errorf("got:\n%v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,230 @@
+package seeds
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestBadSeeds: each seed of testdata/bad breaks one rule, unless its name says
+// otherwise. The secrets of all of them have "Hush" in them.
+func TestBadSeeds(t *testing.T) {
+	names, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d seeds, %v", len(names), err)
+	}
+	for _, name := range names {
+		base := strings.TrimSuffix(name, ".yaml")
+		t.Run(filepath.Base(base), func(t *testing.T) {
+			seed, err := Parse("seed.yaml", readTestFile(t, name))
+			if err == nil {
+				t.Fatalf("was taken: %+v", seed)
+			}
+			got := err.Error() + "\n"
+			if strings.Contains(got, "Hush") {
+				t.Errorf("shows a secret:\n%s", got)
+			}
+			if *update {
+				if err := os.WriteFile(base+".golden", []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := string(readTestFile(t, base+".golden")); got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func readTestFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func parse(t *testing.T, data string) *Seed {
+	t.Helper()
+	seed, err := Parse("seed.yaml", []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seed
+}
+
+const minimal = `version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes: [{name: pgsql-n1, address: 172.16.32.11/24}]
+system: {users: [{name: dba}]}
+secrets: {superuser_password: Hush-superuser, replication_password: Hush-replicator, rewind_password: Hush-rewind}
+`
+
+func TestDefaults(t *testing.T) {
+	want := &Seed{
+		Version: "banyan/v1",
+		Cluster: Cluster{Name: "pgsql-cl", DCS: "etcd"},
+		Nodes: []Node{{
+			Name: "pgsql-n1", Address: netip.MustParsePrefix("172.16.32.11/24"),
+			Services: []Service{ServicePostgreSQL, ServiceEtcd},
+		}},
+		Patroni: Patroni{TTL: 30, LoopWait: 10, RetryTimeout: 10},
+		System: System{
+			Timezone: "Europe/Moscow", Locale: "en_US.UTF-8",
+			Users: []User{{Name: "dba", Shell: "/bin/bash"}},
+		},
+		Secrets: Secrets{"Hush-superuser", "Hush-replicator", "Hush-rewind"},
+	}
+	if got := parse(t, minimal); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestFullSeed(t *testing.T) {
+	got := parse(t, string(readTestFile(t, "testdata/good/full.yaml")))
+	want := &Seed{
+		Version: "banyan/v1",
+		Cluster: Cluster{Name: "pgsql-cl", DCS: "etcd"},
+		Nodes: []Node{{
+			Name: "pgsql-n1.example.org", Address: netip.MustParsePrefix("2001:db8::11/64"),
+			Gateway: netip.MustParseAddr("2001:db8::1"), Services: []Service{ServiceEtcd, ServicePostgreSQL},
+		}},
+		Network: Network{
+			Interface: Interface{Name: "eno1"},
+			DNS:       []netip.Addr{netip.MustParseAddr("172.16.32.2"), netip.MustParseAddr("2001:db8::2")},
+			Domains:   []string{"example.org"},
+		},
+		PostgreSQL: PostgreSQL{
+			Version: 17,
+			Parameters: map[string]any{
+				"max_connections": 200, "random_page_cost": 1.1, "track_commit_timestamp": "on", "log_lock_waits": true,
+				"log_file_mode": "0640", "wal_keep_size": "1GB", "pg_stat_statements.max": "10_000", "search_path": `"$user", public`,
+			},
+			PgHBA: []string{
+				`local "my db, all" all peer`,
+				"hostssl all +dba,app 172.16.32.0/24 cert map=x",
+				"host a, b all 172.16.64.0 255.255.255.0 scram-sha-256",
+				"host all all samenet scram-sha-256",
+			},
+		},
+		Patroni: Patroni{TTL: 60, LoopWait: 1, RetryTimeout: 29},
+		System: System{
+			Timezone: "UTC", Locale: "ru_RU.UTF-8",
+			Users: []User{{
+				Name: "dba", UID: 1000, Groups: []string{"adm", "systemd-journal"}, Shell: "/usr/bin/zsh",
+				HashedPasswd:      "$y$j9T$abc./DEF$0123456789",
+				SSHAuthorizedKeys: []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f dba@example.org"},
+				Sudo:              true,
+			}},
+		},
+		Secrets: Secrets{"0123456789", `it's "quoted" # no comment`, "тайный пароль"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v\nwant %#v", got, want)
+	}
+}
+
+// TestEveryKey: what is in the schema can be read, and what the seed says has a
+// way into the value. It guards the keys that later releases add.
+func TestEveryKey(t *testing.T) {
+	var walk func(path string, typ reflect.Type)
+	walk = func(path string, typ reflect.Type) {
+		for _, f := range fieldsOf(typ) {
+			field := typ.Field(f.index)
+			if f.key == "" || f.required && f.fallback != "" {
+				t.Errorf("%s.%s: key %q, required %t, default %q", path, field.Name, f.key, f.required, f.fallback)
+			}
+			for typ := field.Type; ; typ = typ.Elem() {
+				wanted(typ) // panics for a type that nobody can be asked for
+				if isSection(typ) {
+					walk(join(path, f.key), typ)
+				}
+				if kind := typ.Kind(); isText(typ) || kind != reflect.Slice && kind != reflect.Map {
+					break
+				}
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Seed]())
+}
+
+func TestGoodSeeds(t *testing.T) {
+	replace := func(old, new string) string {
+		if !strings.Contains(minimal, old) {
+			t.Fatalf("%q is not in the seed", old)
+		}
+		return strings.Replace(minimal, old, new, 1)
+	}
+	for name, data := range map[string]string{
+		"the example":            Example,
+		"Windows":                "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
+		"no line break at end":   strings.TrimSpace(minimal),
+		"document marks":         "%YAML 1.1\n---\n" + minimal + "...\n",
+		"JSON":                   `{"version": "banyan/v1", "cluster": {"name": "c"}, "nodes": [{"name": "n", "address": "10.0.0.1/8"}], "secrets": {"superuser_password": "Hush-superuser", "replication_password": "Hush-replicator", "rewind_password": "Hush-rewind"}}`,
+		"keys without values":    minimal + "patroni:\nnetwork: ~\npostgresql: {parameters: , pg_hba: null}\n",
+		"both of a pair, IPv4":   replace("172.16.32.11/24", "172.16.32.10/31"),
+		"both of a pair, IPv6":   replace("172.16.32.11/24", "2001:db8::/127"),
+		"a single address":       replace("172.16.32.11/24", "172.16.32.11/32"),
+		"DHCP":                   minimal + "network: {dhcp: true, interface: {mac: 52-54-00-AB-cd-EF}}\n",
+		"a digit first":          replace("pgsql-cl", "1c"),
+		"the longest cluster":    replace("pgsql-cl", strings.Repeat("c", 63)),
+		"the least of Patroni":   minimal + "patroni: {ttl: 20, loop_wait: 14, retry_timeout: 3}\n",
+		"bounds of uid":          replace("{name: dba}", "{name: a, uid: 1000}, {name: b, uid: 59999}"),
+		"a literal secret":       replace("{superuser_password: Hush-superuser, replication_password: Hush-replicator, rewind_password: Hush-rewind}", "\n  superuser_password: |-\n    Hush: superuser\n  replication_password: Hush-replicator\n  rewind_password: Hush-rewind"),
+		"the mark of a planting": "# planted on pgsql-n1, and the secrets put back\n" + minimal,
+	} {
+		t.Run(name, func(t *testing.T) { parse(t, data) })
+	}
+}
+
+func TestExampleIsToBeChanged(t *testing.T) {
+	s := parse(t, Example)
+	for _, secret := range []Secret{s.Secrets.SuperuserPassword, s.Secrets.ReplicationPassword, s.Secrets.RewindPassword} {
+		if !strings.HasPrefix(secret.Reveal(), "change-me") {
+			t.Errorf("the example has a password that nobody sees to be one: %s", secret.Reveal())
+		}
+	}
+}
+
+func TestInterfaceByMAC(t *testing.T) {
+	s := parse(t, minimal+"network: {interface: {mac: 52-54-00-AB-cd-EF}}\n")
+	if got := s.Network.Interface.MAC.String(); got != "52:54:00:ab:cd:ef" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestLargeSeeds: a file that was made to hurt ends in a bounded report, soon.
+func TestLargeSeeds(t *testing.T) {
+	var laughs, keys strings.Builder
+	laughs.WriteString(minimal + "a: &a [x, x, x, x, x, x, x, x, x]\n")
+	for c := 'b'; c <= 'z'; c++ {
+		fmt.Fprintf(&laughs, "%c: &%c [%s]\n", c, c, strings.Repeat(fmt.Sprintf("*%c, ", c-1), 9))
+	}
+	for i := range 10000 {
+		fmt.Fprintf(&keys, "key%d: 1\n", i)
+	}
+	for name, data := range map[string]string{
+		"more than 1 MiB":  strings.Repeat("#", MaxSize) + "\n",
+		"billion laughs":   laughs.String(),
+		"unknown keys":     keys.String(),
+		"open brackets":    "a: " + strings.Repeat("[", MaxSize/2),
+		"many open quotes": "a: 'b\n" + strings.Repeat("b: c\n", MaxSize/8),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("seed.yaml", []byte(data))
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems) > maxProblems {
+				t.Errorf("%d problems: %.200v", len(problems), err)
+			}
+		})
+	}
+}

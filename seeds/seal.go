@@ -1,0 +1,104 @@
+package seeds
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+const (
+	// sealed stands in a planted seed where a secret stood. Parse refuses it, so
+	// that it never becomes a password.
+	sealed = "(sealed)"
+	// planted begins the first line of a planted seed.
+	planted = "# planted on "
+)
+
+// Seal writes a seed, secrets and all, where only root reads it: the file is
+// 0600, its directory is made, with its parent there, and is 0700. Should the
+// power fail, path is the old file or the whole new one; when Seal returns, the
+// new one is on the disk.
+func Seal(path string, data []byte) error {
+	if err := seal(path, data); err != nil {
+		return fmt.Errorf("seal the seed: %w", err)
+	}
+	return nil
+}
+
+func seal(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	// In the same directory: what a crash leaves behind must not lie in /tmp.
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer file.Cleanup() // nothing to do after success; after a failure, that is the error to return
+	if _, err := file.Write(data); err != nil {
+		return err
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	// The file's new name, and the directory's, in case it is new.
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := syncDirectory(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDirectory(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// Redacted is a valid seed as it may stay on the medium that it came on: each
+// secret is replaced by "(sealed)", all else is as it was, byte for byte, and a
+// comment on the first line says where the secrets are. A comment that repeats a
+// secret keeps it.
+func Redacted(data []byte) ([]byte, error) {
+	t := newText("seed", data)
+	r := read(t)
+	if len(r.problems) > 0 {
+		return nil, fmt.Errorf("redact the seed: %w", r.problems)
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, r.seed.Nodes[0].Name)
+	out.Write(redact(t, r.secrets))
+	return out.Bytes(), nil
+}
+
+// redact replaces the secrets, and drops the first line of an earlier planting.
+func redact(t *text, secrets []span) []byte {
+	var out []byte
+	at := 0
+	if IsPlanted(t.data) && len(t.start) > 1 {
+		at = t.start[1]
+	}
+	for _, s := range secrets {
+		out = append(append(out, t.data[at:s.start]...), sealed...)
+		at = s.end
+	}
+	return append(out, t.data[at:]...)
+}
+
+// IsPlanted tells a seed that Redacted made from one that is yet to be planted.
+func IsPlanted(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimPrefix(data, byteOrderMark), []byte(planted))
+}

@@ -1,0 +1,28 @@
+package seeds
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// Secret is text that no log, report or error may show: every way of printing
+// or encoding it gives "(secret)", and only Reveal gives the text. Keep it in
+// exported fields: fmt cannot call the methods of an unexported one, and prints
+// its bytes.
+type Secret string
+
+const masked = "(secret)"
+
+// Reveal returns the text. Whoever calls it answers for where the text goes.
+func (s Secret) Reveal() string { return string(s) }
+
+func (Secret) String() string   { return masked }
+func (Secret) GoString() string { return masked }
+
+// Format covers the verbs that pass String by, such as %x and %d.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
+
+// MarshalText is what JSON, YAML and the other encodings write.
+func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
+
+func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }

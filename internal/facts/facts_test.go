@@ -1,0 +1,141 @@
+package facts
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// machine makes a root directory: file contents by path; a path that ends in a
+// slash is a directory.
+func machine(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for path, content := range files {
+		path, isDir := strings.CutSuffix(path, "/")
+		path = filepath.Join(root, path)
+		if isDir {
+			if err := os.MkdirAll(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// bare is the least that every running machine has.
+func bare() map[string]string {
+	return map[string]string{
+		"proc/meminfo":                  "MemTotal:       24683680 kB\nMemFree:        20000000 kB\n",
+		"sys/devices/system/cpu/online": "0-3,8\n",
+		"sys/class/net/lo/type":         "772\n",
+		"sys/class/net/lo/address":      "00:00:00:00:00:00\n",
+		"home/":                         "",
+	}
+}
+
+func TestGather(t *testing.T) {
+	files := bare()
+	for path, content := range map[string]string{
+		"sys/class/net/eno2/type":       "1\n",
+		"sys/class/net/eno2/address":    "52:54:00:00:00:02\n",
+		"sys/class/net/eno2/device/":    "",
+		"sys/class/net/eno1/type":       "1\n",
+		"sys/class/net/eno1/address":    "52:54:00:00:00:01\n",
+		"sys/class/net/eno1/device/":    "",
+		"sys/class/net/br0/type":        "1\n",
+		"sys/class/net/br0/address":     "52:54:00:00:00:01\n",
+		"sys/class/net/wlan0/type":      "1\n",
+		"sys/class/net/wlan0/address":   "52:54:00:00:00:03\n",
+		"sys/class/net/wlan0/device/":   "",
+		"sys/class/net/wlan0/phy80211/": "",
+		"sys/class/net/ib0/type":        "32\n",
+		"sys/class/net/ib0/address":     "80:00:\n",
+		"sys/class/net/bonding_masters": "\n",
+
+		"usr/lib/postgresql/9.6/bin/postgres": "",
+		"usr/lib/postgresql/17/bin/postgres":  "",
+		"usr/lib/postgresql/13/bin/postgres":  "",
+		"usr/lib/postgresql/15/bin/psql":      "", // the client alone
+		"home/dba/":                           "",
+		"home/lost+found/":                    "",
+		"home/notes":                          "a file",
+		"var/lib/banyan/born":                 "",
+	} {
+		files[path] = content
+	}
+	root := machine(t, files)
+	uid := os.Getuid()
+	want := map[string]int{"dba": uid, "lost+found": uid}
+	if uid == 0 { // as root, homes can be given to somebody
+		if err := os.Chown(filepath.Join(root, "home/dba"), 1001, 1001); err != nil {
+			t.Fatal(err)
+		}
+		want = map[string]int{"dba": 1001}
+	}
+
+	got, err := Gather(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Facts{
+		Memory: 24683680 * 1024,
+		Cores:  5,
+		NICs: []NIC{
+			{Name: "br0", MAC: "52:54:00:00:00:01"},
+			{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},
+			{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true},
+			{Name: "wlan0", MAC: "52:54:00:00:00:03"},
+		},
+		PostgreSQL: []int{13, 17},
+		Homes:      want,
+		Born:       true,
+	}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestGatherUnborn(t *testing.T) {
+	got, err := Gather(machine(t, bare()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Born || got.NICs != nil || got.PostgreSQL != nil {
+		t.Errorf("a bare machine has %+v", got)
+	}
+}
+
+func TestGatherErrors(t *testing.T) {
+	for _, test := range []struct{ path, content, want string }{
+		{"proc/meminfo", "MemFree: 1 kB\n", "meminfo: no MemTotal"},
+		{"proc/meminfo", "MemTotal: much kB\n", "meminfo: MemTotal:"},
+		{"sys/devices/system/cpu/online", "0-\n", "online:"},
+	} {
+		files := bare()
+		files[test.path] = test.content
+		_, err := Gather(machine(t, files))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %q: error %v, want one with %q", test.path, test.content, err, test.want)
+		}
+	}
+}
+
+// This machine is one too.
+func TestGatherHere(t *testing.T) {
+	got, err := Gather("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Memory == 0 || got.Cores == 0 {
+		t.Errorf("this machine has %d bytes of memory and %d cores", got.Memory, got.Cores)
+	}
+}

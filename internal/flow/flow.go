@@ -1,0 +1,185 @@
+// Package flow is the way of a node through the other packages: a seed is found
+// and planted, /etc is rendered from it, the machine is made what it says and
+// joins the cluster. Each function is what one unit, or the initramfs, runs.
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"time"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/internal/initramfs"
+	"banyan/internal/member"
+	"banyan/internal/node"
+	"banyan/internal/status"
+	"banyan/seeds"
+)
+
+// sealedSeed is this machine's own copy of its seed.
+const sealedSeed = node.StateDir + "/seed.yaml"
+
+// ErrNoSeed says that this machine has not been planted.
+var ErrNoSeed = errors.New("no seed was planted here; `firstboot plant` looks for one")
+
+// runTime is how long a node may take from its first step to a PostgreSQL that
+// answers; crash recovery of a large database is what takes long.
+const runTime = 30 * time.Minute
+
+// Boot is what the initramfs does once the root is mounted: it prepares the
+// machine and renders /etc. Only what leaves no machine to boot is an error;
+// a configuration that cannot be rendered is reported and shown.
+func Boot(ctx context.Context, boot initramfs.Boot) error {
+	if err := initramfs.Prepare(ctx, boot); err != nil {
+		return err
+	}
+	err := Render(ctx)
+	if errors.Is(err, ErrNoSeed) || err == nil {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "banyan: /etc could not be rendered, so this boot is without it: %v\n", err)
+	report := status.Report{State: status.Failed, Started: time.Now()}
+	report.Begin("render")
+	report.End(err, "journalctl -u banyan-firstboot")
+	return status.Write(status.Path, report)
+}
+
+// Render makes the files of the sealed seed, and starts nothing.
+func Render(ctx context.Context) error {
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	_, err = converge.Apply(ctx, converge.Machine{Root: "/"}, n.desired, nil)
+	return err
+}
+
+// planted is a node as its seed and the facts make it.
+type planted struct {
+	seed    seeds.Seed
+	facts   facts.Facts
+	self    seeds.Node
+	desired converge.State
+}
+
+// load reads the sealed seed and computes what it makes of this machine.
+func load() (planted, error) {
+	data, err := os.ReadFile(sealedSeed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return planted{}, ErrNoSeed
+	}
+	if err != nil {
+		return planted{}, err
+	}
+	seed, err := seeds.Parse(sealedSeed, data)
+	if err != nil {
+		return planted{}, err
+	}
+	return compute(*seed)
+}
+
+func compute(seed seeds.Seed) (planted, error) {
+	f, err := facts.Gather("/")
+	if err != nil {
+		return planted{}, fmt.Errorf("gather facts: %w", err)
+	}
+	self, err := node.Self(seed)
+	if err != nil {
+		return planted{}, err
+	}
+	desired, err := node.Desired(seed, f)
+	return planted{seed, f, self, desired}, err
+}
+
+// Run makes the machine what its sealed seed says, joins the cluster and
+// reports. A second run on an unchanged node changes nothing.
+func Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, runTime, fmt.Errorf("not done after %v", runTime))
+	defer cancel()
+
+	r := newReporter()
+	err := r.run(ctx)
+	if errors.Is(err, ErrNoSeed) {
+		return err
+	}
+	return errors.Join(err, r.finish(context.WithoutCancel(ctx), err))
+}
+
+// reporter keeps the report up to date while it is being made.
+type reporter struct {
+	report status.Report
+	err    error // of the first write that failed
+}
+
+func newReporter() *reporter {
+	return &reporter{report: status.Report{State: status.Running, Started: time.Now()}}
+}
+
+func (r *reporter) about(n planted) {
+	r.report.Node, r.report.Cluster, r.report.Address = n.self.Name, n.seed.Cluster.Name, n.self.Address.Addr().String()
+}
+
+func (r *reporter) run(ctx context.Context) error {
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	r.about(n)
+	if err := redactOwnPartition(); err != nil {
+		log.Printf("the secrets are still on the BANYAN partition: %v", err)
+	}
+	if err := r.apply(ctx, n.desired); err != nil {
+		return err
+	}
+	err = member.Join(ctx, n.seed, n.facts, func(step, message string) {
+		log.Printf("%s: %s", step, message)
+		r.report.Begin(step)
+		r.report.Note(message)
+		r.write()
+	})
+	var failed *member.StepError
+	if errors.As(err, &failed) {
+		r.report.End(failed.Err, failed.Look)
+	} else {
+		r.report.End(err, "journalctl -u banyan-firstboot")
+	}
+	return err
+}
+
+// apply makes the running system agree and reports each step.
+func (r *reporter) apply(ctx context.Context, desired converge.State) error {
+	_, err := converge.Apply(ctx, converge.Machine{Root: "/", Live: true}, desired, func(s converge.StepReport) {
+		if !s.Done {
+			r.report.Begin(s.Name)
+		} else {
+			for _, c := range s.Changes {
+				log.Printf("%s: changed %s", s.Name, c.ID)
+			}
+			r.report.End(s.Err, "journalctl -u banyan-firstboot")
+		}
+		r.write()
+	})
+	return err
+}
+
+// write keeps the report; that it cannot be kept must not keep the node from its work.
+func (r *reporter) write() {
+	r.report.Updated = time.Now()
+	r.err = errors.Join(r.err, status.Write(status.Path, r.report))
+}
+
+// finish ends the report and shows it on the consoles.
+func (r *reporter) finish(ctx context.Context, failure error) error {
+	r.report.State = status.Done
+	if failure != nil {
+		r.report.State = status.Failed
+	}
+	r.write()
+	show(ctx, status.Summary(r.report, status.Look(ctx, r.report)))
+	return r.err
+}

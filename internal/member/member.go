@@ -1,0 +1,235 @@
+// Package member makes a configured node a member of its cluster: it starts
+// etcd and Patroni in order, heals a birth that a power cut interrupted, and
+// makes the node born once its PostgreSQL is.
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/internal/node"
+	"banyan/internal/patroni"
+	"banyan/seeds"
+)
+
+// StepError is a step of joining that failed.
+type StepError struct {
+	Step string // "etcd", "birth", "patroni" or "born"
+	Look string // the command that shows more
+	Err  error
+}
+
+func (e *StepError) Error() string { return e.Step + ": " + e.Err.Error() }
+
+func (e *StepError) Unwrap() error { return e.Err }
+
+// The units that a member consists of.
+const (
+	etcdUnit    = "etcd.service"
+	patroniUnit = "patroni.service"
+)
+
+var here = converge.Machine{Root: "/", Live: true}
+
+// Join makes this node, on which node.Desired has been applied, a member of its
+// cluster, and returns when its PostgreSQL serves as the leader. It may be
+// interrupted at any instant and called again: it begins where things stand. It
+// waits for as long as ctx lets it; its error is a [StepError]. progress, which
+// may be nil, is told the step and what goes on in it.
+//
+// A node that was not born is when Join returns, and its configuration is that
+// of a born node: both services are enabled.
+func Join(ctx context.Context, s seeds.Seed, f facts.Facts, progress func(step, message string)) error {
+	if progress == nil {
+		progress = func(string, string) {}
+	}
+	self, err := node.Self(s)
+	if err != nil {
+		return err
+	}
+	units, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer units.Close()
+	dcs, err := newDCS(s.Cluster.Name)
+	if err != nil {
+		return err
+	}
+	defer dcs.Close()
+	j := joining{seed: s, facts: f, self: self, units: units, dcs: dcs}
+
+	for _, step := range []struct {
+		name, look string
+		do         func(context.Context, func(string)) error
+	}{
+		{"etcd", "journalctl -b -u etcd", j.startEtcd},
+		{"birth", "journalctl -b -u patroni", j.prepareBirth},
+		{"patroni", "journalctl -b -u patroni", j.startPatroni},
+		{"born", "ls -la " + node.StateDir, j.makeBorn},
+	} {
+		if err := step.do(ctx, func(message string) { progress(step.name, message) }); err != nil {
+			return &StepError{Step: step.name, Look: step.look, Err: err}
+		}
+	}
+	return nil
+}
+
+// joining is one run of Join.
+type joining struct {
+	seed  seeds.Seed
+	facts facts.Facts
+	self  seeds.Node
+	units units
+	dcs   dcs
+}
+
+func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
+	state, err := j.units.state(ctx, etcdUnit)
+	if err != nil {
+		return err
+	}
+	if !j.facts.Born && !state.running() {
+		if err := healEtcd(filepath.Join(node.EtcdDataDir, "member"), say); err != nil {
+			return err
+		}
+	}
+	say("starting " + etcdUnit)
+	if err := j.units.start(ctx, etcdUnit); err != nil {
+		return err
+	}
+	return poll(ctx, say, func() (bool, string, error) {
+		err := j.dcs.healthy(ctx)
+		if err == nil {
+			return true, "", nil
+		}
+		state, stateErr := j.units.state(ctx, etcdUnit)
+		if stateErr != nil {
+			return false, "", stateErr
+		}
+		return false, fmt.Sprintf("waiting for etcd at %s: %v (%s)", node.EtcdEndpoint, err, state), nil
+	})
+}
+
+// startPatroni waits until the node leads the cluster. Patroni takes the lock after
+// it has made the roles and written the system identifier into the DCS.
+func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
+	say("starting " + patroniUnit)
+	if err := j.units.start(ctx, patroniUnit); err != nil {
+		return err
+	}
+	client := patroni.At(j.self.Address.Addr().String())
+	return poll(ctx, say, func() (bool, string, error) {
+		s, err := client.Status(ctx)
+		if err == nil && s.Leads() {
+			return true, "", nil
+		}
+		if err == nil {
+			return false, postgresqlState(s), nil
+		}
+		state, stateErr := j.units.state(ctx, patroniUnit)
+		if stateErr != nil {
+			return false, "", stateErr
+		}
+		if !j.facts.Born && !state.running() {
+			return false, "", fmt.Errorf("the birth of the cluster failed: %s", state)
+		}
+		return false, fmt.Sprintf("waiting for Patroni: %v (%s)", err, state), nil
+	})
+}
+
+func postgresqlState(s patroni.Status) string {
+	state := fmt.Sprintf("PostgreSQL is %s, role %s", s.State, s.Role)
+	if s.Pause {
+		state += "; the cluster is paused, see patronictl resume"
+	}
+	return state
+}
+
+// makeBorn writes the marker, takes away what was there for the birth, and makes
+// the configuration that of a born node.
+func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
+	if !j.facts.Born {
+		initialize, err := j.dcs.initialize(ctx)
+		if err != nil {
+			return err
+		}
+		if !initialize.born() {
+			return fmt.Errorf("PostgreSQL is the leader, and yet there is %s", initialize)
+		}
+		note := fmt.Sprintf("cluster %s\nsystem identifier %s\n", j.seed.Cluster.Name, initialize.value)
+		if err := makeHere(ctx, marker(facts.BornMarker, note)...); err != nil {
+			return err
+		}
+		say(facts.BornMarker + " is written")
+	}
+	changed := !j.facts.Born
+	for _, path := range []string{birthMarker, birthWatch} {
+		err := os.Remove(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		changed = changed || err == nil
+	}
+	if !changed {
+		return nil
+	}
+	f := j.facts
+	f.Born = true
+	state, err := node.Desired(j.seed, f)
+	if err != nil {
+		return err
+	}
+	_, err = converge.Apply(ctx, here, state, nil)
+	return err
+}
+
+// makeHere makes resources on this machine.
+func makeHere(ctx context.Context, r ...converge.Resource) error {
+	_, err := converge.Apply(ctx, here, converge.State{Steps: []converge.Step{{Name: "member", Resources: r}}}, nil)
+	return err
+}
+
+// marker is a file that outlasts a power cut from the moment on at which it is made.
+func marker(path, content string) []converge.Resource {
+	return []converge.Resource{
+		converge.Directory{Path: filepath.Dir(path), Mode: 0o700},
+		converge.File{Path: path, Mode: 0o600, Content: content},
+	}
+}
+
+// pollInterval is short for a person and long for a machine.
+const pollInterval = time.Second
+
+// poll asks until what is awaited is there, telling what it waits for whenever
+// that changes. When ctx ends, its error is the last of that.
+func poll(ctx context.Context, say func(string), ask func() (done bool, waiting string, err error)) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	last := ""
+	for {
+		done, waiting, err := ask()
+		if ctx.Err() != nil && last != "" {
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+		}
+		if err != nil || done {
+			return err
+		}
+		if waiting != last {
+			say(waiting)
+			last = waiting
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s", context.Cause(ctx), last)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package member
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+)
+
+// units is the connection to systemd.
+type units struct{ *dbus.Conn }
+
+func connect(ctx context.Context) (units, error) {
+	conn, err := dbus.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return units{}, fmt.Errorf("connecting to systemd: %w", err)
+	}
+	return units{conn}, nil
+}
+
+// unitState is how a unit is, in the words of `systemctl show`.
+type unitState struct {
+	name, active, sub, result string
+
+	queued bool // it has a job to do, such as to start after another
+}
+
+func (s unitState) String() string {
+	words := s.sub
+	if s.result != "" && s.result != "success" {
+		words += ", " + s.result
+	}
+	if s.queued {
+		words += ", queued"
+	}
+	return fmt.Sprintf("%s is %s (%s)", s.name, s.active, words)
+}
+
+// running tells whether the unit runs, comes or goes.
+func (s unitState) running() bool {
+	return s.queued || s.active != "inactive" && s.active != "failed"
+}
+
+func (u units) state(ctx context.Context, name string) (unitState, error) {
+	unit, err := u.GetUnitPropertiesContext(ctx, name)
+	if err != nil {
+		return unitState{}, fmt.Errorf("asking systemd for %s: %w", name, err)
+	}
+	service, err := u.GetUnitTypePropertiesContext(ctx, name, "Service")
+	if err != nil {
+		return unitState{}, fmt.Errorf("asking systemd for %s: %w", name, err)
+	}
+	s := unitState{name: name}
+	s.active, _ = unit["ActiveState"].(string)
+	s.sub, _ = unit["SubState"].(string)
+	s.result, _ = service["Result"].(string)
+	if job, _ := unit["Job"].([]any); len(job) == 2 { // its number, 0 for none, and its path
+		id, _ := job[0].(uint32)
+		s.queued = id != 0
+	}
+	return s, nil
+}
+
+// start orders a unit to be started and does not wait: whoever orders it waits
+// for what it is for, and meanwhile systemd may restart it.
+func (u units) start(ctx context.Context, name string) error {
+	if _, err := u.StartUnitContext(ctx, name, "replace", nil); err != nil {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+// EtcdDataDir is where Debian's etcd.service keeps a member's data.
+const EtcdDataDir = "/var/lib/etcd/default"
+
+// EtcdEndpoint is where the node itself reaches its member.
+const EtcdEndpoint = "http://127.0.0.1:2379"
+
+const (
+	etcdUnit     = "etcd.service"
+	etcdDefaults = "/etc/default/etcd"
+)
+
+// etcd is the node's member of the DCS. It starts by itself once it is born; the
+// first start is for package member, after a look at what is there.
+func etcd(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Resource {
+	// A born member that lost its data must not begin a second, empty cluster.
+	// etcd reads this only where it finds no data, so a change restarts nothing.
+	state := "new"
+	if f.Born {
+		state = "existing"
+	}
+	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self))}
+	// etcd cannot listen on an address that is not there yet, and Debian's unit
+	// gives up when it exits. At five seconds apart the default start limit, five
+	// times in ten seconds (systemd-system.conf(5)), is never met.
+	resources = append(resources, dropIn(etcdUnit, `[Unit]
+After=network-online.target
+
+[Service]
+Environment=ETCD_INITIAL_CLUSTER_STATE=`+state+`
+Restart=on-failure
+RestartSec=5
+`)...)
+	return append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults}})
+}
+
+// etcdEnvironment is etcd's configuration:
+// https://etcd.io/docs/v3.5/op-guide/configuration/
+func etcdEnvironment(s seeds.Seed, self seeds.Node) string {
+	url := func(a netip.Addr, port uint16) string { return "http://" + addrPort(a, port) }
+	address := self.Address.Addr()
+	var members []string
+	for _, n := range s.Nodes {
+		members = append(members, n.Name+"="+url(n.Address.Addr(), etcdPeerPort))
+	}
+	var b strings.Builder
+	b.WriteString(banner)
+	for _, v := range [][2]string{
+		{"ETCD_NAME", self.Name},
+		{"ETCD_DATA_DIR", EtcdDataDir},
+		{"ETCD_LISTEN_PEER_URLS", url(address, etcdPeerPort)},
+		{"ETCD_LISTEN_CLIENT_URLS", url(address, etcdClientPort) + "," + EtcdEndpoint},
+		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", url(address, etcdPeerPort)},
+		{"ETCD_ADVERTISE_CLIENT_URLS", url(address, etcdClientPort)},
+		{"ETCD_INITIAL_CLUSTER", strings.Join(members, ",")},
+		{"ETCD_INITIAL_CLUSTER_TOKEN", s.Cluster.Name},
+		// Patroni writes in every round. Without compaction the history of that
+		// grows to etcd's quota of 2 GiB, and then etcd takes no more writes.
+		{"ETCD_AUTO_COMPACTION_MODE", "periodic"},
+		{"ETCD_AUTO_COMPACTION_RETENTION", "1h"},
+		{"ETCD_LOG_LEVEL", "warn"},
+	} {
+		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])
+	}
+	return b.String()
+}

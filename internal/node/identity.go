@@ -1,0 +1,38 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"banyan/internal/converge"
+	"banyan/seeds"
+)
+
+// identity is who the node is: its name, those of its peers, time zone, language.
+func identity(s seeds.Seed, self seeds.Node) []converge.Resource {
+	return []converge.Resource{
+		file("/etc/hostname", self.Name+"\n"),
+		converge.Hostname{Name: self.Name},
+		file("/etc/hosts", hosts(s)),
+		converge.Symlink{Path: "/etc/localtime", Target: "/usr/share/zoneinfo/" + s.System.Timezone},
+		file("/etc/timezone", s.System.Timezone+"\n"),
+		file("/etc/locale.conf", "LANG="+s.System.Locale+"\n"),
+		converge.Symlink{Path: "/etc/default/locale", Target: "../locale.conf"},
+	}
+}
+
+// hosts names every node by the address that its peers reach it by, so that no
+// member needs a name server. Debian's 127.0.1.1 is left out: a member that
+// looked itself up would then tell its peers to reach it there.
+func hosts(s seeds.Seed) string {
+	var b strings.Builder
+	b.WriteString(banner)
+	b.WriteString("127.0.0.1 localhost\n")
+	b.WriteString("::1 localhost ip6-localhost ip6-loopback\n")
+	b.WriteString("ff02::1 ip6-allnodes\n")
+	b.WriteString("ff02::2 ip6-allrouters\n")
+	for _, n := range s.Nodes {
+		fmt.Fprintf(&b, "%s %s\n", n.Address.Addr(), n.Name)
+	}
+	return b.String()
+}

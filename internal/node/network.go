@@ -1,0 +1,71 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"banyan/internal/converge"
+	"banyan/seeds"
+)
+
+const networkFile = "/etc/systemd/network/10-banyan.network"
+
+// network is the node's interface, set up by systemd-networkd, and the name
+// servers, asked by systemd-resolved.
+func network(s seeds.Seed, self seeds.Node) []converge.Resource {
+	return []converge.Resource{
+		file(networkFile, networkUnit(s.Network, self)),
+		converge.Symlink{Path: "/etc/resolv.conf", Target: "../run/systemd/resolve/stub-resolv.conf"},
+		converge.Unit{Name: "systemd-resolved.service", Enabled: true, Running: true},
+		// Told, not restarted: only a networkd that keeps running knows which
+		// addresses are its own to take away.
+		converge.Unit{Name: "systemd-networkd.service", Enabled: true, Running: true, ReloadOn: []string{networkFile}},
+	}
+}
+
+// networkUnit writes a systemd.network(5) file.
+func networkUnit(n seeds.Network, self seeds.Node) string {
+	var b strings.Builder
+	set := func(key string, value any) { fmt.Fprintf(&b, "%s=%v\n", key, value) }
+	b.WriteString(banner)
+	b.WriteString("[Match]\n")
+	switch {
+	case n.Interface.Name != "":
+		set("Name", n.Interface.Name)
+	case !n.Interface.MAC.IsZero():
+		set("MACAddress", n.Interface.MAC)
+		set("Type", "ether")
+	default: // the only one: see Check. Its name may change with the slot it is in.
+		set("Type", "ether")
+		set("Kind", "!*")
+	}
+
+	b.WriteString("\n[Network]\n")
+	// The connection point's address is added by its guard. Without this,
+	// networkd takes away what it did not add when it starts.
+	set("KeepConfiguration", "yes")
+	if n.DHCP {
+		set("DHCP", "yes")
+	} else {
+		// A member without a cable still serves itself and says so on its console.
+		set("ConfigureWithoutCarrier", "yes")
+		set("Address", self.Address)
+		if self.Gateway.IsValid() {
+			set("Gateway", self.Gateway)
+		}
+	}
+	for _, server := range n.DNS {
+		set("DNS", server)
+	}
+	if len(n.Domains) > 0 {
+		set("Domains", strings.Join(n.Domains, " "))
+	}
+
+	if n.DHCP {
+		// Leases are reserved by MAC address, and the seed names the node.
+		b.WriteString("\n[DHCPv4]\n")
+		set("ClientIdentifier", "mac")
+		set("UseHostname", "no")
+	}
+	return b.String()
+}

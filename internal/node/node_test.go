@@ -1,0 +1,297 @@
+package node
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// fixture is a seed with what seeds.Parse fills in.
+func fixture() seeds.Seed {
+	return seeds.Seed{
+		Version: seeds.Version,
+		Cluster: seeds.Cluster{Name: "pgsql-cl", DCS: "etcd"},
+		Nodes: []seeds.Node{{
+			Name:     "pgsql-n1",
+			Address:  netip.MustParsePrefix("172.16.32.11/24"),
+			Gateway:  netip.MustParseAddr("172.16.32.1"),
+			Services: []seeds.Service{seeds.ServicePostgreSQL, seeds.ServiceEtcd},
+		}},
+		Patroni: seeds.Patroni{TTL: 30, LoopWait: 10, RetryTimeout: 10},
+		System:  seeds.System{Timezone: "Europe/Moscow", Locale: "en_US.UTF-8"},
+		Secrets: seeds.Secrets{
+			SuperuserPassword:   "fixture-superuser",
+			ReplicationPassword: "fixture-replication",
+			RewindPassword:      "fixture-rewind: #1", // YAML has to quote it
+		},
+	}
+}
+
+func machine() facts.Facts {
+	return facts.Facts{
+		NICs:       []facts.NIC{{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true}},
+		PostgreSQL: []int{17},
+	}
+}
+
+func mac(t *testing.T, s string) (m seeds.MAC) {
+	t.Helper()
+	if err := m.UnmarshalText([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestDesired(t *testing.T) {
+	tests := map[string]func(s *seeds.Seed, f *facts.Facts){
+		"static": func(s *seeds.Seed, _ *facts.Facts) {
+			s.Network.DNS = []netip.Addr{netip.MustParseAddr("172.16.32.2"), netip.MustParseAddr("172.16.64.2")}
+			s.Network.Domains = []string{"demo.ru", "example.org"}
+		},
+		"born": func(_ *seeds.Seed, f *facts.Facts) { f.Born = true },
+		"dhcp": func(s *seeds.Seed, _ *facts.Facts) {
+			s.Network.DHCP = true
+			s.Nodes[0].Gateway = netip.Addr{}
+		},
+		"ipv6": func(s *seeds.Seed, _ *facts.Facts) {
+			s.Nodes[0].Address = netip.MustParsePrefix("2001:db8:32::11/64")
+			s.Nodes[0].Gateway = netip.MustParseAddr("2001:db8:32::1")
+		},
+		"interface-mac": func(s *seeds.Seed, f *facts.Facts) {
+			f.NICs = append(f.NICs, facts.NIC{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true})
+			s.Network.Interface.MAC = mac(t, "52-54-00-00-00-02")
+		},
+		"interface-name": func(s *seeds.Seed, _ *facts.Facts) { s.Network.Interface.Name = "eno1" },
+		"users": func(s *seeds.Seed, f *facts.Facts) {
+			f.Homes = map[string]int{"elena": 1001, "long-gone": 1000}
+			s.System.Users = []seeds.User{
+				{
+					Name: "dba", Shell: "/bin/bash", Groups: []string{"adm", "systemd-journal"},
+					HashedPasswd:      "$y$j9T$fixture-hash",
+					SSHAuthorizedKeys: []string{"ssh-ed25519 AAAAC3Nz dba@office", "ssh-ed25519 AAAAC3Nx dba@home"},
+					Sudo:              true,
+				},
+				{Name: "elena", Shell: "/bin/sh"},
+				{Name: "backup-robot", UID: 2000, Shell: "/bin/bash", Sudo: true},
+			}
+		},
+		"postgresql": func(s *seeds.Seed, f *facts.Facts) {
+			f.PostgreSQL = []int{15, 17}
+			s.PostgreSQL = seeds.PostgreSQL{
+				Version:    15,
+				Parameters: map[string]any{"max_connections": 200, "jit": "off", "random_page_cost": 1.1, "log_line_prefix": "%t [%p]: ", "hot_standby_feedback": true},
+				PgHBA:      []string{"hostssl all all 172.16.0.0/12 scram-sha-256", "host all monitor 10.0.0.5/32 scram-sha-256"},
+			}
+			s.Patroni = seeds.Patroni{TTL: 20, LoopWait: 5, RetryTimeout: 5}
+		},
+	}
+	for name, vary := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, f := fixture(), machine()
+			vary(&s, &f)
+			if err := Check(s, f); err != nil {
+				t.Fatal(err)
+			}
+			state, err := Desired(s, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := mask(text(t, state), s)
+			if strings.Contains(got, "fixture-") {
+				t.Fatalf("a secret would come into the golden file:\n%s", got)
+			}
+			golden(t, name, got)
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; see `go test ./internal/node -update` and git diff. Got:\n%s", path, got)
+	}
+}
+
+// text prints all that is in a state.
+func text(t *testing.T, state converge.State) string {
+	t.Helper()
+	var b strings.Builder
+	for _, step := range state.Steps {
+		fmt.Fprintf(&b, "== %s\n", step.Name)
+		for _, r := range step.Resources {
+			switch r := r.(type) {
+			case converge.File:
+				secret := ""
+				if r.Secret {
+					secret = " secret"
+				}
+				fmt.Fprintf(&b, "file %s %04o %s%s\n", r.Path, r.Mode, owner(r.Owner), secret)
+				for line := range strings.Lines(r.Content) {
+					fmt.Fprintf(&b, "    %s", line)
+				}
+			case converge.Directory:
+				fmt.Fprintf(&b, "directory %s %04o %s\n", r.Path, r.Mode, owner(r.Owner))
+			case converge.Symlink:
+				fmt.Fprintf(&b, "symlink %s -> %s\n", r.Path, r.Target)
+			case converge.Hostname:
+				fmt.Fprintf(&b, "hostname %s\n", r.Name)
+			case converge.User:
+				fmt.Fprintf(&b, "user %s uid %d home %s shell %s groups %v password %q\n",
+					r.Name, r.UID, r.Home, r.Shell, r.Groups, r.PasswordHash)
+			case converge.Unit:
+				fmt.Fprintf(&b, "unit %s enabled=%t running=%t reload on %v restart on %v\n",
+					r.Name, r.Enabled, r.Running, r.ReloadOn, r.RestartOn)
+			default:
+				t.Fatalf("%s: no text for a %T", r.ID(), r)
+			}
+		}
+	}
+	return b.String()
+}
+
+func owner(name string) string {
+	if name == "" {
+		return "root"
+	}
+	return name
+}
+
+// mask keeps secrets out of the golden files, as they are kept out of everything.
+func mask(text string, s seeds.Seed) string {
+	secrets := []seeds.Secret{s.Secrets.SuperuserPassword, s.Secrets.ReplicationPassword, s.Secrets.RewindPassword}
+	for _, u := range s.System.Users {
+		secrets = append(secrets, u.HashedPasswd)
+	}
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret.Reveal(), "(secret)")
+		}
+	}
+	return text
+}
+
+func TestCheck(t *testing.T) {
+	two := []facts.NIC{
+		{Name: "br0", MAC: "52:54:00:00:00:09"},
+		{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},
+		{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true},
+	}
+	tests := map[string]struct {
+		vary func(s *seeds.Seed, f *facts.Facts)
+		want string // "" where nothing is wrong
+	}{
+		"one NIC":    {func(*seeds.Seed, *facts.Facts) {}, ""},
+		"a bridge":   {func(_ *seeds.Seed, f *facts.Facts) { f.NICs = two[:2] }, ""},
+		"named":      {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Network.Interface.Name = two, "eno2" }, ""},
+		"named veth": {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Network.Interface.Name = two, "br0" }, ""},
+		"by MAC": {func(s *seeds.Seed, f *facts.Facts) {
+			f.NICs, s.Network.Interface.MAC = two, mac(t, "52:54:00:00:00:02")
+		}, ""},
+		"own version": {func(s *seeds.Seed, _ *facts.Facts) { s.PostgreSQL.Version = 17 }, ""},
+		"own uid": {func(s *seeds.Seed, f *facts.Facts) {
+			s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"dba": 1001}
+		}, ""},
+
+		"two NICs": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.NICs = two },
+			"network.interface: say by name or mac which one it is: this machine has eno1 (52:54:00:00:00:01), eno2 (52:54:00:00:00:02)",
+		},
+		"no NIC": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.NICs = nil },
+			"network.interface: this machine has no Ethernet interface; if its driver came late, try again",
+		},
+		"no such name": {
+			func(s *seeds.Seed, _ *facts.Facts) { s.Network.Interface.Name = "eth0" },
+			"network.interface.name: this machine has no Ethernet interface eth0; it has eno1 (52:54:00:00:00:01)",
+		},
+		"no such MAC": {
+			func(s *seeds.Seed, f *facts.Facts) {
+				s.Network.Interface.MAC, f.NICs = mac(t, "52:54:00:00:00:07"), nil
+			},
+			"network.interface.mac: no Ethernet interface has the address 52:54:00:00:00:07; this machine has none",
+		},
+		"no server": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.PostgreSQL = nil },
+			"postgresql: no server is installed in /usr/lib/postgresql",
+		},
+		"no such version": {
+			func(s *seeds.Seed, f *facts.Facts) { s.PostgreSQL.Version, f.PostgreSQL = 16, []int{15, 17} },
+			"postgresql.version: 16 is not installed; this machine has [15 17]",
+		},
+		"two nodes": {
+			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes = append(s.Nodes, s.Nodes[0]) },
+			"nodes: the seed has 2, and a cluster of one is all that this release can make",
+		},
+		"another uid": {
+			func(s *seeds.Seed, f *facts.Facts) {
+				s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"dba": 1000}
+			},
+			"system.users: dba: uid is 1001, but /home/dba belongs to 1000; give it that uid, or change the owner of its files first",
+		},
+		"another's uid": {
+			func(s *seeds.Seed, f *facts.Facts) {
+				s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"elena": 1001}
+			},
+			"system.users: dba: uid 1001 already owns /home/elena",
+		},
+		"everything at once": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.NICs, f.PostgreSQL = nil, nil },
+			"network.interface: this machine has no Ethernet interface; if its driver came late, try again\n" +
+				"postgresql: no server is installed in /usr/lib/postgresql",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, f := fixture(), machine()
+			test.vary(&s, &f)
+			got := ""
+			if err := Check(s, f); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got:  %s\nwant: %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAssignUIDs(t *testing.T) {
+	homes := map[string]int{"boris": 1000, "gone": 1002}
+	users := []seeds.User{{Name: "anna"}, {Name: "boris"}, {Name: "vera", UID: 1001}, {Name: "galina"}}
+	got, err := assignUIDs(users, homes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"anna": 1003, "boris": 1000, "vera": 1001, "galina": 1004} {
+		if got[name] != want {
+			t.Errorf("%s has uid %d, want %d", name, got[name], want)
+		}
+	}
+
+	for uid := firstUID; uid <= lastUID; uid++ {
+		homes[fmt.Sprint(uid)] = uid
+	}
+	if _, err := assignUIDs(users, homes); err == nil || !strings.Contains(err.Error(), "no uid from 1000 to 59999 is left for anna") {
+		t.Errorf("without a free uid the error is %v", err)
+	}
+}

@@ -1,0 +1,99 @@
+// Package patroni is a client of the REST API of the node's own Patroni:
+// https://patroni.readthedocs.io/en/latest/rest_api.html
+package patroni
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Status is what Patroni says of its node, as far as it is used here.
+type Status struct {
+	State         string `json:"state"`          // of PostgreSQL: "running", "starting", "stopped", "initializing new cluster" ...
+	Role          string `json:"role"`           // "primary" (or "master", up to Patroni 3), "replica", "standby_leader", "uninitialized" ...
+	ServerVersion int    `json:"server_version"` // as PostgreSQL counts: 170005 is 17.5; 0 unless it runs
+	Timeline      int    `json:"timeline"`       // 0 unless it is known
+	Pause         bool   `json:"pause"`          // the cluster is in maintenance mode
+
+	// Leader tells whether the node holds the cluster's leader lock.
+	Leader bool `json:"leader"`
+}
+
+// Leads tells whether the node serves as the leader of its cluster. That takes
+// lock and role: a server that is being bootstrapped is a primary before it has
+// the lock, and one that crashed still has the lock while it recovers.
+func (s Status) Leads() bool {
+	return s.Leader && s.State == "running" && (s.Role == "primary" || s.Role == "master" || s.Role == "standby_leader")
+}
+
+// Follows tells whether the node serves as a replica.
+func (s Status) Follows() bool { return !s.Leader && s.State == "running" && s.Role == "replica" }
+
+// PostgreSQL is the version of the server as people write it, such as "17.5",
+// or "" while it does not run. https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQSERVERVERSION
+func (s Status) PostgreSQL() string {
+	if s.ServerVersion == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", s.ServerVersion/10000, s.ServerVersion%10000)
+}
+
+// Client asks one Patroni.
+type Client struct {
+	URL string // such as "http://172.16.32.11:8008"
+}
+
+// At is the client for the Patroni of the node with that address.
+func At(address string) Client {
+	return Client{URL: "http://" + net.JoinHostPort(address, "8008")}
+}
+
+// api is a client for one answer at a time, without the system's proxies.
+var api = &http.Client{
+	Transport: &http.Transport{DisableKeepAlives: true},
+	// Patroni asks PostgreSQL first, with a connect timeout of three seconds and
+	// a statement timeout of two.
+	Timeout: 8 * time.Second,
+}
+
+// Status asks for the state of the node. It asks at /leader, whose body is that
+// of /patroni and whose status code says in addition who holds the lock.
+func (c Client) Status(ctx context.Context) (Status, error) {
+	url := c.URL + "/leader"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return Status{}, err
+	}
+	response, err := api.Do(request)
+	if err != nil {
+		return Status{}, err // it names the URL
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return Status{}, fmt.Errorf("%s: %w", url, err)
+	}
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
+		return Status{}, fmt.Errorf("%s: %s: %s", url, response.Status, firstLine(body))
+	}
+	var s Status
+	if err := json.Unmarshal(body, &s); err != nil {
+		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: %w", url, response.Status, err)
+	}
+	if s.State == "" {
+		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: it has no state", url, response.Status)
+	}
+	s.Leader = response.StatusCode == http.StatusOK
+	return s, nil
+}
+
+func firstLine(body []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	return line
+}

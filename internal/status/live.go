@@ -1,0 +1,82 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"banyan/internal/patroni"
+)
+
+// Live is what the node's services answer now.
+type Live struct {
+	Patroni      patroni.Status `json:"patroni,omitzero"`
+	PatroniError string         `json:"patroni_error,omitempty"` // why there is no answer
+	EtcdError    string         `json:"etcd_error,omitempty"`    // why etcd is not healthy
+}
+
+// Look asks Patroni and etcd of the node that r is of.
+func Look(ctx context.Context, r Report) Live {
+	var live Live
+	var err error
+	if live.Patroni, err = patroni.At(r.Address).Status(ctx); err != nil {
+		live.PatroniError = err.Error()
+	}
+	if err := etcdHealth(ctx, "http://127.0.0.1:2379"); err != nil {
+		live.EtcdError = err.Error()
+	}
+	return live
+}
+
+// etcdHealth asks a member whether it takes part in a cluster that has a leader:
+// https://etcd.io/docs/v3.5/op-guide/monitoring/#health-check
+func etcdHealth(ctx context.Context, endpoint string) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	url := endpoint + "/health"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var body struct {
+		Health string `json:"health"` // "true" or "false"
+		Reason string `json:"reason"` // since etcd 3.5
+	}
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
+		return fmt.Errorf("%s: %s: not etcd's answer: %w", url, response.Status, err)
+	}
+	if body.Health != "true" {
+		return fmt.Errorf("%s: not healthy: %s", url, body.Reason)
+	}
+	return nil
+}
+
+// serves tells whether PostgreSQL does its part in the cluster.
+func (l Live) serves() bool {
+	return l.PatroniError == "" && (l.Patroni.Leads() || l.Patroni.Follows())
+}
+
+// Exit codes of `firstboot status`.
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	ExitGoing  = 2 // going on, or degraded
+)
+
+// Evaluate is the exit code: done means that the node was made and serves now.
+func Evaluate(r Report, live Live) int {
+	switch {
+	case r.State == Failed:
+		return ExitFailed
+	case r.State == Done && live.serves() && live.EtcdError == "":
+		return ExitDone
+	default:
+		return ExitGoing
+	}
+}

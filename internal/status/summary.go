@@ -1,0 +1,174 @@
+package status
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"unicode/utf8"
+)
+
+// The screen of a physical console, less some room for the login prompt.
+const (
+	maxColumns = 78
+	maxLines   = 20
+)
+
+// Summary is the one screen that the console shows: at most 20 lines of at most
+// 78 columns. The first line of a node that is done and serves is
+// "banyan: NODE is ready".
+func Summary(r Report, live Live) string {
+	var p page
+	name := r.Node
+	if name == "" {
+		name = "this machine"
+	}
+	switch {
+	case r.State == Waiting:
+		p.line("banyan: waiting for a seed")
+		p.sources(r)
+	case r.State == Failed:
+		p.line("banyan: " + name + " failed")
+		p.identity(r)
+		p.failures(r)
+	case r.State == Running:
+		p.line("banyan: " + name + " is being made")
+		p.identity(r)
+		p.progress(r)
+	case Evaluate(r, live) == ExitDone:
+		p.line("banyan: " + name + " is ready")
+		p.identity(r)
+		p.services(r, live)
+	default:
+		p.line("banyan: " + name + " is degraded")
+		p.identity(r)
+		p.services(r, live)
+	}
+	return p.String()
+}
+
+// page is a screen in the making.
+type page struct{ lines []string }
+
+func (p *page) String() string {
+	lines := p.lines
+	if len(lines) > maxLines {
+		lines = append(lines[:maxLines-1:maxLines-1], "  ... all of it: firstboot status --json")
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func (p *page) line(s string) { p.lines = append(p.lines, cut(s, maxColumns)) }
+
+// row puts a text beside its label, on as many lines as it needs.
+func (p *page) row(label, text string) {
+	const indent = 14
+	for i, l := range fold(text, maxColumns-indent) {
+		if i > 0 {
+			label = ""
+		}
+		p.line(fmt.Sprintf("  %-*s%s", indent-2, label, l))
+	}
+}
+
+func (p *page) identity(r Report) {
+	if r.Cluster != "" {
+		p.row("cluster", r.Cluster)
+	}
+	if r.Address != "" {
+		p.row("address", r.Address)
+	}
+}
+
+func (p *page) services(r Report, live Live) {
+	switch s := live.Patroni; {
+	case live.PatroniError != "":
+		p.row("PostgreSQL", "unknown, since Patroni does not answer: "+live.PatroniError)
+		p.row("", "see journalctl -b -u patroni")
+	case s.Leads():
+		p.row("PostgreSQL", fmt.Sprintf("%s, leader, timeline %d", s.PostgreSQL(), s.Timeline))
+	case s.Follows():
+		p.row("PostgreSQL", fmt.Sprintf("%s, replica, timeline %d", s.PostgreSQL(), s.Timeline))
+	default:
+		p.row("PostgreSQL", fmt.Sprintf("%s, role %s; see journalctl -b -u patroni", s.State, s.Role))
+	}
+	if live.Patroni.Pause {
+		p.row("Patroni", "paused: nothing fails over; see patronictl resume")
+	}
+	if live.EtcdError == "" {
+		p.row("etcd", "healthy")
+	} else {
+		p.row("etcd", live.EtcdError)
+		p.row("", "see journalctl -b -u etcd")
+	}
+	if live.serves() {
+		p.row("connect to", net.JoinHostPort(r.Address, "5432"))
+	}
+}
+
+func (p *page) progress(r Report) {
+	var done []string
+	for _, s := range r.Steps {
+		if s.State == Done {
+			done = append(done, s.Name)
+		}
+	}
+	if len(done) > 0 {
+		p.row("done", strings.Join(done, ", "))
+	}
+	if s := r.open(); s != nil {
+		p.row("now", strings.TrimSuffix(s.Name+": "+s.Message, ": "))
+	}
+}
+
+func (p *page) failures(r Report) {
+	for _, s := range r.Steps {
+		if s.State == Failed {
+			p.row(s.Name, s.Error)
+			p.row("", "see "+s.Look)
+		}
+	}
+	p.row("try again", "systemctl restart banyan-firstboot, or reboot")
+}
+
+func (p *page) sources(r Report) {
+	for _, o := range r.Sources {
+		for i, l := range fold(o.Source+": "+o.Reason, maxColumns-4) {
+			if i > 0 {
+				l = "  " + l
+			}
+			p.line("  " + l)
+		}
+	}
+	p.line("Put seed.yaml on the partition BANYAN, or on a stick labelled BANYAN-SEED.")
+}
+
+// fold breaks text into lines of at most width columns: at spaces, but what
+// begins with a space is laid out already, such as a caret below its line, and
+// is cut.
+func fold(text string, width int) []string {
+	var lines []string
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if strings.HasPrefix(l, " ") {
+			lines = append(lines, cut(l, width))
+			continue
+		}
+		line := ""
+		for _, word := range strings.Fields(l) {
+			if line != "" && utf8.RuneCountInString(line+" "+word) > width {
+				lines = append(lines, line)
+				line = ""
+			}
+			line = cut(strings.TrimSpace(line+" "+word), width)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// cut shortens what is wider than width columns.
+func cut(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	return string([]rune(s)[:width-3]) + "..."
+}

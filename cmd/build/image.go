@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"banyan/internal/progress"
+	"banyan/internal/version"
+	"banyan/rootfs"
+	"banyan/seeds"
+)
+
+func imageCommand() *cobra.Command {
+	var profile, output, firstboot string
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Build a bootable disk image",
+		Long: `Build a bootable disk image and, beside it, its manifest and SHA256SUMS.
+
+The image boots by BIOS and by UEFI. Write it to a disk, drop a seed.yaml on its
+BANYAN partition and start the machine. Building needs root.`,
+		Example: "  sudo build image --profile debian-13 --output dist/",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if os.Geteuid() != 0 {
+				return errors.New("making a root tree needs root: run it with sudo")
+			}
+			p, err := rootfs.LoadProfile(profile)
+			if err != nil {
+				return err
+			}
+			stages := progress.New(os.Stdout, rootfs.Stages)
+			image, err := rootfs.Build(cmd.Context(), rootfs.Options{
+				Profile: p, Version: version.Version, Output: output, Example: seeds.Example,
+				Firstboot: firstboot,
+			}, stages)
+			stages.Close()
+			if err != nil {
+				return err
+			}
+			if err := stages.Table(); err != nil {
+				return err
+			}
+			fmt.Println(image)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", "))
+	cmd.Flags().StringVar(&output, "output", "dist", "the directory that the image goes to")
+	cmd.Flags().StringVar(&firstboot, "firstboot", beside("firstboot"), "the node's program")
+	return cmd
+}
+
+// beside is the path of the program of that name beside this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}

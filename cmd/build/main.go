@@ -1,0 +1,43 @@
+// Command build makes Banyan's images, packages and seeds.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"banyan/internal/version"
+)
+
+func main() { os.Exit(run()) }
+
+// run returns the exit code: 0 done, 1 failed, 130 interrupted.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	root := &cobra.Command{
+		Use:           "build",
+		Short:         "Make Banyan's disk images, packages and seeds",
+		Version:       version.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(imageCommand())
+
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "build: interrupted; nothing was left behind")
+		return 130
+	default:
+		fmt.Fprintf(os.Stderr, "build: %v\n", err)
+		return 1
+	}
+}

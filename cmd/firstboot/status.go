@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"banyan/internal/flow"
+)
+
+func statusCommand() *cobra.Command {
+	var wait, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say what this boot made of the node and how its services are now",
+		Long: `Say what this boot made of the node and how its services are now.
+
+Exit status: 0 the node is done, 1 it failed, 2 it is going on or degraded.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := flow.Status(cmd.Context(), wait)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				encoder := json.NewEncoder(os.Stdout)
+				encoder.SetIndent("", "  ")
+				if err := encoder.Encode(s); err != nil {
+					return err
+				}
+			} else {
+				fmt.Print(s.Summary())
+			}
+			if code := s.ExitCode(); code != 0 {
+				return exitCode(code)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the node is done or has failed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

@@ -1,0 +1,81 @@
+// Package packaging makes the project's own .debs, with their units and
+// maintainer scripts. The image installs the very same packages as any host.
+package packaging
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/goreleaser/nfpm/v2"
+	_ "github.com/goreleaser/nfpm/v2/deb" // the .deb format
+	"github.com/goreleaser/nfpm/v2/files"
+)
+
+//go:embed firstboot
+var sources embed.FS
+
+// Options is what a package is made from.
+type Options struct {
+	Version string    // a Debian version: deb-version(7)
+	Binary  string    // the program that goes into it
+	Date    time.Time // of every file
+	Output  string    // a directory
+}
+
+// Firstboot makes banyan-firstboot, which turns a host into a node, and returns
+// its file name.
+func Firstboot(o Options) (name string, err error) {
+	const units = "/usr/lib/systemd/system/"
+	// nfpm reads what it packs from files.
+	dir, err := os.MkdirTemp("", "banyan-packaging-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.CopyFS(dir, sources); err != nil {
+		return "", err
+	}
+	script := func(name string) string { return filepath.Join(dir, "firstboot", name) }
+	file := func(source, destination string, mode os.FileMode) *files.Content {
+		return &files.Content{Source: source, Destination: destination,
+			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: o.Date}}
+	}
+
+	info := &nfpm.Info{
+		Name: "banyan-firstboot", Arch: "amd64", Platform: "linux", Version: o.Version, VersionSchema: "none", Section: "admin", Priority: "optional",
+		Maintainer: "The Banyan authors <banyan@localhost>", MTime: o.Date,
+		Description: "make this machine a PostgreSQL cluster member from its seed\n" +
+			"Reads one seed file, computes the machine's configuration from it, makes the\n" +
+			"machine agree and joins it to a highly available cluster of PostgreSQL under\n" +
+			"Patroni. Nothing reaches in from outside.",
+		Overridables: nfpm.Overridables{
+			Depends:    []string{"systemd", "init-system-helpers (>= 1.52)", "passwd", "fdisk", "e2fsprogs", "util-linux"},
+			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client"},
+			Contents: files.Contents{
+				file(o.Binary, "/usr/sbin/firstboot", 0o755),
+				file(script("banyan-plant.service"), units+"banyan-plant.service", 0o644),
+				file(script("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
+			},
+			Scripts: nfpm.Scripts{PostInstall: script("postinst"), PreRemove: script("prerm"), PostRemove: script("postrm")},
+		},
+	}
+	info = nfpm.WithDefaults(info)
+	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
+		return "", fmt.Errorf("describe package %s: %w", info.Name, err)
+	}
+	packager, err := nfpm.Get("deb")
+	if err != nil {
+		return "", err
+	}
+	var deb bytes.Buffer
+	if err := packager.Package(info, &deb); err != nil {
+		return "", fmt.Errorf("make package %s: %w", info.Name, err)
+	}
+	name = filepath.Join(o.Output, packager.ConventionalFileName(info))
+	return name, os.WriteFile(name, deb.Bytes(), 0o644)
+}

@@ -1,0 +1,67 @@
+package packaging
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"banyan/internal/command"
+)
+
+// Debian's own tool reads what dpkg will.
+func TestFirstboot(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "firstboot")
+	if err := os.WriteFile(binary, []byte("a program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Version: "0.1.0~git1", Binary: binary, Date: time.Unix(1_700_000_000, 0), Output: dir}
+	deb, err := Firstboot(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := os.ReadFile(deb)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	fields, err := command.Run(t.Context(), "dpkg-deb", "--field", deb, "Package", "Version", "Architecture")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n"; fields != want {
+		t.Errorf("fields:\n%s", fields)
+	}
+	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"-rwxr-xr-x root/root", "./usr/sbin/firstboot", "./usr/lib/systemd/system/banyan-plant.service",
+		"./usr/lib/systemd/system/banyan-firstboot.service",
+	} {
+		if !strings.Contains(contents, want) {
+			t.Errorf("no %q in:\n%s", want, contents)
+		}
+	}
+
+	if _, err := Firstboot(options); err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.ReadFile(deb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(first) != string(second) {
+		t.Error("one input gave two packages")
+	}
+}
+
+func TestFirstbootWithoutItsProgram(t *testing.T) {
+	_, err := Firstboot(Options{Version: "1", Binary: "/nonexistent/firstboot", Output: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "/nonexistent/firstboot") {
+		t.Errorf("got %v", err)
+	}
+}

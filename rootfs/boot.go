@@ -1,0 +1,131 @@
+package rootfs
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"banyan/internal/command"
+)
+
+const sectorSize = 512
+
+// grubModules are those that a BIOS core image needs to read the ESP and
+// grub.cfg; Debian's signed image for UEFI has them all inside.
+var grubModules = []string{"biosdisk", "part_gpt", "fat", "normal", "configfile", "linux", "loadenv", "probe", "regexp", "test", "echo",
+	"serial", "terminal", "minicmd", "all_video", "reboot", "halt"}
+
+// bootFiles lays out the ESP below dir: Debian's signed shim and GRUB where
+// firmware looks when no boot entry was made, GRUB's configuration, and the
+// kernel of slot a.
+func bootFiles(root, dir, profile, version string) error {
+	for from, to := range map[string]string{
+		"usr/lib/shim/shimx64.efi.signed":                   "EFI/BOOT/BOOTX64.EFI",
+		"usr/lib/shim/mmx64.efi.signed":                     "EFI/BOOT/mmx64.efi",
+		"usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed": "EFI/BOOT/grubx64.efi",
+		"boot/vmlinuz":    "banyan/a/vmlinuz",
+		"boot/initrd.img": "banyan/a/initrd.img",
+	} {
+		content, err := os.ReadFile(filepath.Join(root, from))
+		if err != nil {
+			return fmt.Errorf("the tree lacks a boot file: %w", err)
+		}
+		if err := writeFile(filepath.Join(dir, to), string(content), 0o644); err != nil {
+			return err
+		}
+	}
+	grub, err := template.ParseFS(overlay, "overlay/grub.cfg")
+	if err != nil {
+		return err
+	}
+	var config strings.Builder
+	if err := grub.Execute(&config, struct{ Version, Profile string }{version, profile}); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, "banyan/grub.cfg"), config.String(), 0o644); err != nil {
+		return err
+	}
+	// Debian's signed GRUB looks for its configuration here.
+	return writeFile(filepath.Join(dir, "EFI/debian/grub.cfg"), "configfile /banyan/grub.cfg\n", 0o644)
+}
+
+// biosCore makes GRUB's core image for BIOS with the tree's own GRUB. It finds
+// its configuration on the second partition of the disk that it is loaded from.
+func biosCore(ctx context.Context, root string) ([]byte, error) {
+	const inside = "/tmp/core.img"
+	args := append([]string{"--format=i386-pc", "--prefix=(,gpt2)/banyan", "--output=" + inside}, grubModules...)
+	if _, err := inChroot(ctx, root, "grub-mkimage", args...); err != nil {
+		return nil, err
+	}
+	core, err := os.ReadFile(root + inside)
+	return core, errors.Join(err, os.Remove(root+inside))
+}
+
+// installBIOS makes the disk bootable by BIOS: boot.img into the boot code area
+// of the MBR, core into the BIOS boot partition at byte offset start. It does
+// what grub-bios-setup does on a real disk (GRUB's util/setup.c): boot.img is
+// told the core's first sector, the core where its other sectors are.
+func installBIOS(disk *os.File, boot, core []byte, start, size int64) error {
+	const (
+		bootCode     = 440             // of the MBR; the disk signature and the partition table follow
+		driveCheck   = 0x66            // GRUB_BOOT_MACHINE_DRIVE_CHECK
+		kernelSector = 0x5c            // GRUB_BOOT_MACHINE_KERNEL_SECTOR
+		firstBlock   = sectorSize - 12 // of the core's first sector: sector (8 bytes), length (2), segment (2)
+	)
+	if len(boot) != sectorSize || len(core) < 2*sectorSize {
+		return fmt.Errorf("boot.img of %d and core.img of %d bytes are not GRUB's", len(boot), len(core))
+	}
+	if int64(len(core)) > size {
+		return fmt.Errorf("core.img of %d bytes does not fit the BIOS boot partition of %d", len(core), size)
+	}
+	boot, core = bytes.Clone(boot), bytes.Clone(core)
+	sector := uint64(start / sectorSize)
+	binary.LittleEndian.PutUint64(boot[kernelSector:], sector)
+	copy(boot[driveCheck:], []byte{0x90, 0x90}) // no floppy: trust the drive number that the BIOS gives
+	binary.LittleEndian.PutUint64(core[firstBlock:], sector+1)
+	sectors := (len(core) + sectorSize - 1) / sectorSize
+	binary.LittleEndian.PutUint16(core[firstBlock+8:], uint16(sectors-1))
+
+	if _, err := disk.WriteAt(boot[:bootCode], 0); err != nil {
+		return err
+	}
+	_, err := disk.WriteAt(core, start)
+	return err
+}
+
+// makeFAT makes a FAT file system of size bytes in the new file name, with the
+// files below dir in it. bits is 16 or 32.
+func makeFAT(ctx context.Context, name, label, id, bits string, size int64, dir string) error {
+	if err := makeSparse(name, size); err != nil {
+		return err
+	}
+	if _, err := command.Run(ctx, "mkfs.vfat", "--invariant", "-F", bits, "-n", label, "-i", id, name); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	args := []string{"-s", "-i", name}
+	for _, e := range entries {
+		args = append(args, filepath.Join(dir, e.Name()))
+	}
+	if _, err := command.Run(ctx, "mcopy", append(args, "::/")...); err != nil {
+		return fmt.Errorf("fill the partition %s of %d MiB: %w", label, size>>20, err)
+	}
+	return nil
+}
+
+func makeSparse(name string, size int64) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
+}

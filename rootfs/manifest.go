@@ -1,0 +1,138 @@
+package rootfs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// Manifest says what an image holds. It lies beside it as IMAGE.json.
+type Manifest struct {
+	Image    string            `json:"image"`
+	Version  string            `json:"version"`
+	Profile  string            `json:"profile"`
+	Suite    string            `json:"suite"`
+	Date     string            `json:"date"`   // RFC 3339
+	SHA256   map[string]string `json:"sha256"` // of the image and of what went into it
+	Packages []Package         `json:"packages"`
+}
+
+// Package is a package that the image holds.
+type Package struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+}
+
+func installedPackages(ctx context.Context, root string) ([]Package, error) {
+	out, err := inChroot(ctx, root, "dpkg-query", "--show", "--showformat=${Package} ${Version} ${Architecture}\n")
+	if err != nil {
+		return nil, err
+	}
+	var packages []Package
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("dpkg-query said %q", line)
+		}
+		packages = append(packages, Package{fields[0], fields[1], fields[2]})
+	}
+	return packages, nil
+}
+
+// writeManifest ends the build: the manifest, the image under its own name and
+// SHA256SUMS, in this order, so that an image that is there is a whole one.
+func (b *builder) writeManifest(context.Context) (int64, error) {
+	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite,
+		Date: b.epoch.UTC().Format("2006-01-02T15:04:05Z07:00"), SHA256: map[string]string{}, Packages: b.packages}
+	for name, file := range map[string]string{
+		b.name: b.partial, "root.squashfs": b.file("root.squashfs"),
+		"vmlinuz": b.file("esp/banyan/a/vmlinuz"), "initrd.img": b.file("esp/banyan/a/initrd.img"),
+	} {
+		sum, err := checksum(file)
+		if err != nil {
+			return 0, err
+		}
+		m.SHA256[name] = sum
+	}
+	content, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return 0, err
+	}
+	content = append(content, '\n')
+	manifest := b.name + ".json"
+	if err := os.WriteFile(filepath.Join(b.Output, manifest), content, 0o644); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(b.partial, filepath.Join(b.Output, b.name)); err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256(content)
+	sums := fmt.Sprintf("%s  %s\n%s  %s\n", m.SHA256[b.name], b.name, hex.EncodeToString(sum[:]), manifest)
+	return int64(len(content)), os.WriteFile(filepath.Join(b.Output, "SHA256SUMS"), []byte(sums), 0o644)
+}
+
+func checksum(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// sizes adds up what files take on the disk, in bytes.
+func sizes(names ...string) (int64, error) {
+	var total int64
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return 0, err
+		}
+		total += onDisk(info)
+	}
+	return total, nil
+}
+
+// treeSize is what a tree takes on the disk, in bytes.
+func treeSize(root string) (int64, error) {
+	var total int64
+	err := filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += onDisk(info)
+		}
+		return err
+	})
+	return total, err
+}
+
+func onDisk(info fs.FileInfo) int64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Blocks * 512
+	}
+	return info.Size()
+}
+
+func removeIfThere(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+//go:build boot
+
+package boot
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSeedOnStick(t *testing.T) {
+	t.Parallel()
+	seed, disk := NewSeed(t), NewDisk(t)
+	m := Start(t, disk, UEFI)
+	m.WaitFor(noSeed, bootTime)
+	for _, place := range places {
+		m.WaitFor(place, time.Minute)
+	}
+
+	stick := NewStick(t, seed.Text)
+	asMade := read(t, stick)
+	m.Plug(stick)
+	m.WaitFor(ready, birthTime)
+	checkFirstBootWrites(t, m)
+	n := login(t, m, seed)
+	n.check()
+
+	n.sql("create table kept (word text); insert into kept values ('banyan') returning word")
+	hosts, before := n.root("cat /etc/hosts"), n.identity()
+	n.root("echo 192.0.2.1 drift >>/etc/hosts; echo drift >/etc/drift")
+	n = n.reboot()
+	n.check()
+	if got := n.sql("select word from kept"); got != "banyan" {
+		t.Errorf("after a reboot the table holds %q", got)
+	}
+	if got := n.root("cat /etc/hosts"); got != hosts {
+		t.Errorf("after a reboot /etc/hosts is\n%s\nwant\n%s", got, hosts)
+	}
+	n.root("! test -e /etc/drift")
+	after := n.identity()
+	if after.bootID == before.bootID {
+		t.Error("the machine was not rebooted")
+	}
+	if after.bootID = before.bootID; after != before {
+		t.Errorf("after a reboot the machine is %v, was %v", after, before)
+	}
+
+	m.PowerOff(haltTime)
+	checkBanyan(t, disk, seed)
+	if !bytes.Equal(read(t, stick), asMade) {
+		t.Error("the operator's stick was written to")
+	}
+}
+
+func TestBrokenSeed(t *testing.T) {
+	t.Parallel()
+	seed, disk := NewSeed(t), NewDisk(t)
+	// The mistake is on the line of a secret, which must not be shown with it.
+	const mistake = "superuser_pasword"
+	broken := strings.Replace(seed.Text, "superuser_password", mistake, 1)
+	disk.DropSeed(t, broken)
+	m := Start(t, disk, BIOS)
+
+	found := m.WaitFor(seedError, bootTime)
+	line, column, reason, shown, caret := found[1], found[2], found[3], found[4], found[5]
+	before, _, _ := strings.Cut(broken, mistake)
+	if want := strconv.Itoa(1 + strings.Count(before, "\n")); line != want {
+		t.Errorf("the mistake is said to be in line %s, it is in %s", line, want)
+	}
+	if want := strconv.Itoa(len(before) - strings.LastIndex(before, "\n")); column != want {
+		t.Errorf("the mistake is said to be in column %s, it is in %s", column, want)
+	}
+	if !strings.Contains(reason, mistake) {
+		t.Errorf("the reason is %q, want it to name %q", reason, mistake)
+	}
+	if at := strings.Index(shown, mistake); at < 0 || at != strings.Index(caret, "^") {
+		t.Errorf("the caret is not under the mistake:\n%s\n%s", shown, caret)
+	}
+
+	m.PowerOff(haltTime)
+	console := m.Console.Text()
+	if leaked := seed.Leaked(console); leaked != nil {
+		t.Errorf("the console shows %q", leaked)
+	}
+	if ready.MatchString(console) {
+		t.Error("the machine took the broken seed")
+	}
+}
+
+func TestPowerCut(t *testing.T) {
+	t.Parallel()
+	for _, firmware := range []Firmware{UEFI, BIOS} {
+		t.Run(string(firmware), func(t *testing.T) {
+			t.Parallel()
+			seed, disk := NewSeed(t), NewDisk(t)
+			disk.DropSeed(t, seed.Text)
+			first := Start(t, disk, firmware)
+			cutPower(t, first, drawCut(t, firmware))
+			if leaked := seed.Leaked(first.Console.Text()); leaked != nil {
+				t.Errorf("the first boot's console shows %q", leaked)
+			}
+
+			next := Start(t, disk, firmware)
+			next.WaitFor(ready, birthTime)
+			login(t, next, seed).check()
+			next.PowerOff(haltTime)
+			checkBanyan(t, disk, seed)
+		})
+	}
+}
+
+// drawCut draws how many bytes a first boot may write before the power goes.
+func drawCut(t *testing.T, firmware Firmware) int64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("BANYAN_CUT_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("BANYAN_CUT_SEED: %v", err)
+		}
+	}
+	own := uint64(firmware[0]) // so that one number draws two points
+	cut := rand.New(rand.NewPCG(seed, own)).Int64N(firstBootWrites)
+	t.Logf("the power is cut after %d MiB; to cut it there again set BANYAN_CUT_SEED=%d", cut>>20, seed)
+	return cut
+}
+
+// cutPower kills a machine as soon as it has written that many bytes to its disk
+// or is ready.
+func cutPower(t *testing.T, m *Machine, after int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), birthTime)
+	defer cancel()
+	end := make(chan error, 1)
+	go func() {
+		_, err := m.Console.WaitFor(ctx, ready)
+		end <- err
+	}()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for written := int64(0); written < after; {
+		select {
+		case err := <-end:
+			if err != nil {
+				t.Fatal(err)
+			}
+			after = 0 // it will write no more than this
+		case <-poll.C:
+			var err error
+			if written, err = m.BytesWritten(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.Kill()
+	t.Logf("the power was cut when the console ended with:\n%s", m.Console.Tail(3))
+}
+
+// checkFirstBootWrites sees to it that the points that TestPowerCut draws are
+// spread over the whole of a first boot.
+func checkFirstBootWrites(t *testing.T, m *Machine) {
+	t.Helper()
+	written, err := m.BytesWritten(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a first boot writes %d MiB", written>>20)
+	if written < firstBootWrites/2 || written > firstBootWrites*2 {
+		t.Errorf("a first boot writes %d MiB: set firstBootWrites to that, it is %d MiB", written>>20, firstBootWrites>>20)
+	}
+}

@@ -1,0 +1,46 @@
+//go:build boot
+
+package boot
+
+import (
+	"regexp"
+	"time"
+)
+
+// What the image promises to whoever stands in front of it.
+var (
+	noSeed = regexp.MustCompile(`banyan: no seed found; looked at:\n`)
+	// places are those that a seed is looked for in, in this order.
+	places = []*regexp.Regexp{
+		regexp.MustCompile(`BANYAN\b[^-]*\n`),
+		regexp.MustCompile(`BANYAN-SEED\b.*\n`),
+		regexp.MustCompile(`CIDATA\b.*\n`),
+		regexp.MustCompile(`/etc/banyan/seed\.yaml\b.*\n`),
+	}
+	// seedError is a mistake in a seed: line, column, reason, the line itself and
+	// the line with the caret. The kernel may interrupt.
+	seedError = regexp.MustCompile(`seed\.yaml:(\d+):(\d+): (.+)\n` + kernel + `(.*)\n` + kernel + `(.*\^)\n`)
+	ready     = regexp.MustCompile(`banyan: pgsql-n1 is ready\b.*\n`)
+)
+
+// kernel is lines that the kernel writes to a console when it likes to.
+const kernel = `(?:\[ *\d+\.\d+\] .*\n)*`
+
+// What the image promises to whoever is root on it.
+const (
+	sealedSeed = "/var/lib/banyan/seed.yaml"
+	etcdHealth = "etcdctl endpoint health 2>&1" // etcdctl reports on its standard error
+)
+
+// How long each step may take with no KVM and another machine on the other core.
+const (
+	bootTime  = 10 * time.Minute // from the power to the first word about the seed
+	birthTime = 20 * time.Minute // from the power or the seed to ready
+	haltTime  = 2 * time.Minute  // from the power button or reboot to the end
+	loginTime = time.Minute
+	checkTime = 5 * time.Minute // all of what is looked at on a ready node
+)
+
+// firstBootWrites is about what a first boot writes to the disk until the node is
+// ready; TestSeedOnStick measures it anew and says so when it has changed much.
+const firstBootWrites = 256 << 20

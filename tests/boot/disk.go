@@ -1,0 +1,124 @@
+//go:build boot
+
+package boot
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/partition/gpt"
+)
+
+// diskSize is that of every machine's disk: larger than the image, as a
+// server's is, so that state has somewhere to grow.
+const diskSize = 12 << 30
+
+// Disk is a machine's disk: a raw file that only takes the room of what was
+// written.
+type Disk struct {
+	Path   string
+	starts int // how many machines were started with it
+}
+
+// NewDisk writes the image under test to a new disk.
+func NewDisk(t *testing.T) *Disk {
+	t.Helper()
+	image := os.Getenv("BANYAN_IMAGE")
+	if !filepath.IsAbs(image) {
+		t.Fatalf("BANYAN_IMAGE is %q: set it to the absolute path of the image to test, such as $PWD/dist/banyan-debian-13-VERSION.img", image)
+	}
+	d := &Disk{Path: filepath.Join(t.TempDir(), "disk.img")}
+	run(t, "cp", "--sparse=always", "--reflink=auto", image, d.Path)
+	info, err := os.Stat(d.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() >= diskSize {
+		t.Fatalf("the image has %d bytes: enlarge diskSize, there is nothing for it to grow into", info.Size())
+	}
+	if err := os.Truncate(d.Path, diskSize); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// PartitionStart is where on the disk, in bytes, a partition starts.
+func (d *Disk) PartitionStart(t *testing.T, name string) int64 {
+	t.Helper()
+	f, err := os.Open(d.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() // nothing was written
+	table, err := gpt.Read(file.New(f, true), 512, 512)
+	if err != nil {
+		t.Fatalf("read the partition table of %s: %v", d.Path, err)
+	}
+	var names []string
+	for _, p := range table.Partitions {
+		if p.Name == name {
+			return p.GetStart()
+		}
+		names = append(names, p.Name)
+	}
+	t.Fatalf("the disk has no partition %q, only %q", name, names)
+	return 0
+}
+
+// banyan is the BANYAN partition as mtools are told of it.
+func (d *Disk) banyan(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("%s@@%d", d.Path, d.PartitionStart(t, "BANYAN"))
+}
+
+// DropSeed puts seed.yaml on the BANYAN partition of a machine that is off.
+func (d *Disk) DropSeed(t *testing.T, seed string) {
+	t.Helper()
+	copySeed(t, d.banyan(t), seed)
+}
+
+// ReadBanyan returns the files on the BANYAN partition of a machine that is off,
+// by their paths.
+func (d *Disk) ReadBanyan(t *testing.T) map[string]string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "BANYAN")
+	run(t, "mcopy", "-s", "-n", "-i", d.banyan(t), "::", dir)
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		files[strings.TrimPrefix(name, dir)] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatalf("read the copy of the BANYAN partition: %v", err)
+	}
+	return files
+}
+
+// NewStick makes a USB stick that holds seed.yaml and no partition table, and
+// returns its file.
+func NewStick(t *testing.T, seed string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "stick.img")
+	run(t, "mkfs.vfat", "-n", "BANYAN-SEED", "-C", name, "16384")
+	copySeed(t, name, seed)
+	return name
+}
+
+// copySeed puts seed.yaml on the FAT file system that mtools call drive.
+func copySeed(t *testing.T, drive, seed string) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "seed.yaml")
+	if err := os.WriteFile(name, []byte(seed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mcopy", "-i", drive, name, "::")
+}

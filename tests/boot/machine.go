@@ -1,0 +1,273 @@
+//go:build boot
+
+package boot
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Firmware is what starts a machine.
+type Firmware string
+
+// The firmware that servers have.
+const (
+	BIOS Firmware = "BIOS"
+	UEFI Firmware = "UEFI"
+)
+
+// UEFI's code and the variables that a new machine has.
+const (
+	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+)
+
+// forwarded are the guest's ports that a loopback port of the host leads to.
+var forwarded = []int{sshPort, postgresPort, patroniPort}
+
+const (
+	sshPort      = 22
+	postgresPort = 5432
+	patroniPort  = 8008
+)
+
+// Machine is a running server. It fails its test by itself where it does not do
+// what it is asked to.
+type Machine struct {
+	Console *Console
+	t       *testing.T
+	disk    *Disk
+	qmp     *QMP
+	process *os.Process
+	addr    map[int]string // loopback addresses by the guest's port
+	kept    string         // what the names of its artifacts begin with
+	exited  chan struct{}
+	exit    error // once exited is closed
+}
+
+// Start turns on a machine with that disk. It is gone when the test ends; if the
+// test failed, the last of its console is printed and its screen is kept.
+func Start(t *testing.T, disk *Disk, firmware Firmware) *Machine {
+	t.Helper()
+	disk.starts++
+	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), disk.starts)
+	m := &Machine{
+		t: t, disk: disk,
+		addr:   freeAddresses(t, forwarded),
+		kept:   filepath.Join(artifacts(t), name),
+		exited: make(chan struct{}),
+	}
+	log, err := os.Create(m.kept + ".console")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m.Console = NewConsole(log)
+
+	monitor, theirs := socketPair(t)
+	cmd := exec.Command("qemu-system-x86_64", m.arguments(firmware)...)
+	cmd.Stdout = m.Console
+	cmd.ExtraFiles = []*os.File{theirs} // file descriptor 3
+	started := make(chan error)
+	go m.run(cmd, started)
+	if err := errors.Join(<-started, theirs.Close()); err != nil {
+		t.Fatalf("start a machine: %v", err)
+	}
+	t.Cleanup(m.cleanUp)
+	if m.qmp, err = NewQMP(t.Context(), monitor); err != nil {
+		m.Kill()
+		t.Fatalf("%v; %v", err, m.exit)
+	}
+	return m
+}
+
+// arguments is QEMU's command line: a server of the kind that the image is for,
+// with nothing that QEMU would add by itself.
+func (m *Machine) arguments(firmware Firmware) []string {
+	args := []string{
+		"-nodefaults", "-display", "none", "-no-user-config",
+		"-machine", "q35", "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", "2G",
+		"-device", "VGA", "-device", "qemu-xhci,id=usb",
+		"-device", "virtio-rng-pci",
+		"-blockdev", "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.Path,
+		"-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0,write-cache=on",
+		// As in an air-gapped rack, nothing but the forwarded ports leads in or out.
+		"-netdev", "user,id=net,restrict=on" + m.forwards(), "-device", "virtio-net-pci,netdev=net",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
+	}
+	if firmware == UEFI {
+		vars := filepath.Join(m.t.TempDir(), "vars.fd")
+		run(m.t, "cp", ovmfVars, vars)
+		args = append(args,
+			"-drive", "if=pflash,format=raw,readonly=on,file="+ovmfCode,
+			"-drive", "if=pflash,format=raw,file="+vars)
+	}
+	return args
+}
+
+func (m *Machine) forwards() string {
+	var s strings.Builder
+	for port, addr := range m.addr {
+		fmt.Fprintf(&s, ",hostfwd=tcp:%s-:%d", addr, port)
+	}
+	return s.String()
+}
+
+// accelerator asks the processor too: a host may have a /dev/kvm that opens, and
+// yet cannot run a guest's firmware.
+func accelerator() string {
+	const emulated = "tcg,thread=multi"
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil || !regexp.MustCompile(`(?m)^flags\s*:.*\b(vmx|svm)\b`).Match(info) {
+		return emulated
+	}
+	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {
+		return emulated
+	}
+	return "kvm"
+}
+
+// run runs QEMU to its end.
+func (m *Machine) run(cmd *exec.Cmd, started chan<- error) {
+	// Should the test binary be killed, the kernel kills QEMU. It counts as dead
+	// when the thread that started QEMU is.
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err := cmd.Start()
+	m.process = cmd.Process
+	started <- err
+	if err != nil {
+		return
+	}
+	if err := cmd.Wait(); err != nil {
+		m.exit = fmt.Errorf("qemu: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	m.Console.close(cmp.Or(m.exit, errors.New("the machine is off")))
+	close(m.exited)
+}
+
+func (m *Machine) cleanUp() {
+	if m.t.Failed() {
+		if m.running() && m.qmp != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			screen := map[string]string{"filename": m.kept + ".png", "format": "png"}
+			if err := m.qmp.Execute(ctx, "screendump", screen, nil); err != nil {
+				m.t.Log(err)
+			}
+		}
+		m.t.Logf("the console ended with:\n%s\nall that was kept is %s.*", m.Console.Tail(60), m.kept)
+	}
+	if m.running() {
+		m.Kill()
+	}
+}
+
+func (m *Machine) running() bool {
+	select {
+	case <-m.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// Kill cuts the power: what the guest holds in memory is gone.
+func (m *Machine) Kill() {
+	m.t.Helper()
+	if err := m.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		m.t.Errorf("kill qemu: %v", err)
+	}
+	<-m.exited
+}
+
+// PowerOff presses the power button and waits until the machine is off.
+func (m *Machine) PowerOff(within time.Duration) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	defer cancel()
+	if err := m.qmp.Execute(ctx, "system_powerdown", nil, nil); err != nil {
+		m.t.Fatal(err)
+	}
+	var shutdown struct {
+		Guest  bool   `json:"guest"`
+		Reason string `json:"reason"`
+	}
+	if err := m.qmp.WaitEvent(ctx, "SHUTDOWN", &shutdown); err != nil {
+		m.t.Fatalf("the machine did not turn itself off within %v of its power button: %v", within, err)
+	}
+	if !shutdown.Guest {
+		m.t.Errorf("the machine went off by %s, not by itself", shutdown.Reason)
+	}
+	<-m.exited
+	if m.exit != nil {
+		m.t.Error(m.exit)
+	}
+}
+
+// WaitFor waits for a line on the console.
+func (m *Machine) WaitFor(re *regexp.Regexp, within time.Duration) []string {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	defer cancel()
+	match, err := m.Console.WaitFor(ctx, re)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return match
+}
+
+// WaitReset waits until the guest has reset the machine. What the console showed
+// before is not waited for any more: it may be said again after.
+func (m *Machine) WaitReset(within time.Duration) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	defer cancel()
+	if err := m.qmp.WaitEvent(ctx, "RESET", nil); err != nil {
+		m.t.Fatal(err)
+	}
+	m.Console.Skip()
+}
+
+// BytesWritten is how much has been written to the disk since the power came.
+func (m *Machine) BytesWritten(ctx context.Context) (int64, error) {
+	return m.qmp.BytesWritten(ctx, "disk")
+}
+
+// Plug puts a USB stick in.
+func (m *Machine) Plug(stick string) {
+	m.t.Helper()
+	type object = map[string]any
+	for _, c := range []struct {
+		command   string
+		arguments object
+	}{
+		{"blockdev-add", object{"node-name": "stick", "driver": "raw", "file": object{"driver": "file", "filename": stick}}},
+		{"device_add", object{"id": "stick", "driver": "usb-storage", "bus": "usb.0", "drive": "stick", "removable": true}},
+	} {
+		if err := m.qmp.Execute(m.t.Context(), c.command, c.arguments, nil); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}

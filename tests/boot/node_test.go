@@ -1,0 +1,234 @@
+//go:build boot
+
+package boot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/crypto/ssh"
+)
+
+// node is a machine that says it is ready, with an operator logged in.
+type node struct {
+	*testing.T
+	machine *Machine
+	seed    *Seed
+	shell   *Shell
+}
+
+// identity is what a node is told from others by, and one of its boots from
+// another.
+type identity struct{ machineID, hostKey, bootID string }
+
+// owners is the disk that each machine-id and host key was seen on.
+var owners sync.Map
+
+func login(t *testing.T, m *Machine, seed *Seed) *node {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), loginTime)
+	defer cancel()
+	shell, err := Dial(ctx, m.addr[sshPort], "dba", seed.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &node{t, m, seed, shell}
+}
+
+// root runs a shell script as root.
+func (n *node) root(script string) string {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
+	defer cancel()
+	out, err := n.shell.Root(ctx, script)
+	if err != nil {
+		n.Fatal(err)
+	}
+	return out
+}
+
+// sql connects from outside as the superuser, runs statements and returns the
+// last one's value.
+func (n *node) sql(statements string) string {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
+	defer cancel()
+	server := url.URL{Scheme: "postgres", Host: n.machine.addr[postgresPort], Path: "postgres",
+		User: url.UserPassword("postgres", n.seed.Secrets["superuser_password"])}
+	conn, err := pgx.Connect(ctx, server.String())
+	if err != nil {
+		n.Fatal(err)
+	}
+	results, err := conn.PgConn().Exec(ctx, statements).ReadAll()
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		n.Fatalf("%s: %v", statements, err)
+	}
+	last := results[len(results)-1]
+	if len(last.Rows) != 1 || len(last.Rows[0]) != 1 {
+		n.Fatalf("%s: %d rows, want one with one value", statements, len(last.Rows))
+	}
+	return string(last.Rows[0][0])
+}
+
+// check looks at everything that makes a node a working one.
+func (n *node) check() {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
+	defer cancel()
+	for _, look := range []struct{ at, with, want string }{
+		{"the boot", "systemctl is-system-running --wait || true", `running`},
+		{"failed units", "systemctl --failed --plain --no-legend", ``},
+		{"firstboot status --wait", "firstboot status --wait >/dev/null", ``},
+		{"the host name", "hostname", `pgsql-n1`},
+		{"the time zone", "readlink /etc/localtime", `.*/Europe/Moscow`},
+		{"root's password", "passwd -S root", `root L .*`},
+		{"writing to the root", "touch /usr/x 2>&1 || true", `.*: Read-only file system`},
+		{"how the root is mounted", "findmnt --noheadings --output OPTIONS /", `ro(,.*)?`},
+		{"the sealed seed", "test -s " + sealedSeed + " && stat -c '%a %U' " + sealedSeed, `600 root`},
+		{"etcd", etcdHealth, `.* is healthy: .*`},
+	} {
+		got, err := n.shell.Root(ctx, look.with)
+		if err != nil {
+			n.Errorf("%s: %v", look.at, err)
+		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
+			n.Errorf("%s: got %q, want %q (%s)", look.at, got, look.want, look.with)
+		}
+	}
+	n.checkSecrets()
+	n.checkStatus()
+	n.checkState()
+	n.checkPostgreSQL()
+	id := n.identity()
+	for _, own := range []string{id.machineID, id.hostKey} {
+		if disk, _ := owners.LoadOrStore(own, n.machine.disk); disk != n.machine.disk {
+			n.Errorf("another machine made from the same image is %q too", own)
+		}
+	}
+}
+
+// checkStatus reads the node's own report.
+func (n *node) checkStatus() {
+	n.Helper()
+	var report struct{ State, Node string }
+	out := n.root("firstboot status --json")
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		n.Fatalf("firstboot status --json: %v in:\n%s", err, out)
+	}
+	if report.State != "done" || report.Node != "pgsql-n1" {
+		n.Errorf("firstboot status --json: got %q for the node %q, want done for pgsql-n1:\n%s", report.State, report.Node, out)
+	}
+}
+
+// checkPostgreSQL writes, and asks Patroni who leads.
+func (n *node) checkPostgreSQL() {
+	n.Helper()
+	if n.sql("select pg_is_in_recovery()") != "f" {
+		n.Error("PostgreSQL is a standby, with nothing to follow")
+	}
+	n.sql("create table if not exists visits (at timestamptz); insert into visits values (now()) returning at")
+	type member struct{ Name, Role, State string }
+	var cluster struct{ Members []member }
+	n.patroni("/cluster", &cluster)
+	if want := []member{{"pgsql-n1", "leader", "running"}}; !slices.Equal(cluster.Members, want) {
+		n.Errorf("Patroni's members are %v, want %v", cluster.Members, want)
+	}
+}
+
+// patroni asks Patroni's REST API.
+func (n *node) patroni(path string, answer any) {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.machine.addr[patroniPort]+path, nil)
+	if err != nil {
+		n.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		n.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
+		n.Fatalf("%s: %s: %v", req.URL, resp.Status, err)
+	}
+}
+
+// checkState compares the file system that /var is on with what the disk has
+// room for.
+func (n *node) checkState() {
+	n.Helper()
+	start := n.machine.disk.PartitionStart(n.T, "state")
+	out := n.root("df --block-size=1 --output=size /var | tail -n 1")
+	size, err := strconv.ParseInt(out, 10, 64)
+	if err != nil {
+		n.Fatalf("the size of /var: %v", err)
+	}
+	// ext4's journal and inode tables are not in what df calls its size.
+	if room := int64(diskSize) - start; size < room*9/10 || size > room {
+		n.Errorf("/var has %d MiB, the disk has room for %d", size>>20, room>>20)
+	}
+}
+
+// checkSecrets looks for the seed's secrets where anybody else may look. The
+// journal is kept.
+func (n *node) checkSecrets() {
+	n.Helper()
+	journal := n.root("journalctl --all --no-pager --output=short-monotonic")
+	if err := os.WriteFile(n.machine.kept+".journal", []byte(journal), 0o644); err != nil {
+		n.Error(err)
+	}
+	for where, text := range map[string]string{
+		"the console":   n.machine.Console.Text(),
+		"the journal":   journal,
+		"command lines": n.root("ps -e -ww -o args="),
+	} {
+		if leaked := n.seed.Leaked(text); leaked != nil {
+			n.Errorf("%s: anybody can read %q there", where, leaked)
+		}
+	}
+}
+
+func (n *node) identity() identity {
+	n.Helper()
+	machineID := n.root("cat /etc/machine-id")
+	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(machineID) {
+		n.Errorf("the machine-id is %q", machineID)
+	}
+	return identity{machineID, n.shell.HostKey, n.root("cat /proc/sys/kernel/random/boot_id")}
+}
+
+// reboot starts the node again and logs in once more.
+func (n *node) reboot() *node {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), haltTime)
+	defer cancel()
+	// The connection may be gone before the command's end is reported.
+	missing := new(ssh.ExitMissingError)
+	if _, err := n.shell.Root(ctx, "systemctl reboot"); err != nil && !errors.As(err, &missing) {
+		n.Fatal(err)
+	}
+	n.machine.WaitReset(haltTime)
+	n.machine.WaitFor(ready, bootTime)
+	return login(n.T, n.machine, n.seed)
+}
+
+// checkBanyan looks for the seed's secrets on the BANYAN partition of a machine
+// that is off.
+func checkBanyan(t *testing.T, disk *Disk, seed *Seed) {
+	t.Helper()
+	for name, content := range disk.ReadBanyan(t) {
+		if leaked := seed.Leaked(content); leaked != nil {
+			t.Errorf("%s on the BANYAN partition still holds %q", name, leaked)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+//go:build boot
+
+package boot
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Seed is the seed of a one-node cluster and what only its author knows.
+type Seed struct {
+	Text    string
+	Secrets map[string]string // by the names that the seed gives them
+	Key     ssh.Signer        // of the user dba
+}
+
+// NewSeed makes a seed. Its addresses are those of QEMU's user networking; its
+// secrets are such that nothing else holds them by chance.
+func NewSeed(t *testing.T) *Seed {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Seed{Key: key, Secrets: map[string]string{
+		"superuser_password":   rand.Text(),
+		"replication_password": rand.Text(),
+		"rewind_password":      rand.Text(),
+	}}
+	s.Text = fmt.Sprintf(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes:
+  - {name: pgsql-n1, address: 10.0.2.15/24, gateway: 10.0.2.2}
+network: {dns: [10.0.2.3]}
+postgresql:
+  pg_hba: ["host all all 10.0.2.0/24 scram-sha-256"]
+system:
+  timezone: Europe/Moscow
+  users:
+    - {name: dba, sudo: true, ssh_authorized_keys: [%q]}
+secrets:
+`, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))))
+	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
+		s.Text += fmt.Sprintf("  %s: %s\n", name, s.Secrets[name])
+	}
+	return s
+}
+
+// Leaked names the secrets that text holds.
+func (s *Seed) Leaked(text string) (names []string) {
+	for name, secret := range s.Secrets {
+		if strings.Contains(text, secret) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,82 @@
+//go:build boot
+
+package boot
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Shell is a user's SSH connection to a machine.
+type Shell struct {
+	client  *ssh.Client
+	HostKey string // as in known_hosts
+}
+
+// Dial connects to the SSH server at addr, again and again until it answers or
+// ctx ends: QEMU accepts a connection before the guest's server is there to.
+func Dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error) {
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		s, err := dial(ctx, addr, user, key)
+		if err == nil {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("ssh %s@%s: %w: %w", user, addr, context.Cause(ctx), err)
+		case <-again.C:
+		}
+	}
+}
+
+func dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	s := new(Shell)
+	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
+		User: user,
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			s.HostKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	s.client = ssh.NewClient(c, channels, requests)
+	return s, nil
+}
+
+// Root runs a shell script as root and returns what it wrote to its standard
+// output. The script itself goes over standard input, so that sudo does not
+// write what it holds into the journal.
+func (s *Shell) Root(ctx context.Context, script string) (string, error) {
+	session, err := s.client.NewSession()
+	if err != nil {
+		return "", fmt.Errorf("ssh: %w", err)
+	}
+	defer session.Close()
+	stop := context.AfterFunc(ctx, func() { s.client.Close() }) // a machine that hangs would not answer less than that
+	defer stop()
+	var stdout, stderr bytes.Buffer
+	session.Stdin, session.Stdout, session.Stderr = strings.NewReader(script), &stdout, &stderr
+	if err := session.Run("sudo -n sh -eu"); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", script, cmp.Or(context.Cause(ctx), err), bytes.TrimSpace(stderr.Bytes()))
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}

@@ -43,13 +43,14 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 
 // writeBefore writes what has to stand in the tree before packages are configured.
 func (p *Profile) writeBefore(dir string) error {
-	hook := "#!/bin/sh -e\ncd \"$(dirname \"$0\")\"\ncp -r tree/. \"$1\"\ncat passwd >>\"$1/etc/passwd\"\ncat group >>\"$1/etc/group\"\n"
+	var hook strings.Builder
+	hook.WriteString("#!/bin/sh -e\ncd \"$(dirname \"$0\")\"\ncp -r tree/. \"$1\"\ncat passwd >>\"$1/etc/passwd\"\ncat group >>\"$1/etc/group\"\n")
 	for _, name := range slices.Sorted(maps.Keys(p.Users)) {
 		if u := p.Users[name]; u.MakeHome {
-			hook += fmt.Sprintf("install -d -o %d -g %d \"$1%s\"\n", u.UID, u.GID, u.Home)
+			fmt.Fprintf(&hook, "install -d -o %d -g %d \"$1%s\"\n", u.UID, u.GID, u.Home)
 		}
 	}
-	if err := writeFile(filepath.Join(dir, "hook"), hook, 0o755); err != nil {
+	if err := writeFile(filepath.Join(dir, "hook"), hook.String(), 0o755); err != nil {
 		return err
 	}
 	for name, content := range map[string]string{

@@ -48,9 +48,7 @@ var chosenParameters = map[string][]string{
 }
 
 func (d *decoder) checkPostgreSQL(p PostgreSQL) {
-	// Patroni 4 runs with PostgreSQL 9.3 and newer, but a major version is one
-	// number only since 10.
-	if p.Version < 10 || p.Version > 99 {
+	if p.Version < 10 || p.Version > 99 { // before 10 a major version was two numbers
 		d.refuse("postgresql.version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
 	}
 	seen := map[string]string{}
@@ -80,11 +78,11 @@ func (d *decoder) checkParameter(path, name string, value any) {
 		d.note(key, "%s is not for a seed: %s", folded, why)
 		return
 	}
-	text := fmt.Sprint(value)
-	if least, ok := leastParameters[folded]; ok && below(text, least) {
+	written := fmt.Sprint(value)
+	if least, ok := leastParameters[folded]; ok && below(written, least) {
 		d.refuse(path, "%s is below %s, the least that Patroni takes", folded, least)
 	}
-	if choice, ok := chosenParameters[folded]; ok && !slices.Contains(choice, strings.ToLower(text)) {
+	if choice, ok := chosenParameters[folded]; ok && !slices.Contains(choice, strings.ToLower(written)) {
 		d.refuse(path, "%s has to be one of %s for Patroni", folded, strings.Join(choice, ", "))
 	}
 }
@@ -97,10 +95,10 @@ func below(value, least string) bool {
 	return ok && v < l
 }
 
-var size = regexp.MustCompile(`^(-?[0-9]+)\s*(kB|MB|GB|TB)?$`)
+var sizeForm = regexp.MustCompile(`^(-?[0-9]+)\s*(kB|MB|GB|TB)?$`)
 
 func megabytes(text string) (float64, bool) {
-	parts := size.FindStringSubmatch(text)
+	parts := sizeForm.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, false
 	}
@@ -167,7 +165,8 @@ func (d *decoder) checkPatroni(p Patroni) {
 		wellFormed := d.given(bound.path) || d.keys[bound.path] == nil
 		sound = sound && wellFormed && bound.value >= bound.least
 	}
-	if least := p.LoopWait + 2*p.RetryTimeout; sound && least > p.TTL {
+	// Written so that no number is too large for it.
+	if sound && p.RetryTimeout > (p.TTL-p.LoopWait)/2 {
 		at := slices.IndexFunc([]string{ttl, loopWait, retryTimeout}, d.given)
 		d.refuse([]string{ttl, loopWait, retryTimeout}[at],
 			"Patroni needs loop_wait + 2 * retry_timeout <= ttl, and %d + 2 * %d is above %d: raise ttl or lower the others",

@@ -18,7 +18,7 @@ var (
 	// userName is systemd's strict form of the names of users and groups, in
 	// lower case as useradd(8) advises: https://systemd.io/USER_NAMES/
 	userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
-	program  = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
+	shell    = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
 	// passwordHash is the form that all methods of crypt(5) share. The bare DES
 	// hash has no prefix and is not taken.
 	passwordHash = regexp.MustCompile(`^\$[a-z0-9]+\$[!-~]+$`)
@@ -72,7 +72,7 @@ func (d *decoder) checkUser(path string, u User) {
 			d.refuse(fmt.Sprintf("%s.groups[%d]", path, i), "%s is not the name of a group", quote(group))
 		}
 	}
-	if !program.MatchString(u.Shell) {
+	if !shell.MatchString(u.Shell) {
 		d.refuse(path+".shell", "%s is not the path of a shell, such as /bin/bash", quote(u.Shell))
 	}
 	hash := u.HashedPasswd.Reveal()

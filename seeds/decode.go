@@ -1,6 +1,7 @@
 package seeds
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"iter"
@@ -79,7 +80,7 @@ func (d *decoder) set(path string, n *yaml.Node, v reflect.Value) bool {
 		kind, decode = yaml.SequenceNode, func() bool { return d.list(path, n, v) }
 	}
 	if n.Kind != kind || isNull(n) {
-		d.note(n, "expected %s, found %s", wanted(t), found(n))
+		d.note(n, "expected %s, found %s", wanted(t), shape(n))
 		return false
 	}
 	return decode()
@@ -87,8 +88,8 @@ func (d *decoder) set(path string, n *yaml.Node, v reflect.Value) bool {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// found names what n is and keeps to itself what it says.
-func found(n *yaml.Node) string {
+// shape names what n is and keeps to itself what it says.
+func shape(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "keys with values"
@@ -119,12 +120,7 @@ func (d *decoder) section(path string, n *yaml.Node, v reflect.Value) bool {
 	}
 	for _, f := range fields {
 		if f.required && !given[f.key] {
-			place := n
-			for _, p := range []string{path, join(path, f.key)} {
-				if key, ok := d.keys[p]; ok {
-					place = key
-				}
-			}
+			place := cmp.Or(d.keys[join(path, f.key)], d.keys[path], n)
 			d.note(place, "missing %q: expected %s", f.key, wanted(v.Field(f.index).Type()))
 		}
 	}
@@ -192,7 +188,7 @@ func (d *decoder) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 			case !d.isPlain(key):
 				continue
 			case key.Kind != yaml.ScalarNode:
-				d.note(key, "expected a key, found %s", found(key))
+				d.note(key, "expected a key, found %s", shape(key))
 				continue
 			case key.ShortTag() == "!!merge":
 				d.note(key, "YAML merge keys are not read in a seed: write the keys out")

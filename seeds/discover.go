@@ -56,7 +56,7 @@ func Places(own *Volume, volumes []Volume, mount Mount) []Place {
 	var sticks []Place
 	for _, v := range volumes {
 		for _, label := range VolumeLabels {
-			if strings.EqualFold(v.Label, label) && (own == nil || v.Device != own.Device) {
+			if strings.EqualFold(v.Label, label) {
 				sticks = append(sticks, mounted("volume "+label, v))
 			}
 		}
@@ -92,7 +92,7 @@ type Outcome struct {
 type Found struct {
 	Place Place
 	File  string // its name there
-	Data  []byte
+	Data  []byte // as it was there, secrets and all
 	Seed  *Seed
 }
 

@@ -28,19 +28,20 @@ func (t *text) source(line int, secrets []span) string {
 	}
 	var shown strings.Builder
 	at := 0
-	for _, s := range secrets {
-		from, to := s.start-t.start[line-1], s.end-t.start[line-1]
-		if to <= at || from >= end || at == end {
-			continue
+	hide := func(from, to int) {
+		if from = max(from, at); from >= to {
+			return
 		}
-		shown.WriteString(whole[at:max(from, at)])
-		shown.WriteString(masked)
-		at = min(to, end)
+		if from > at || at == 0 { // else it goes on from what is hidden already
+			shown.WriteString(whole[at:from] + masked)
+		}
+		at = to
 	}
-	shown.WriteString(whole[at:end])
-	if end < len(whole) {
-		shown.WriteString(masked)
+	for _, s := range secrets {
+		hide(s.start-t.start[line-1], min(s.end-t.start[line-1], end))
 	}
+	hide(end, len(whole))
+	shown.WriteString(whole[at:])
 	return shown.String()
 }
 
@@ -67,13 +68,13 @@ func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t
 func (t *text) belowSecretKey(line int) bool {
 	open := depth(t.lines[line-1])
 	for above := line - 1; above >= 1 && open > 0; above-- {
-		text := t.lines[above-1]
-		d := depth(text)
-		if d >= open || d == len(text) || text[d] == '#' {
+		parent := t.lines[above-1]
+		d := depth(parent)
+		if d >= open || d == len(parent) || parent[d] == '#' {
 			continue
 		}
 		open = d
-		if secretWord.MatchString(text) {
+		if secretWord.MatchString(parent) {
 			return true
 		}
 	}

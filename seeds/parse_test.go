@@ -106,7 +106,7 @@ func TestFullSeed(t *testing.T) {
 		PostgreSQL: PostgreSQL{
 			Version: 17,
 			Parameters: map[string]any{
-				"max_connections": 200, "random_page_cost": 1.1, "track_commit_timestamp": "on", "log_lock_waits": true,
+				"max_connections": 200, "random_page_cost": 1.1, "cpu_tuple_cost": "0.010", "track_commit_timestamp": "on", "log_lock_waits": true,
 				"log_file_mode": "0640", "wal_keep_size": "1GB", "pg_stat_statements.max": "10_000", "search_path": `"$user", public`,
 			},
 			PgHBA: []string{
@@ -166,6 +166,7 @@ func TestGoodSeeds(t *testing.T) {
 	}
 	for name, data := range map[string]string{
 		"the example":            Example,
+		"all styles of YAML":     string(readTestFile(t, "testdata/good/styles.yaml")),
 		"Windows":                "\ufeff" + strings.ReplaceAll(minimal, "\n", "\r\n"),
 		"no line break at end":   strings.TrimSpace(minimal),
 		"document marks":         "%YAML 1.1\n---\n" + minimal + "...\n",

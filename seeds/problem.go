@@ -20,12 +20,12 @@ type Problem struct {
 // String is the problem for a console: place and message, then the line with a
 // caret under the column.
 func (p Problem) String() string {
-	text := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+	head := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 	if strings.TrimSpace(p.Source) == "" {
-		return text
+		return head
 	}
 	line, caret := p.excerpt()
-	return fmt.Sprintf("%s\n    %s\n    %s^", text, line, strings.Repeat(" ", caret))
+	return fmt.Sprintf("%s\n    %s\n    %s^", head, line, strings.Repeat(" ", caret))
 }
 
 const (

@@ -15,6 +15,7 @@ func TestProblemString(t *testing.T) {
 		want   string // the line and the caret, without the indentation
 	}{
 		"plain":          {"a: b", 4, "a: b\n   ^"},
+		"no column":      {"a: b", 0, "a: b\n^"},
 		"behind the end": {"a: b", 9, "a: b\n    ^"},
 		"tabs":           {"\ta:\tb", 5, "    a:    b\n          ^"},
 		"wide":           {"база: 数据 b", 10, "база: 数据 b\n           ^"},
@@ -44,6 +45,18 @@ func TestProblemString(t *testing.T) {
 	}
 	if got := (Problem{File: "f", Line: 1, Column: 1, Message: "no"}).String(); got != "f:1:1: no" {
 		t.Errorf("without a line: %q", got)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"address", "loop_wait", "ttl", "services"}
+	for typed, want := range map[string]string{
+		"addess": "address", "addresss": "address", "addrses": "address", "addrexx": "address", "addrxxx": "",
+		"loop-wait": "loop_wait", "LoopWait": "loop_wait", "tll": "ttl", "tlt": "ttl", "lt": "", "service": "services", "nodes": "", "": "",
+	} {
+		if got := nearest(typed, names); got != want {
+			t.Errorf("%q: %q, want %q", typed, got, want)
+		}
 	}
 }
 

@@ -139,6 +139,9 @@ func TestRedacted(t *testing.T) {
 			}
 		})
 	}
+	if !IsPlanted([]byte("\ufeff" + mark)) {
+		t.Error("an editor of Windows makes a planted seed another")
+	}
 	if got, err := Redacted([]byte("secrets: {superuser_password: Hush}")); err == nil || strings.Contains(err.Error(), "Hush") {
 		t.Errorf("not a seed: %s, %v", got, err)
 	}

@@ -16,7 +16,10 @@ const masked = "(secret)"
 // Reveal returns the text. Whoever calls it answers for where the text goes.
 func (s Secret) Reveal() string { return string(s) }
 
-func (Secret) String() string   { return masked }
+// String masks s.
+func (Secret) String() string { return masked }
+
+// GoString masks s.
 func (Secret) GoString() string { return masked }
 
 // Format covers the verbs that pass String by, such as %x and %d.
@@ -25,4 +28,5 @@ func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
 // MarshalText is what JSON, YAML and the other encodings write.
 func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
+// LogValue masks s.
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }

@@ -40,8 +40,8 @@ func (t *text) syntaxProblem(err error) Problem {
 		// A line without a key is text to YAML; the key after it is what cannot be.
 		line, message = line-1, missingColon
 	}
-	text := t.lines[line-1]
-	indentation := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+	bad := t.lines[line-1]
+	indentation := bad[:len(bad)-len(strings.TrimLeft(bad, " \t"))]
 	if tab := strings.IndexByte(indentation, '\t'); tab >= 0 {
 		return t.problem(line, tab+1, syntaxWords[misplacedTab])
 	}

@@ -2,9 +2,7 @@ package seeds
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -106,7 +104,6 @@ func (t *text) spans(secrets []*yaml.Node) []span {
 		}
 		spans = append(spans, s)
 	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	return spans
 }
 
@@ -125,7 +122,7 @@ func (t *text) span(n *yaml.Node) (s span, ok bool) {
 		if header < 0 {
 			header = len(rest)
 		}
-		s.end += len(bytes.TrimRight(rest[:header], "\r"))
+		s.end += header
 	case 0:
 	default:
 		return s, false

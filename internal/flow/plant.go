@@ -102,24 +102,25 @@ func discover(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 	if found == nil {
 		return nil, outcomes, nil
 	}
-	if misfit := fits(found); misfit != nil {
+	if misfit := misfit(found); misfit != "" {
 		at := slices.IndexFunc(outcomes, func(o seeds.Outcome) bool { return o.Found })
-		outcomes[at].Found, outcomes[at].Reason = false, misfit.Error()
+		outcomes[at].Found, outcomes[at].Reason = false, misfit
 		return nil, outcomes, nil
 	}
 	return found, outcomes, nil
 }
 
-// fits says why this machine cannot become what the seed says.
-func fits(found *seeds.Found) error {
+// misfit says why this machine cannot become what the seed says; it is empty
+// where it can.
+func misfit(found *seeds.Found) string {
 	n, err := compute(*found.Seed)
 	if err == nil {
 		err = node.Check(n.seed, n.facts)
 	}
-	if err != nil {
-		return fmt.Errorf("%s does not fit this machine:\n%w", found.File, err)
+	if err == nil {
+		return ""
 	}
-	return nil
+	return fmt.Sprintf("%s does not fit this machine:\n%v", found.File, err)
 }
 
 // ownVolume is the BANYAN partition of the disk that was booted, or nil on a

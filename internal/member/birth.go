@@ -19,11 +19,16 @@ import (
 // made, so that what is there now is of our own making.
 const birthMarker = node.StateDir + "/birth"
 
-// birthWatch keeps systemd from restarting a Patroni that dies in the middle of
-// a birth: the new one would take the data directory as it is, without its
-// roles, and complete the birth of a cluster that nobody can replicate. It lies
-// in /run, so that a power cut ends it too.
-const birthWatch = "/run/systemd/system/" + patroniUnit + ".d/zz-birth.conf"
+// birthWatch is in force during a birth of ours, in which Patroni shall not be
+// restarted when it dies: the new one would take the data directory as it is,
+// without its roles, and complete the birth of a cluster that nobody can
+// replicate. Nor shall initdb or PostgreSQL live on without it, as
+// KillMode=process of Debian's unit lets them: this directory will be moved. It
+// lies in /run, so that a power cut ends it too.
+const (
+	birthWatch         = "/run/systemd/system/" + patroniUnit + ".d/zz-birth.conf"
+	birthWatchSettings = "[Service]\nRestart=no\nKillMode=control-group\n"
+)
 
 // findings is what a node that was never born meets.
 type findings struct {
@@ -101,7 +106,11 @@ func (j *joining) prepareBirth(ctx context.Context, say func(string)) error {
 	}
 
 	course := decide(f)
-	say(fmt.Sprintf("%s: %s, %s", course, f.initialize, dataDirState(dataDir, f)))
+	holds := "is empty"
+	if f.data {
+		holds = "holds data"
+	}
+	say(fmt.Sprintf("%s: %s, and %s %s", course, f.initialize, dataDir, holds))
 	if course == startOver {
 		if err := refuseIfServed(dataDir); err != nil {
 			return err
@@ -112,30 +121,20 @@ func (j *joining) prepareBirth(ctx context.Context, say func(string)) error {
 		}
 		say("moved the data directory of the interrupted birth to " + aside)
 	}
-	if course == begin || course == startOver {
-		if err := makeHere(ctx, marker(birthMarker, "the data directory "+dataDir+" is being made\n")...); err != nil {
-			return err
-		}
-		if err := j.dcs.forget(ctx, f.initialize); err != nil {
-			return err
-		}
+	if course == carryOn {
+		return nil
+	}
+	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dataDir+" is being made\n")...); err != nil {
+		return err
+	}
+	if err := j.dcs.forget(ctx, f.initialize); err != nil {
+		return err
 	}
 	return makeHere(ctx,
 		converge.Directory{Path: filepath.Dir(birthWatch), Mode: 0o755},
-		converge.File{Path: birthWatch, Mode: 0o644, Content: "[Service]\nRestart=no\n"},
+		converge.File{Path: birthWatch, Mode: 0o644, Content: birthWatchSettings},
 		converge.Unit{Name: patroniUnit}, // for its daemon-reload
 	)
-}
-
-func dataDirState(dir string, f findings) string {
-	switch {
-	case !f.data:
-		return dir + " is empty"
-	case f.begun:
-		return dir + " holds an interrupted birth"
-	default:
-		return dir + " holds data"
-	}
 }
 
 // holdsData tells whether a data directory holds something, as Patroni does:
@@ -156,9 +155,9 @@ func holdsData(dir string) (bool, error) {
 	return false, nil
 }
 
-// refuseIfServed is an error if a PostgreSQL server works in dir. It may: a
-// Patroni that was killed leaves its server running. A server makes its data
-// directory its working directory.
+// refuseIfServed is an error if a PostgreSQL server works in dir, such as one
+// that somebody started by hand. A server makes its data directory its working
+// directory.
 func refuseIfServed(dir string) error {
 	content, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,8 +179,7 @@ func refuseIfServed(dir string) error {
 		return err
 	}
 	if cwd == dir {
-		return fmt.Errorf("a PostgreSQL server (process %d) still runs in %s after an interrupted birth; "+
-			"reboot, or stop it: systemctl kill %s", pid, dir, patroniUnit)
+		return fmt.Errorf("a PostgreSQL server (process %d) runs in %s, where a birth was interrupted: stop it, or reboot", pid, dir)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 			return false, "", stateErr
 		}
 		if !j.facts.Born && !state.running() {
-			return false, "", fmt.Errorf("the birth of the cluster failed: %s", state)
+			return false, "", fmt.Errorf("the birth of the cluster failed: %s; a new attempt begins anew", state)
 		}
 		return false, fmt.Sprintf("waiting for Patroni: %v (%s)", err, state), nil
 	})

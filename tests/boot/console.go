@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,7 +44,7 @@ func NewConsole(log io.Writer) *Console { return &Console{watched: newWatched(),
 
 func (c *Console) Write(p []byte) (n int, err error) {
 	c.update(func() {
-		raw := append(c.held, p...)
+		raw := slices.Concat(c.held, p)
 		whole := len(raw)
 		if at := unfinished.FindIndex(raw); at != nil {
 			whole = at[0]

@@ -9,17 +9,17 @@ import (
 
 // What the image promises to whoever stands in front of it.
 var (
-	noSeed = regexp.MustCompile(`banyan: no seed found; looked at:\n`)
+	noSeed = regexp.MustCompile(`banyan: waiting for a seed\n`)
 	// places are those that a seed is looked for in, in this order.
 	places = []*regexp.Regexp{
-		regexp.MustCompile(`BANYAN\b[^-]*\n`),
-		regexp.MustCompile(`BANYAN-SEED\b.*\n`),
-		regexp.MustCompile(`CIDATA\b.*\n`),
-		regexp.MustCompile(`/etc/banyan/seed\.yaml\b.*\n`),
+		regexp.MustCompile(`BANYAN partition`),
+		regexp.MustCompile(`BANYAN-SEED`),
+		regexp.MustCompile(`CIDATA`),
+		regexp.MustCompile(`/etc/banyan`),
 	}
-	// seedError is a mistake in a seed: line, column, reason, the line itself and
-	// the line with the caret. The kernel may interrupt.
-	seedError = regexp.MustCompile(`seed\.yaml:(\d+):(\d+): (.+)\n` + kernel + `(.*)\n` + kernel + `(.*\^)\n`)
+	// seedError is a mistake in a seed: line, column, the reason on as many lines as
+	// it takes, the line itself and the line with the caret. The kernel may interrupt.
+	seedError = regexp.MustCompile(`seed\.yaml:(\d+):(\d+): ((?s:.+?))\n` + kernel + `(.*)\n` + kernel + `( *\^)\n`)
 	ready     = regexp.MustCompile(`banyan: pgsql-n1 is ready\b.*\n`)
 )
 

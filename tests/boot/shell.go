@@ -44,7 +44,7 @@ func dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whoever reads from it is told
 	defer stop()
 	s := new(Shell)
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
@@ -71,7 +71,8 @@ func (s *Shell) Root(ctx context.Context, script string) (string, error) {
 		return "", fmt.Errorf("ssh: %w", err)
 	}
 	defer session.Close()
-	stop := context.AfterFunc(ctx, func() { s.client.Close() }) // a machine that hangs would not answer less than that
+	// All of the connection: a machine that hangs would not answer that a session is closed.
+	stop := context.AfterFunc(ctx, func() { _ = s.client.Close() })
 	defer stop()
 	var stdout, stderr bytes.Buffer
 	session.Stdin, session.Stdout, session.Stderr = strings.NewReader(script), &stdout, &stderr

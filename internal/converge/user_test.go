@@ -1,0 +1,63 @@
+package converge
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestUser(t *testing.T) {
+	m := machine(t)
+	write(t, m.path("/etc/skel/.profile"), "# skel\n")
+	for _, test := range []struct {
+		user                  User
+		passwd, group, shadow string
+	}{
+		{
+			User{Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/bash", Groups: []string{"adm"}, PasswordHash: "$6$salt$hash"},
+			"dba:x:1001:1001::/home/dba:/bin/bash", "adm:x:4:dba", "dba:$6$salt$hash:",
+		},
+		{ // the same person moves, gets other groups and no password
+			User{Name: "dba", UID: 1002, Home: "/home/dba", Shell: "/bin/sh", Groups: []string{"postgres"}},
+			"dba:x:1002:1001::/home/dba:/bin/sh", "postgres:x:107:dba", "dba:!:",
+		},
+		{ // no password from the start
+			User{Name: "elena", UID: 1003, Home: "/home/elena", Shell: "/bin/sh"},
+			"elena:x:1003:1003::/home/elena:/bin/sh", "elena:x:1003:", "elena:!:",
+		},
+	} {
+		apply(t, m, test.user)
+		for file, want := range map[string]string{"/etc/passwd": test.passwd, "/etc/group": test.group, "/etc/shadow": test.shadow} {
+			content, err := os.ReadFile(m.path(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(content), "\n"+want) {
+				t.Errorf("%s has no line %q:\n%s", file, want, content)
+			}
+		}
+		if again := apply(t, m, test.user); again.Changed() != 0 {
+			t.Errorf("a second Apply changed %q", changes(again))
+		}
+	}
+	if _, err := os.Stat(m.path("/home/dba/.profile")); err != nil {
+		t.Errorf("the home was not made from /etc/skel: %v", err)
+	}
+}
+
+func TestUserErrors(t *testing.T) {
+	m := machine(t)
+	for want, u := range map[string]User{
+		"user dba: useradd: exit status 6: useradd: group 'wheel' does not exist": {
+			Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/sh", Groups: []string{"wheel"}, PasswordHash: "$6$hunter2",
+		},
+		"user dba: useradd: exit status 4: useradd: UID 104 is not unique": {
+			Name: "dba", UID: 104, Home: "/home/dba", Shell: "/bin/sh", PasswordHash: "$6$hunter2",
+		},
+	} {
+		_, err := Apply(t.Context(), m, one(u), nil)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+}

@@ -20,7 +20,9 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 		return err
 	}
 	args := []string{
-		"--mode=root", "--variant=minbase", "--format=directory", "--quiet",
+		// Whatever ends mmdebstrap, its mounts are in no other namespace: the tree can be removed.
+		"--mount", "--fork", "--kill-child", "--",
+		"mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet",
 		"--architectures=" + p.Architecture,
 		"--include=" + strings.Join(p.include(), ","),
 		// What stands in the tree before the packages come is theirs to find, not to replace.
@@ -37,7 +39,7 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 	if err != nil {
 		return err
 	}
-	_, err = command.Run(ctx, "mmdebstrap", append(args, p.sources(archives)...)...)
+	_, err = command.Run(ctx, "unshare", append(args, p.sources(archives)...)...)
 	return err
 }
 

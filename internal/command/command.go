@@ -32,9 +32,8 @@ func Run(ctx context.Context, name string, args ...string) (string, error) {
 
 // Run runs c and returns what it wrote to standard output. The error of a
 // program that ran and failed wraps an [exec.ExitError] and holds the last
-// lines of its standard error; its arguments stay out of it but for the first,
-// which tells subcommands apart. An ended context interrupts the program and
-// all that it started, and kills them ten seconds later.
+// lines of its standard error, and never its arguments. An ended context
+// terminates the program and all that it started, and kills it ten seconds later.
 func (c Command) Run(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Env = append(os.Environ(), c.Env...)
@@ -42,7 +41,7 @@ func (c Command) Run(ctx context.Context) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 
 	err := cmd.Run()

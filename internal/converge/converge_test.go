@@ -135,7 +135,10 @@ func tree(t *testing.T, m Machine) []string {
 				return err
 			}
 			rel, _ := filepath.Rel(m.Root, path)
-			stat := info.Sys().(*syscall.Stat_t)
+			stat, ok := info.Sys().(*syscall.Stat_t)
+			if !ok {
+				return errors.New("no owner")
+			}
 			line := fmt.Sprintf("%s %s %d:%d", rel, info.Mode(), stat.Uid, stat.Gid)
 			switch {
 			case info.Mode().IsRegular():

@@ -199,8 +199,11 @@ func metadata(owner, group string, mode fs.FileMode) string {
 
 // ownerDiff says how owner and mode of what is there differ.
 func ownerDiff(m Machine, info fs.FileInfo, owner, group string, mode fs.FileMode) ([]string, error) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, errors.New("has no owner")
+	}
 	var diff []string
-	stat := info.Sys().(*syscall.Stat_t)
 	uid, gid, err := m.owner(owner, group)
 	if err != nil && !errors.Is(err, errNoAccount) {
 		return nil, err

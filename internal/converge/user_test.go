@@ -2,6 +2,7 @@ package converge
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,31 @@ func TestUserErrors(t *testing.T) {
 		_, err := Apply(t.Context(), m, one(u), nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+}
+
+// Arguments can be read by everybody, see proc_pid_cmdline(5).
+func TestHashIsNoArgument(t *testing.T) {
+	m := machine(t)
+	seen := t.TempDir()
+	for _, tool := range []string{"useradd", "chpasswd"} {
+		script := "#!/bin/sh\necho " + tool + " \"$@\" >>" + seen + "/arguments\ncat >>" + seen + "/input\n"
+		if err := os.WriteFile(filepath.Join(seen, tool), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", seen+":"+os.Getenv("PATH"))
+	apply(t, m, User{Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/sh", PasswordHash: "$6$hunter2"})
+
+	for file, want := range map[string]string{
+		"arguments": "useradd --root " + m.Root + " --uid 1001 --shell /bin/sh --groups  --home-dir /home/dba --create-home --user-group dba\n" +
+			"chpasswd --root " + m.Root + " --encrypted\n",
+		"input": "dba:$6$hunter2\n",
+	} {
+		got, err := os.ReadFile(filepath.Join(seen, file))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, error %v, want %q", file, got, err, want)
 		}
 	}
 }

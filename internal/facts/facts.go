@@ -77,7 +77,7 @@ func cores(online string) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for _, r := range strings.Split(strings.TrimSpace(string(content)), ",") {
+	for r := range strings.SplitSeq(strings.TrimSpace(string(content)), ",") {
 		first, last, ok := strings.Cut(r, "-")
 		if !ok {
 			last = first

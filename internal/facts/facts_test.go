@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,7 +46,7 @@ func bare() map[string]string {
 
 func TestGather(t *testing.T) {
 	files := bare()
-	for path, content := range map[string]string{
+	maps.Copy(files, map[string]string{
 		"sys/class/net/eno2/type":       "1\n",
 		"sys/class/net/eno2/address":    "52:54:00:00:00:02\n",
 		"sys/class/net/eno2/device/":    "",
@@ -70,9 +71,7 @@ func TestGather(t *testing.T) {
 		"home/lost+found/":                    "",
 		"home/notes":                          "a file",
 		"var/lib/banyan/born":                 "",
-	} {
-		files[path] = content
-	}
+	})
 	root := machine(t, files)
 	uid := os.Getuid()
 	want := map[string]int{"dba": uid, "lost+found": uid}

@@ -55,11 +55,11 @@ const (
 // it waits for somebody else's bootstrap, of half a data directory it only says
 // so, and a whole one without its roles it takes for a good one.
 //
-//	/initialize        data directory  birth marker  course
-//	system identifier  any             any           carry on   the cluster is born
-//	absent or empty    empty           any           begin      nothing is there yet
-//	absent or empty    holds data      yes           start over a birth of ours was interrupted
-//	absent or empty    holds data      no            carry on   it was there before us: Patroni adopts it
+//	/initialize       | data directory | birth marker | course
+//	system identifier | either         | either       | carry on: the cluster is born
+//	absent, or empty  | empty          | either       | begin: nothing is there yet
+//	absent, or empty  | holds data     | yes          | start over: a birth of ours was interrupted
+//	absent, or empty  | holds data     | no           | carry on: it was there before us, and Patroni adopts it
 //
 // Without the marker nothing is ever moved: a data directory that we did not
 // begin is somebody's data.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"banyan/internal/facts"
 	"banyan/internal/node"
 )
 
@@ -103,8 +104,9 @@ func (d dcs) forget(ctx context.Context, was initialize) error {
 	return nil
 }
 
-// healEtcd moves the member's directory aside if it is that of a member that
-// never took part in anything.
+// checkEtcd looks at the directory of the node's member before etcd does. One
+// that never took part in anything is moved aside where the node was not born;
+// where it was, data was lost, and what to do about that is for a human to say.
 //
 // etcd makes its log (member/wal) by renaming a directory that is whole, and
 // where there is none it begins anew (wal.Create and NewServer in its sources).
@@ -112,13 +114,17 @@ func (d dcs) forget(ctx context.Context, was initialize) error {
 // the log, a database whose blocks were never written makes it panic at every
 // start; and with a log that holds nothing yet but its header, it takes itself
 // for a member of a cluster of none and waits for a leader for ever.
-func healEtcd(member string, say func(string)) error {
-	there, err := exists(member)
-	if err != nil || !there {
-		return err
-	}
+func checkEtcd(member string, born bool, say func(string)) error {
 	entries, err := logHoldsEntries(filepath.Join(member, "wal"))
 	if err != nil || entries {
+		return err
+	}
+	if born {
+		return fmt.Errorf("%s holds no data any more, and yet this node was born: put it back, "+
+			"or remove %s to begin with an empty DCS, in which Patroni adopts PostgreSQL's data", member, facts.BornMarker)
+	}
+	there, err := exists(member)
+	if err != nil || !there {
 		return err
 	}
 	aside, err := moveAside(member, time.Now())

@@ -57,14 +57,18 @@ func TestLogHoldsEntries(t *testing.T) {
 	}
 }
 
-func TestHealEtcd(t *testing.T) {
+func TestCheckEtcd(t *testing.T) {
 	for name, test := range map[string]struct {
 		log   string // in testdata, or "" for none
+		born  bool
 		moved bool
+		err   string
 	}{
-		"a database without a log": {"", true},
-		"a void log":               {"void.wal", true},
-		"a member":                 {"born.wal", false},
+		"a database without a log": {moved: true},
+		"a void log":               {log: "void.wal", moved: true},
+		"a member":                 {log: "born.wal"},
+		"a born member":            {log: "born.wal", born: true},
+		"data lost":                {born: true, err: "holds no data any more, and yet this node was born"},
 	} {
 		data := t.TempDir()
 		member := filepath.Join(data, "member")
@@ -77,8 +81,9 @@ func TestHealEtcd(t *testing.T) {
 			}
 		}
 		said := ""
-		if err := healEtcd(member, func(s string) { said += s }); err != nil {
-			t.Fatal(err)
+		err := checkEtcd(member, test.born, func(s string) { said += s })
+		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: error %v, want %q", name, err, test.err)
 		}
 		entries, err := os.ReadDir(data)
 		if err != nil {
@@ -88,8 +93,8 @@ func TestHealEtcd(t *testing.T) {
 			t.Errorf("%s: %v is there, and it said %q", name, entries, said)
 		}
 	}
-	if err := healEtcd(filepath.Join(t.TempDir(), "member"), nil); err != nil {
-		t.Errorf("without a member directory: %v", err)
+	if err := checkEtcd(filepath.Join(t.TempDir(), "member"), false, nil); err != nil {
+		t.Errorf("nothing yet: %v", err)
 	}
 }
 

@@ -41,8 +41,8 @@ var here = converge.Machine{Root: "/", Live: true}
 // Join makes this node, on which node.Desired has been applied, a member of its
 // cluster, and returns when its PostgreSQL serves as the leader. It may be
 // interrupted at any instant and called again: it begins where things stand. It
-// waits for as long as ctx lets it; its error is a [StepError]. progress, which
-// may be nil, is told the step and what goes on in it.
+// waits for as long as ctx lets it. The error of a step is a [StepError].
+// progress, which may be nil, is told the step and what goes on in it.
 //
 // A node that was not born is when Join returns, and its configuration is that
 // of a born node: both services are enabled.
@@ -96,8 +96,8 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	if !j.facts.Born && !state.running() {
-		if err := healEtcd(filepath.Join(node.EtcdDataDir, "member"), say); err != nil {
+	if j.facts.Born || !state.running() {
+		if err := checkEtcd(filepath.Join(node.EtcdDataDir, "member"), j.facts.Born, say); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 		if stateErr != nil {
 			return false, "", stateErr
 		}
-		return false, fmt.Sprintf("waiting for etcd at %s: %v (%s)", node.EtcdEndpoint, err, state), nil
+		return false, state.explain(err), nil
 	})
 }
 
@@ -141,7 +141,7 @@ func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 		if !j.facts.Born && !state.running() {
 			return false, "", fmt.Errorf("the birth of the cluster failed: %s; a new attempt begins anew", state)
 		}
-		return false, fmt.Sprintf("waiting for Patroni: %v (%s)", err, state), nil
+		return false, state.explain(err), nil
 	})
 }
 

@@ -36,6 +36,14 @@ func (s unitState) String() string {
 	return fmt.Sprintf("%s is %s (%s)", s.name, s.active, words)
 }
 
+// explain says why a unit does not answer.
+func (s unitState) explain(err error) string {
+	if s.active == "active" {
+		return fmt.Sprintf("%s, but does not answer: %v", s, err)
+	}
+	return fmt.Sprintf("%s; see journalctl -b -u %s", s, s.name)
+}
+
 // running tells whether the unit runs, comes or goes.
 func (s unitState) running() bool {
 	return s.queued || s.active != "inactive" && s.active != "failed"

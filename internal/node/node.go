@@ -1,6 +1,6 @@
-// Package node says what a node is made of. It is the function that DESIGN.md
-// speaks of: from the seed and the facts it computes all of a node's
-// configuration, and it touches no machine. One file holds one component.
+// Package node says what a node is made of: a pure function computes all of its
+// configuration from the seed and the facts, and touches no machine. One file
+// holds one component.
 //
 // It writes for Debian 11, 12 and 13 alike. What depends on the version:
 //
@@ -45,20 +45,20 @@ func Desired(s seeds.Seed, f facts.Facts) (converge.State, error) {
 	if err != nil {
 		return converge.State{}, err
 	}
-	users, err := users(s, f)
+	accounts, err := users(s, f)
 	if err != nil {
 		return converge.State{}, err
 	}
-	patroni, err := patroni(s, self, f)
+	database, err := patroni(s, self, f)
 	if err != nil {
 		return converge.State{}, err
 	}
 	return converge.State{Steps: []converge.Step{
 		{Name: "identity", Resources: identity(s, self)},
-		{Name: "users", Resources: users},
+		{Name: "users", Resources: accounts},
 		{Name: "network", Resources: network(s, self)},
 		{Name: "etcd", Resources: etcd(s, self, f)},
-		{Name: "patroni", Resources: patroni},
+		{Name: "patroni", Resources: database},
 	}}, nil
 }
 

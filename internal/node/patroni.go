@@ -211,7 +211,7 @@ func dynamic(s seeds.Seed) patroniDynamic {
 // gets in from the network unless the seed's own lines, which follow, let them.
 func computedHBA(s seeds.Seed) []string {
 	lines := []string{
-		"local all " + superuser + " peer",
+		"local all,replication " + superuser + " peer",
 		"local all all scram-sha-256",
 		"host all all 127.0.0.1/32 scram-sha-256",
 		"host all all ::1/128 scram-sha-256",

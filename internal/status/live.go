@@ -17,9 +17,13 @@ type Live struct {
 	EtcdError    string         `json:"etcd_error,omitempty"`    // why etcd is not healthy
 }
 
-// Look asks Patroni and etcd of the node that r is of.
+// Look asks Patroni and etcd of the node that r is of. Before there is a seed
+// there is nobody to ask.
 func Look(ctx context.Context, r Report) Live {
 	var live Live
+	if r.Address == "" {
+		return live
+	}
 	var err error
 	if live.Patroni, err = patroni.At(r.Address).Status(ctx); err != nil {
 		live.PatroniError = err.Error()

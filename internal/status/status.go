@@ -69,7 +69,7 @@ func (r *Report) Begin(name string) {
 func (r *Report) Note(message string) {
 	if s := r.open(); s != nil {
 		s.Message = message
-		s.Seconds = r.now().Sub(s.Started).Seconds()
+		s.Seconds = r.since(s.Started)
 	}
 }
 
@@ -80,7 +80,7 @@ func (r *Report) End(err error, look string) {
 	if s == nil {
 		return
 	}
-	s.State, s.Seconds = Done, r.now().Sub(s.Started).Seconds()
+	s.State, s.Seconds = Done, r.since(s.Started)
 	if err != nil {
 		s.State, s.Error, s.Look = Failed, err.Error(), look
 	}
@@ -98,6 +98,8 @@ func (r *Report) now() time.Time {
 	r.Updated = time.Now()
 	return r.Updated
 }
+
+func (r *Report) since(t time.Time) float64 { return r.now().Sub(t).Round(time.Millisecond).Seconds() }
 
 // Write puts the report where everybody may read it, in one piece.
 func Write(path string, r Report) error {

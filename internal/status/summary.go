@@ -31,7 +31,7 @@ func Summary(r Report, live Live) string {
 		p.identity(r)
 		p.failures(r)
 	case r.State == Running:
-		p.line("banyan: " + name + " is being made")
+		p.line("banyan: " + name + " is being set up")
 		p.identity(r)
 		p.progress(r)
 	case Evaluate(r, live) == ExitDone:
@@ -147,13 +147,13 @@ func (p *page) sources(r Report) {
 // is cut.
 func fold(text string, width int) []string {
 	var lines []string
-	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for l := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		if strings.HasPrefix(l, " ") {
 			lines = append(lines, cut(l, width))
 			continue
 		}
 		line := ""
-		for _, word := range strings.Fields(l) {
+		for word := range strings.FieldsSeq(l) {
 			if line != "" && utf8.RuneCountInString(line+" "+word) > width {
 				lines = append(lines, line)
 				line = ""

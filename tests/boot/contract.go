@@ -41,6 +41,6 @@ const (
 	checkTime = 5 * time.Minute // all of what is looked at on a ready node
 )
 
-// firstBootWrites is about what a first boot writes to the disk until the node is
+// firstBootWrites is about how many writes a first boot makes until the node is
 // ready; TestSeedOnStick measures it anew and says so when it has changed much.
-const firstBootWrites = 256 << 20
+const firstBootWrites = 1400

@@ -250,9 +250,9 @@ func (m *Machine) WaitReset(within time.Duration) {
 	m.Console.Skip()
 }
 
-// BytesWritten is how much has been written to the disk since the power came.
-func (m *Machine) BytesWritten(ctx context.Context) (int64, error) {
-	return m.qmp.BytesWritten(ctx, "disk")
+// Writes is how many writes were made to the disk since the power came.
+func (m *Machine) Writes(ctx context.Context) (int64, error) {
+	return m.qmp.Writes(ctx, "disk")
 }
 
 // Plug puts a USB stick in.

@@ -124,13 +124,13 @@ func (q *QMP) WaitEvent(ctx context.Context, name string, data any) error {
 	return nil
 }
 
-// BytesWritten is how much the guest has written so far to the disk whose
-// device has the given id.
-func (q *QMP) BytesWritten(ctx context.Context, device string) (int64, error) {
+// Writes is how many writes the guest has made so far to the disk whose device
+// has the given id.
+func (q *QMP) Writes(ctx context.Context, device string) (int64, error) {
 	var disks []struct {
 		QDev  string `json:"qdev"` // the device's path in QEMU's object tree
 		Stats struct {
-			WrBytes int64 `json:"wr_bytes"`
+			Writes int64 `json:"wr_operations"`
 		} `json:"stats"`
 	}
 	if err := q.Execute(ctx, "query-blockstats", nil, &disks); err != nil {
@@ -138,7 +138,7 @@ func (q *QMP) BytesWritten(ctx context.Context, device string) (int64, error) {
 	}
 	for _, d := range disks {
 		if slices.Contains(strings.Split(d.QDev, "/"), device) {
-			return d.Stats.WrBytes, nil
+			return d.Stats.Writes, nil
 		}
 	}
 	return 0, fmt.Errorf("qmp query-blockstats: no disk with the id %q", device)

@@ -1,0 +1,208 @@
+package status
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"banyan/internal/patroni"
+	"banyan/seeds"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := Report{State: Running, Started: began}
+		r.Note("nobody listens yet")
+		r.Begin("etcd")
+		<-time.After(2 * time.Second)
+		r.Begin("etcd") // goes on
+		r.Note("waiting for etcd")
+		r.Begin("patroni")
+		<-time.After(1500 * time.Millisecond)
+		r.Note("PostgreSQL is starting")
+		r.End(errors.New("no luck"), "journalctl -b -u patroni")
+		r.End(nil, "")
+		r.Begin("verify")
+
+		want := []Step{
+			{Name: "etcd", State: Done, Started: began, Seconds: 2, Message: "waiting for etcd"},
+			{
+				Name: "patroni", State: Failed, Started: began.Add(2 * time.Second), Seconds: 1.5,
+				Message: "PostgreSQL is starting", Error: "no luck", Look: "journalctl -b -u patroni",
+			},
+			{Name: "verify", State: Running, Started: began.Add(3500 * time.Millisecond)},
+		}
+		if !reflect.DeepEqual(r.Steps, want) {
+			t.Errorf("got  %+v\nwant %+v", r.Steps, want)
+		}
+		if !r.Updated.Equal(began.Add(3500 * time.Millisecond)) {
+			t.Errorf("updated %v after it began", r.Updated.Sub(began))
+		}
+	})
+}
+
+func TestWriteAndRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "banyan", "status.json")
+	if _, err := Read(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "nothing is reported yet in this boot") {
+		t.Errorf("before the first report: %v", err)
+	}
+	want := failed()
+	for range 2 { // it replaces what is there
+		if err := Write(path, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, error %v", info.Mode(), err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("beside the report there is %v, error %v", entries, err)
+	}
+
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), path+": unexpected end of JSON") {
+		t.Errorf("half a report: %v", err)
+	}
+}
+
+var at = time.Date(2026, 11, 22, 21, 23, 45, 0, time.UTC)
+
+func report(state State, steps ...Step) Report {
+	return Report{State: state, Node: "pgsql-n1", Cluster: "pgsql-cl", Address: "172.16.32.11", Steps: steps, Started: at, Updated: at}
+}
+
+func failed() Report {
+	return report(Failed,
+		Step{Name: "network", State: Done, Started: at},
+		Step{
+			Name: "patroni", State: Failed, Started: at, Seconds: 7.5, Message: "PostgreSQL is starting",
+			Error: "the birth of the cluster failed: patroni.service is failed (failed, exit-code); a new attempt begins anew",
+			Look:  "journalctl -b -u patroni",
+		})
+}
+
+func leader() Live {
+	return Live{Patroni: patroni.Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true}}
+}
+
+func with(l Live, change func(*Live)) Live {
+	change(&l)
+	return l
+}
+
+func TestSummary(t *testing.T) {
+	refused := `Get "http://172.16.32.11:8008/leader": dial tcp 172.16.32.11:8008: connect: connection refused`
+	waiting := Report{State: Waiting, Sources: []seeds.Outcome{
+		{Source: "BANYAN partition /dev/sda3", Reason: "not present"},
+		{Source: "volume BANYAN-SEED or CIDATA", Reason: "seed.yaml is not valid:\n" +
+			"seed.yaml:12:5: unknown key addr: did you mean address?\n" +
+			"   12 |   - {name: pgsql-n1, addr: 172.16.32.11/24, gateway: 172.16.32.1, services: [postgresql, etcd]}\n" +
+			"      |                      ^^^^"},
+		{Source: "directory /etc/banyan", Reason: "not present"},
+	}}
+	long := failed()
+	for range 20 {
+		long.Steps = append(long.Steps, Step{Name: "users", State: Failed, Error: "user dba: useradd: exit status 6: useradd: group 'wheel' does not exist", Look: "journalctl -b -u banyan-firstboot"})
+	}
+	tests := map[string]struct {
+		report Report
+		live   Live
+		exit   int
+	}{
+		"ready":   {report(Done), leader(), ExitDone},
+		"replica": {report(Done), with(leader(), func(l *Live) { l.Patroni.Leader, l.Patroni.Role = false, "replica" }), ExitDone},
+		"ipv6":    {with6(report(Done)), leader(), ExitDone},
+		"paused":  {report(Done), with(leader(), func(l *Live) { l.Patroni.Pause = true }), ExitDone},
+
+		"waiting":      {waiting, Live{}, ExitGoing},
+		"running":      {report(Running, Step{Name: "identity", State: Done}, Step{Name: "etcd", State: Done}, Step{Name: "patroni", State: Running, Message: "PostgreSQL is initializing new cluster, role uninitialized"}), Live{}, ExitGoing},
+		"begun":        {report(Running, Step{Name: "identity", State: Running}), Live{}, ExitGoing},
+		"no-patroni":   {report(Done), Live{PatroniError: refused}, ExitGoing},
+		"no-etcd":      {report(Done), with(leader(), func(l *Live) { l.EtcdError = "http://127.0.0.1:2379/health: not healthy: RAFT NO LEADER" }), ExitGoing},
+		"recovering":   {report(Done), with(leader(), func(l *Live) { l.Patroni.Role = "replica" }), ExitGoing},
+		"failed":       {failed(), Live{PatroniError: refused}, ExitFailed},
+		"failed-long":  {long, Live{}, ExitFailed},
+		"failed-early": {Report{State: Failed, Steps: []Step{{Name: "render", State: Failed, Error: "/var/lib/banyan/seed.yaml:3:1: unknown key clutser", Look: "journalctl -b -u banyan-firstboot"}}}, Live{}, ExitFailed},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Summary(test.report, test.live)
+			lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+			if len(lines) > 20 {
+				t.Errorf("%d lines", len(lines))
+			}
+			for _, l := range lines {
+				if n := utf8.RuneCountInString(l); n > 78 {
+					t.Errorf("%d columns: %s", n, l)
+				}
+			}
+			if ready := lines[0] == "banyan: pgsql-n1 is ready"; ready != (test.exit == ExitDone) {
+				t.Errorf("with exit code %d the first line is %q", test.exit, lines[0])
+			}
+			if code := Evaluate(test.report, test.live); code != test.exit {
+				t.Errorf("exit code %d, want %d", code, test.exit)
+			}
+			golden(t, name, got)
+		})
+	}
+}
+
+func with6(r Report) Report {
+	r.Address = "2001:db8:32::11"
+	return r
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; got:\n%s", path, got)
+	}
+}
+
+func TestFold(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want []string
+	}{
+		{"", []string{""}},
+		{"one two three", []string{"one two", "three"}},
+		{"immeasurable", []string{"immea..."}},
+		{"a\n  laid out line\nb", []string{"a", "  lai...", "b"}},
+		{"имя узла", []string{"имя узла"}},
+	} {
+		if got := fold(test.text, 8); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%q: %q, want %q", test.text, got, test.want)
+		}
+	}
+}

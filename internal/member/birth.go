@@ -191,12 +191,16 @@ func moveAside(dir string, now time.Time) (string, error) {
 	if err := os.Rename(dir, aside); err != nil {
 		return "", err
 	}
-	parent, err := os.Open(filepath.Dir(dir))
+	return aside, syncDirectory(filepath.Dir(dir))
+}
+
+func syncDirectory(name string) error {
+	dir, err := os.Open(name)
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer parent.Close()
-	return aside, parent.Sync()
+	defer dir.Close()
+	return dir.Sync()
 }
 
 func exists(path string) (bool, error) {

@@ -1,21 +1,14 @@
 package member
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/protobuf/encoding/protowire"
 
-	"banyan/internal/facts"
 	"banyan/internal/node"
 )
 
@@ -102,111 +95,4 @@ func (d dcs) forget(ctx context.Context, was initialize) error {
 		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", d.initializeKey)
 	}
 	return nil
-}
-
-// checkEtcd looks at the directory of the node's member before etcd does. One
-// that never took part in anything is moved aside where the node was not born;
-// where it was, data was lost, and what to do about that is for a human to say.
-//
-// etcd makes its log (member/wal) by renaming a directory that is whole, and
-// where there is none it begins anew (wal.Create and NewServer in its sources).
-// Two instants of a power cut it does not survive, as tried with 3.5.16: before
-// the log, a database whose blocks were never written makes it panic at every
-// start; and with a log that holds nothing yet but its header, it takes itself
-// for a member of a cluster of none and waits for a leader for ever.
-func checkEtcd(member string, born bool, say func(string)) error {
-	entries, err := logHoldsEntries(filepath.Join(member, "wal"))
-	if err != nil || entries {
-		return err
-	}
-	if born {
-		return fmt.Errorf("%s holds no data any more, and yet this node was born: put it back, "+
-			"or remove %s to begin with an empty DCS, in which Patroni adopts PostgreSQL's data", member, facts.BornMarker)
-	}
-	there, err := exists(member)
-	if err != nil || !there {
-		return err
-	}
-	aside, err := moveAside(member, time.Now())
-	if err != nil {
-		return err
-	}
-	say("moved etcd's member directory, whose birth was interrupted, to " + aside)
-	return nil
-}
-
-// logHoldsEntries tells whether etcd's write-ahead log holds a raft entry, or
-// anything that is not for us to judge. It is void where there is no segment,
-// or where the first and only one ends, torn or not, before its first entry.
-//
-// The format is that of storage/wal/{decoder.go,walpb/record.proto}: records of
-// eight bytes of length, whose upper byte holds the padding, and a protobuf
-// message of type, checksum and data. The checksum runs over all records' data.
-func logHoldsEntries(dir string) (bool, error) {
-	segments, err := filepath.Glob(filepath.Join(dir, "*.wal"))
-	if err != nil || len(segments) == 0 {
-		return false, err
-	}
-	first := filepath.Join(dir, "0000000000000000-0000000000000000.wal")
-	if len(segments) > 1 || segments[0] != first {
-		return true, nil
-	}
-	log, err := os.ReadFile(first)
-	if err != nil {
-		return false, err
-	}
-	const entryType, crcType = 2, 4
-	table := crc32.MakeTable(crc32.Castagnoli)
-	var sum uint32
-	for len(log) >= 8 {
-		length := binary.LittleEndian.Uint64(log)
-		if length == 0 {
-			return false, nil // preallocated space
-		}
-		size, padding := length&(1<<56-1), uint64(0)
-		if length>>63 == 1 {
-			padding = length >> 56 & 7
-		}
-		log = log[8:]
-		end := min(size+padding, uint64(len(log)))
-		kind, crc, data, ok := parseRecord(log[:min(size, end)])
-		if kind != crcType {
-			sum = crc32.Update(sum, table, data)
-		}
-		if log = log[end:]; !ok || sum != crc {
-			return len(bytes.TrimRight(log, "\x00")) > 0, nil
-		}
-		if kind == entryType {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// parseRecord reads a walpb.Record.
-func parseRecord(b []byte) (kind uint64, crc uint32, data []byte, ok bool) {
-	for len(b) > 0 {
-		field, wire, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return 0, 0, nil, false
-		}
-		b = b[n:]
-		switch {
-		case field == 1 && wire == protowire.VarintType:
-			kind, n = protowire.ConsumeVarint(b)
-		case field == 2 && wire == protowire.VarintType:
-			var v uint64
-			v, n = protowire.ConsumeVarint(b)
-			crc = uint32(v)
-		case field == 3 && wire == protowire.BytesType:
-			data, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(field, wire, b)
-		}
-		if n < 0 {
-			return 0, 0, nil, false
-		}
-		b = b[n:]
-	}
-	return kind, crc, data, true
 }

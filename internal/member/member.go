@@ -21,7 +21,7 @@ import (
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "etcd", "birth", "patroni" or "born"
+	Step string // "dcs", "birth", "postgresql" or "born"
 	Look string // the command that shows more
 	Err  error
 }
@@ -70,9 +70,9 @@ func Join(ctx context.Context, s seeds.Seed, f facts.Facts, progress func(step, 
 		name, look string
 		do         func(context.Context, func(string)) error
 	}{
-		{"etcd", "journalctl -b -u etcd", j.startEtcd},
+		{"dcs", "journalctl -b -u etcd", j.startEtcd},
 		{"birth", "journalctl -b -u patroni", j.prepareBirth},
-		{"patroni", "journalctl -b -u patroni", j.startPatroni},
+		{"postgresql", "journalctl -b -u patroni", j.startPatroni},
 		{"born", "ls -la " + node.StateDir, j.makeBorn},
 	} {
 		if err := step.do(ctx, func(message string) { progress(step.name, message) }); err != nil {
@@ -97,7 +97,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 		return err
 	}
 	if j.facts.Born || !state.running() {
-		if err := checkEtcd(filepath.Join(node.EtcdDataDir, "member"), j.facts.Born, say); err != nil {
+		if err := j.prepareEtcd(ctx, say); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 	if err := j.units.start(ctx, etcdUnit); err != nil {
 		return err
 	}
-	return poll(ctx, say, func() (bool, string, error) {
+	err = poll(ctx, say, func() (bool, string, error) {
 		err := j.dcs.healthy(ctx)
 		if err == nil {
 			return true, "", nil
@@ -116,6 +116,10 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 		}
 		return false, state.explain(err), nil
 	})
+	if err != nil {
+		return err
+	}
+	return etcdIsMade()
 }
 
 // startPatroni waits until the node leads the cluster. Patroni takes the lock after

@@ -27,6 +27,9 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 		"--include=" + strings.Join(p.include(), ","),
 		// What stands in the tree before the packages come is theirs to find, not to replace.
 		"--essential-hook=" + filepath.Join(before, "hook"),
+		// The checksums of what was installed, from the archive's signed lists while they are there.
+		`--customize-hook=dpkg-query --admindir="$1/var/lib/dpkg" --show --showformat='${Package}:${Architecture}=${Version}\n' |` +
+			` APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" xargs apt-cache show >` + filepath.Join(work, packageRecords),
 		"--dpkgopt=force-confold",
 		"--dpkgopt=force-unsafe-io", // a tree that a power cut spoils is built again
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",

@@ -100,7 +100,6 @@ type builder struct {
 	id            uuid.UUID
 	epoch         time.Time
 	debs          []string
-	packages      []Package
 }
 
 func (b *builder) file(name string) string { return filepath.Join(b.work, name) }
@@ -143,10 +142,6 @@ func (b *builder) makeInitramfs(ctx context.Context) (int64, error) {
 
 // sealTree also takes out what goes elsewhere on the disk: the boot files.
 func (b *builder) sealTree(ctx context.Context) (int64, error) {
-	var err error
-	if b.packages, err = installedPackages(ctx, b.root); err != nil {
-		return 0, err
-	}
 	if err := bootFiles(b.root, b.file("esp"), b.Profile.Name, b.Version); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -31,29 +33,79 @@ type Package struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
+	SHA256       string `json:"sha256"` // of its .deb
 }
 
-func installedPackages(ctx context.Context, root string) ([]Package, error) {
-	out, err := inChroot(ctx, root, "dpkg-query", "--show", "--showformat=${Package} ${Version} ${Architecture}\n")
+// packageRecords is the file, in the working directory, of what the archive
+// says of each package that was taken from it.
+const packageRecords = "records"
+
+// readRecords reads what apt-cache(8) shows: fields as in deb-control(5), an
+// empty line between two packages.
+func readRecords(r io.Reader) ([]Package, error) {
+	var packages []Package
+	var p Package
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20) // some packages provide a great many others
+	for more := true; more; {
+		more = lines.Scan()
+		switch key, value, _ := strings.Cut(lines.Text(), ": "); key {
+		case "Package":
+			p.Name = value
+		case "Version":
+			p.Version = value
+		case "Architecture":
+			p.Architecture = value
+		case "SHA256":
+			p.SHA256 = value
+		case "":
+			if p != (Package{}) {
+				packages = append(packages, p)
+			}
+			p = Package{}
+		}
+	}
+	for _, p := range packages {
+		if p.Name == "" || p.Version == "" || p.Architecture == "" || p.SHA256 == "" {
+			return nil, fmt.Errorf("the archive's record of a package is not whole: %+v", p)
+		}
+	}
+	return packages, lines.Err()
+}
+
+// listPackages lists the packages of the archive and this project's own.
+func (b *builder) listPackages() ([]Package, error) {
+	f, err := os.Open(b.file(packageRecords))
 	if err != nil {
 		return nil, err
 	}
-	var packages []Package
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line)
-		if len(fields) != 3 {
-			return nil, fmt.Errorf("dpkg-query said %q", line)
-		}
-		packages = append(packages, Package{fields[0], fields[1], fields[2]})
+	defer f.Close()
+	packages, err := readRecords(f)
+	if err != nil {
+		return nil, err
 	}
+	for _, deb := range b.debs {
+		sum, err := checksum(deb)
+		if err != nil {
+			return nil, err
+		}
+		// NAME_VERSION_ARCHITECTURE.deb
+		parts := strings.Split(strings.TrimSuffix(filepath.Base(deb), ".deb"), "_")
+		packages = append(packages, Package{parts[0], parts[1], parts[2], sum})
+	}
+	slices.SortFunc(packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
 	return packages, nil
 }
 
 // writeManifest ends the build: the manifest, the image under its own name and
 // SHA256SUMS, in this order, so that an image that is there is a whole one.
 func (b *builder) writeManifest(context.Context) (int64, error) {
+	packages, err := b.listPackages()
+	if err != nil {
+		return 0, err
+	}
 	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite,
-		Date: b.epoch.UTC().Format("2006-01-02T15:04:05Z07:00"), SHA256: map[string]string{}, Packages: b.packages}
+		Date: b.epoch.UTC().Format("2006-01-02T15:04:05Z07:00"), SHA256: map[string]string{}, Packages: packages}
 	for name, file := range map[string]string{
 		b.name: b.partial, "root.squashfs": b.file("root.squashfs"),
 		"vmlinuz": b.file("esp/banyan/a/vmlinuz"), "initrd.img": b.file("esp/banyan/a/initrd.img"),

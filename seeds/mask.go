@@ -1,7 +1,9 @@
 package seeds
 
 import (
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,8 +25,11 @@ var (
 func (t *text) source(line int, secrets []span) string {
 	whole := t.lines[line-1]
 	end := shownLength(whole)
-	if end == len(whole) && t.belowSecretKey(line) {
+	if above := t.secretAbove(line); end == len(whole) && above != "" {
 		end = depth(whole)
+		if opensSection(above) { // whose keys are no secrets
+			end = max(end, len(bareKey.FindString(whole)))
+		}
 	}
 	var shown strings.Builder
 	at := 0
@@ -63,9 +68,18 @@ func shownLength(line string) int {
 // depth is how deep a line is indented. The dash of a list's item counts.
 func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t-")) }
 
-// belowSecretKey tells by indentation whether a key that is named like a secret
-// is open at a line.
-func (t *text) belowSecretKey(line int) bool {
+// opensSection tells the key of a section of the seed from that of a value,
+// which may stand on the next line and look like a key itself.
+func opensSection(line string) bool {
+	key, rest, _ := strings.Cut(line, ":")
+	return strings.TrimSpace(rest) == "" && slices.ContainsFunc(fieldsOf(reflect.TypeFor[Seed]()), func(f field) bool {
+		return f.key == key && isSection(reflect.TypeFor[Seed]().Field(f.index).Type)
+	})
+}
+
+// secretAbove is the line, found by indentation, of the key that is open at a line
+// and named like a secret; it is empty where there is none.
+func (t *text) secretAbove(line int) string {
 	open := depth(t.lines[line-1])
 	for above := line - 1; above >= 1 && open > 0; above-- {
 		parent := t.lines[above-1]
@@ -75,8 +89,8 @@ func (t *text) belowSecretKey(line int) bool {
 		}
 		open = d
 		if secretWord.MatchString(parent) {
-			return true
+			return parent
 		}
 	}
-	return false
+	return ""
 }

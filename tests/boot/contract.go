@@ -43,4 +43,4 @@ const (
 
 // firstBootWrites is about how many writes a first boot makes until the node is
 // ready; TestSeedOnStick measures it anew and says so when it has changed much.
-const firstBootWrites = 1400
+const firstBootWrites = 1600

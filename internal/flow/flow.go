@@ -32,21 +32,16 @@ var ErrNoSeed = errors.New("no seed was planted here; `firstboot plant` looks fo
 const runTime = 30 * time.Minute
 
 // Boot is what the initramfs does once the root is mounted: it prepares the
-// machine and renders /etc. Only what leaves no machine to boot is an error;
-// a configuration that cannot be rendered is reported and shown.
+// machine and renders /etc. Only what leaves no machine to boot is an error: what
+// cannot be rendered is shown, and Run will meet it again and report it.
 func Boot(ctx context.Context, boot initramfs.Boot) error {
 	if err := initramfs.Prepare(ctx, boot); err != nil {
 		return err
 	}
-	err := Render(ctx)
-	if errors.Is(err, ErrNoSeed) || err == nil {
-		return nil
+	if err := Render(ctx); err != nil && !errors.Is(err, ErrNoSeed) {
+		fmt.Fprintf(os.Stderr, "banyan: /etc could not be rendered, so this boot goes on without: %v\n", err)
 	}
-	fmt.Fprintf(os.Stderr, "banyan: /etc could not be rendered, so this boot is without it: %v\n", err)
-	report := status.Report{State: status.Failed, Started: time.Now()}
-	report.Begin("render")
-	report.End(err, "journalctl -u banyan-firstboot")
-	return status.Write(status.Path, report)
+	return nil
 }
 
 // Render makes the files of the sealed seed, and starts nothing.
@@ -102,11 +97,16 @@ func Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, runTime, fmt.Errorf("not done after %v", runTime))
 	defer cancel()
 
-	r := newReporter()
-	err := r.run(ctx)
-	if errors.Is(err, ErrNoSeed) {
+	if _, err := os.Stat(sealedSeed); errors.Is(err, fs.ErrNotExist) {
+		return ErrNoSeed
+	}
+	unlock, err := lock(ctx)
+	if err != nil {
 		return err
 	}
+	defer unlock()
+	r := newReporter()
+	err = r.run(ctx)
 	return errors.Join(err, r.finish(context.WithoutCancel(ctx), err))
 }
 
@@ -125,7 +125,9 @@ func (r *reporter) about(n planted) {
 }
 
 func (r *reporter) run(ctx context.Context) error {
+	r.report.Begin("seed")
 	n, err := load()
+	r.report.End(err, "journalctl -b -u banyan-firstboot")
 	if err != nil {
 		return err
 	}

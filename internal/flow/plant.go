@@ -38,6 +38,11 @@ func Plant(ctx context.Context) error {
 	defer cancel()
 
 	log.Printf("planting %s of %s", found.File, found.Place.Source)
+	unlock, err := lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := seeds.Seal(sealedSeed, found.Data); err != nil {
 		return err
 	}

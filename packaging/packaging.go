@@ -54,7 +54,8 @@ func Firstboot(o Options) (name string, err error) {
 			"machine agree and joins it to a highly available cluster of PostgreSQL under\n" +
 			"Patroni. Nothing reaches in from outside.",
 		Overridables: nfpm.Overridables{
-			Depends:    []string{"systemd", "init-system-helpers (>= 1.52)", "passwd", "fdisk", "e2fsprogs", "util-linux"},
+			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
+				"locales", "tzdata", "fdisk", "e2fsprogs", "util-linux"},
 			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client"},
 			Contents: files.Contents{
 				file(o.Binary, "/usr/sbin/firstboot", 0o755),

@@ -27,11 +27,13 @@ func TestFirstboot(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	fields, err := command.Run(t.Context(), "dpkg-deb", "--field", deb, "Package", "Version", "Architecture")
+	fields, err := command.Run(t.Context(), "dpkg-deb", "--field", deb, "Package", "Version", "Architecture", "Depends")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n"; fields != want {
+	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n" +
+		"Depends: systemd, systemd-resolved | systemd (<< 251), dbus, init-system-helpers (>= 1.52), passwd, sudo, " +
+		"locales, tzdata, fdisk, e2fsprogs, util-linux\n"; fields != want {
 		t.Errorf("fields:\n%s", fields)
 	}
 	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)

@@ -20,16 +20,16 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 		return err
 	}
 	args := []string{
-		// Whatever ends mmdebstrap, its mounts are in no other namespace: the tree can be removed.
-		"--mount", "--fork", "--kill-child", "--",
+		// Whatever ends mmdebstrap, its mounts and its children end with it: the tree can be removed.
+		"--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--",
 		"mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet",
 		"--architectures=" + p.Architecture,
 		"--include=" + strings.Join(p.include(), ","),
 		// What stands in the tree before the packages come is theirs to find, not to replace.
-		"--essential-hook=" + filepath.Join(before, "hook"),
+		`--essential-hook="` + filepath.Join(before, "hook") + `" "$1"`,
 		// The checksums of what was installed, from the archive's signed lists while they are there.
 		`--customize-hook=dpkg-query --admindir="$1/var/lib/dpkg" --show --showformat='${Package}:${Architecture}=${Version}\n' |` +
-			` APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" xargs apt-cache show >` + filepath.Join(work, packageRecords),
+			` APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" xargs apt-cache show >"` + filepath.Join(work, packageRecords) + `"`,
 		"--dpkgopt=force-confold",
 		"--dpkgopt=force-unsafe-io", // a tree that a power cut spoils is built again
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,18 +109,22 @@ func makeFAT(ctx context.Context, name, label, id, bits string, size int64, dir 
 	if _, err := command.Run(ctx, "mkfs.vfat", "--invariant", "-F", bits, "-n", label, "-i", id, name); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	args := []string{"-s", "-i", name}
-	for _, e := range entries {
-		args = append(args, filepath.Join(dir, e.Name()))
-	}
-	if _, err := command.Run(ctx, "mcopy", append(args, "::/")...); err != nil {
-		return fmt.Errorf("fill the partition %s of %d MiB: %w", label, size>>20, err)
-	}
-	return nil
+	// One by one and in order, so that one input gives one file system.
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		inside := "::/" + strings.TrimPrefix(strings.TrimPrefix(path, dir), "/")
+		switch {
+		case err != nil || path == dir:
+			return err
+		case d.IsDir():
+			_, err = command.Run(ctx, "mmd", "-i", name, inside)
+		default:
+			_, err = command.Run(ctx, "mcopy", "-i", name, path, inside)
+		}
+		if err != nil {
+			return fmt.Errorf("fill the partition %s of %d MiB: %w", label, size>>20, err)
+		}
+		return nil
+	})
 }
 
 func makeSparse(name string, size int64) error {

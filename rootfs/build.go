@@ -16,6 +16,7 @@ import (
 
 	"github.com/diskfs/go-diskfs/partition/gpt"
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
 	"banyan/internal/progress"
@@ -47,7 +48,7 @@ func Build(ctx context.Context, o Options, show *progress.Stages) (image string,
 	if err := os.MkdirAll(o.Output, 0o755); err != nil {
 		return "", err
 	}
-	work, err := os.MkdirTemp(workParent(), "banyan-build-")
+	work, err := makeWork()
 	if err != nil {
 		return "", err
 	}
@@ -57,12 +58,8 @@ func Build(ctx context.Context, o Options, show *progress.Stages) (image string,
 	b := &builder{Options: o, work: work, root: filepath.Join(work, "root"), epoch: epoch,
 		id:   uuid.NewSHA1(uuid.NameSpaceURL, []byte("banyan/"+name)),
 		name: name, partial: filepath.Join(o.Output, "."+name+".partial")}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, removeIfThere(b.partial))
-		}
-	}()
-	if err := removeIfThere(b.partial); err != nil { // of a builder that was killed
+	defer func() { err = errors.Join(err, b.removePartial()) }()
+	if err := b.removePartial(); err != nil { // of a builder that was killed
 		return "", err
 	}
 
@@ -157,7 +154,7 @@ func (b *builder) sealTree(ctx context.Context) (int64, error) {
 func (b *builder) makeSquashfs(ctx context.Context) (int64, error) {
 	// Level 9 of zstd is where a smaller root starts to cost more time than it saves when written.
 	_, err := command.Run(ctx, "mksquashfs", b.root, b.file("root.squashfs"), "-noappend", "-no-progress", "-quiet",
-		"-comp", "zstd", "-Xcompression-level", "9", "-b", "256K", "-e", "dev/*", "-wildcards")
+		"-comp", "zstd", "-Xcompression-level", "9", "-b", "256K", "-wildcards", "-e", "dev/*")
 	if err != nil {
 		return 0, err
 	}
@@ -187,7 +184,13 @@ func (b *builder) makeImage(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	stateID := uuid.NewSHA1(b.id, []byte("volume state")).String()
-	if _, err := command.Run(ctx, "mkfs.ext4", "-q", "-L", "state", "-U", stateID, "-E", "hash_seed="+stateID, "-m", "1", b.file("state.ext4")); err != nil {
+	// It is made small and grows with the disk: a journal and room for group descriptors as a large one has.
+	_, err = command.Command{
+		Name: "mkfs.ext4", Args: []string{"-q", "-L", "state", "-U", stateID, "-E", "resize=4294967295,hash_seed=" + stateID,
+			"-J", "size=128", "-e", "remount-ro", "-m", "1", b.file("state.ext4")},
+		Env: []string{fmt.Sprintf("E2FSPROGS_FAKE_TIME=%d", b.epoch.Unix())}, // before 1.47.1 it knows no SOURCE_DATE_EPOCH
+	}.Run(ctx)
+	if err != nil {
 		return 0, err
 	}
 
@@ -213,6 +216,54 @@ func (b *builder) makeImage(ctx context.Context) (int64, error) {
 	return sizes(b.partial)
 }
 
+// makeWork makes the directory that the image is made in, below $TMPDIR or
+// /var/tmp: it takes some GiB, and /tmp may be in memory. What a builder that was
+// killed left there is removed; a directory is locked for as long as it is used.
+func makeWork() (string, error) {
+	parent := "/var/tmp"
+	if dir := os.Getenv("TMPDIR"); dir != "" {
+		parent = dir
+	}
+	const prefix = "banyan-build-"
+	left, err := filepath.Glob(filepath.Join(parent, prefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range left {
+		if unlocked, err := lockDir(dir); err != nil || !unlocked {
+			continue // another's
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("remove what a builder left: %w", err)
+		}
+	}
+	work, err := os.MkdirTemp(parent, prefix)
+	if err != nil {
+		return "", err
+	}
+	_, err = lockDir(work)
+	return work, err
+}
+
+// lockDir locks a directory for as long as this process runs, unless another has.
+func lockDir(dir string) (bool, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return false, errors.Join(unix.Close(fd), ignoreBusy(err))
+	}
+	return true, nil
+}
+
+func ignoreBusy(err error) error {
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	return err
+}
+
 // sourceDate is the time that the image carries: SOURCE_DATE_EPOCH where it is
 // set (reproducible-builds.org), else now.
 func sourceDate() (time.Time, error) {
@@ -225,12 +276,4 @@ func sourceDate() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not a number of seconds: %w", err)
 	}
 	return time.Unix(seconds, 0), nil
-}
-
-// workParent is where the tree is made: it takes some GiB, and /tmp may be in memory.
-func workParent() string {
-	if dir := os.Getenv("TMPDIR"); dir != "" {
-		return dir
-	}
-	return "/var/tmp"
 }

@@ -97,9 +97,8 @@ func (b *builder) listPackages() ([]Package, error) {
 	return packages, nil
 }
 
-// writeManifest ends the build: the manifest, the image under its own name and
-// SHA256SUMS, in this order, so that an image that is there is a whole one.
-func (b *builder) writeManifest(context.Context) (int64, error) {
+// writeManifest ends the build: what is whole gets its name.
+func (b *builder) writeManifest(ctx context.Context) (int64, error) {
 	packages, err := b.listPackages()
 	if err != nil {
 		return 0, err
@@ -110,6 +109,9 @@ func (b *builder) writeManifest(context.Context) (int64, error) {
 		b.name: b.partial, "root.squashfs": b.file("root.squashfs"),
 		"vmlinuz": b.file("esp/banyan/a/vmlinuz"), "initrd.img": b.file("esp/banyan/a/initrd.img"),
 	} {
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
 		sum, err := checksum(file)
 		if err != nil {
 			return 0, err
@@ -121,16 +123,32 @@ func (b *builder) writeManifest(context.Context) (int64, error) {
 		return 0, err
 	}
 	content = append(content, '\n')
-	manifest := b.name + ".json"
-	if err := os.WriteFile(filepath.Join(b.Output, manifest), content, 0o644); err != nil {
-		return 0, err
-	}
-	if err := os.Rename(b.partial, filepath.Join(b.Output, b.name)); err != nil {
-		return 0, err
-	}
 	sum := sha256.Sum256(content)
-	sums := fmt.Sprintf("%s  %s\n%s  %s\n", m.SHA256[b.name], b.name, hex.EncodeToString(sum[:]), manifest)
-	return int64(len(content)), os.WriteFile(filepath.Join(b.Output, "SHA256SUMS"), []byte(sums), 0o644)
+	sums := fmt.Sprintf("%s  %s\n%s  %s\n", m.SHA256[b.name], b.name, hex.EncodeToString(sum[:]), b.name+".json")
+	if err := writeFile(b.partial+manifestSuffix, string(content), 0o644); err != nil {
+		return 0, err
+	}
+	if err := writeFile(b.partial+sumsSuffix, sums, 0o644); err != nil {
+		return 0, err
+	}
+	for from, to := range map[string]string{b.partial: b.name, b.partial + manifestSuffix: b.name + ".json", b.partial + sumsSuffix: "SHA256SUMS"} {
+		if err := os.Rename(from, filepath.Join(b.Output, to)); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(content)), nil
+}
+
+// What the manifest and SHA256SUMS are called, behind the image's partial name,
+// until all three are whole.
+const (
+	manifestSuffix = ".json"
+	sumsSuffix     = ".sums"
+)
+
+// removePartial removes what is not whole.
+func (b *builder) removePartial() error {
+	return errors.Join(removeIfThere(b.partial), removeIfThere(b.partial+manifestSuffix), removeIfThere(b.partial+sumsSuffix))
 }
 
 func checksum(name string) (string, error) {

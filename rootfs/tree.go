@@ -119,6 +119,7 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 		"var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*", "var/lib/dpkg/*-old",
 		"var/log/*.log", "var/log/apt/*", "var/log/[bw]tmp", "var/log/lastlog", "var/log/runit", "var/log/README", "var/backups/*",
 		"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock", "etc/subuid-", "etc/subgid-",
+		"etc/ssl/private/*", "etc/ssl/certs/ssl-cert-snakeoil.pem", "etc/.resolv.conf.systemd-resolved.bak",
 		"etc/dpkg/dpkg.cfg.d/99mmdebstrap", "etc/apt/apt.conf.d/99mmdebstrap", "etc/hostname",
 		"boot/System.map-*", "boot/config-*", "boot/initrd.img-*", "vmlinuz*", "initrd.img*", "tmp/*", "var/tmp/*", "run/*", "root/.*history",
 	} {

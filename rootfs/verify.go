@@ -18,12 +18,14 @@ import (
 func (p *Profile) verify(ctx context.Context, root string) error {
 	var errs []error
 	for pattern, what := range map[string]string{
-		"var/lib/etcd/*":              "etcd's data",
-		"var/lib/postgresql/*/main/*": "a PostgreSQL cluster",
-		"etc/postgresql/*/*":          "the configuration of a PostgreSQL cluster",
-		"etc/ssh/ssh_host_*":          "SSH host keys",
-		"var/lib/apt/lists/*":         "apt's lists",
-		"usr/sbin/policy-rc.d":        "the builder's policy-rc.d",
+		"var/lib/etcd/*":          "etcd's data",
+		"var/lib/postgresql/*/*":  "a PostgreSQL cluster",
+		"etc/ssl/private/*":       "a private key",
+		"var/lib/dbus/machine-id": "a machine's identity",
+		"etc/postgresql/*/*":      "the configuration of a PostgreSQL cluster",
+		"etc/ssh/ssh_host_*":      "SSH host keys",
+		"var/lib/apt/lists/*":     "apt's lists",
+		"usr/sbin/policy-rc.d":    "the builder's policy-rc.d",
 	} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {

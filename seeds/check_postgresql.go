@@ -3,7 +3,6 @@ package seeds
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -105,48 +104,6 @@ func megabytes(text string) (float64, bool) {
 	n, err := strconv.ParseFloat(parts[1], 64)
 	unit := map[string]float64{"": 1, "kB": 1.0 / 1024, "MB": 1, "GB": 1024, "TB": 1024 * 1024}
 	return n * unit[parts[2]], err == nil
-}
-
-// hbaTypes are the types of a line of pg_hba.conf with the least number of their
-// fields: type, database, user, address but for local, method.
-// https://www.postgresql.org/docs/current/auth-pg-hba-conf.html
-var hbaTypes = map[string]int{
-	"local": 4, "host": 5, "hostssl": 5, "hostnossl": 5, "hostgssenc": 5, "hostnogssenc": 5,
-}
-
-var (
-	hbaComment = regexp.MustCompile(`^((?:"[^"]*"|[^"#])*)#.*$`)
-	// hbaField is a field: parts that commas join, each of which may be quoted.
-	hbaField = regexp.MustCompile(`(?:"[^"]*"|[^\s",])+(?:\s*,\s*(?:"[^"]*"|[^\s",])+)*`)
-)
-
-// checkHBA holds a line to its form: PostgreSQL does not start with one that it
-// cannot read.
-func (d *decoder) checkHBA(path, line string) {
-	if strings.Count(line, `"`)%2 != 0 {
-		d.refuse(path, "a quote is not closed")
-		return
-	}
-	fields := hbaField.FindAllString(hbaComment.ReplaceAllString(line, "$1"), -1)
-	if len(fields) == 0 {
-		d.refuse(path, "the line is empty: remove it")
-		return
-	}
-	least, ok := hbaTypes[fields[0]]
-	if !ok {
-		d.refuse(path, "unknown type of connection %s%s", quote(fields[0]), oneOf(fields[0], slices.Sorted(maps.Keys(hbaTypes))))
-		return
-	}
-	form := "TYPE DATABASE USER METHOD"
-	if least == 5 {
-		form = "TYPE DATABASE USER ADDRESS METHOD"
-		if _, err := netip.ParseAddr(fields[min(3, len(fields)-1)]); err == nil {
-			least, form = 6, "TYPE DATABASE USER ADDRESS MASK METHOD, or ADDRESS/LENGTH for address and mask"
-		}
-	}
-	if len(fields) < least {
-		d.refuse(path, "a line of this type has at least %d fields and this one has %d: %s", least, len(fields), form)
-	}
 }
 
 // checkPatroni: the bounds are Patroni's, which since 3.2 changes a value that

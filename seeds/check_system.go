@@ -6,15 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
-	_ "time/tzdata" // the machine that checks a seed may have no database
 	"unicode/utf8"
-
-	"golang.org/x/crypto/ssh"
 )
 
 var (
-	locale = regexp.MustCompile(`^(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf8)(@[a-z]+)?$`)
+	// timezone is the form of the names of the IANA time zone database; which of
+	// them there are is the machine's to say.
+	timezone = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
+	locale   = regexp.MustCompile(`^(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf8)(@[a-z]+)?$`)
 	// userName is systemd's strict form of the names of users and groups, in
 	// lower case as useradd(8) advises: https://systemd.io/USER_NAMES/
 	userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
@@ -31,9 +30,8 @@ var systemUsers = []string{"root", "postgres", "etcd"}
 const firstUID, lastUID = 1000, 59999
 
 func (d *decoder) checkSystem(s System) {
-	// An unknown zone would be UTC without a word.
-	if _, err := time.LoadLocation(s.Timezone); err != nil || s.Timezone == "Local" || s.Timezone == "" {
-		d.refuse("system.timezone", "unknown time zone %s: timedatectl list-timezones prints them all", quote(s.Timezone))
+	if !timezone.MatchString(s.Timezone) {
+		d.refuse("system.timezone", "%s is not the name of a time zone, such as Europe/Moscow", quote(s.Timezone))
 	}
 	if !locale.MatchString(s.Locale) {
 		d.refuse("system.locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
@@ -68,8 +66,14 @@ func (d *decoder) checkUser(path string, u User) {
 		d.refuse(path+".uid", "uid %d is not a person's: use %d to %d", u.UID, firstUID, lastUID)
 	}
 	for i, group := range u.Groups {
-		if !userName.MatchString(group) {
-			d.refuse(fmt.Sprintf("%s.groups[%d]", path, i), "%s is not the name of a group", quote(group))
+		at := fmt.Sprintf("%s.groups[%d]", path, i)
+		switch {
+		case !userName.MatchString(group):
+			d.refuse(at, "%s is not the name of a group", quote(group))
+		case group == u.Name:
+			d.refuse(at, "%s is the user's own group: remove it", group)
+		case slices.Contains(u.Groups[:i], group):
+			d.refuse(at, "%s is listed twice", group)
 		}
 	}
 	if !shell.MatchString(u.Shell) {
@@ -80,8 +84,8 @@ func (d *decoder) checkUser(path string, u User) {
 		d.refuse(path+".hashed_passwd", "this is not a hash of crypt(5): write what mkpasswd prints, $y$... or $6$...")
 	}
 	for i, key := range u.SSHAuthorizedKeys {
-		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key)); err != nil {
-			d.refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "this is not a public SSH key: write the line of a .pub file, such as ssh-ed25519 AAAA... name")
+		if wrong := unusableKey(key); wrong != "" {
+			d.refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "%s", wrong)
 		}
 	}
 }

@@ -96,10 +96,11 @@ type Found struct {
 	Seed  *Seed
 }
 
-// Discover looks at places in order and returns the first valid seed, or nil. A
-// broken seed does not end the search: its problems are the outcome of its place.
+// Discover looks at places in order and returns the first valid seed that fits
+// this machine, or nil. fits says why a seed does not. A seed that is broken or
+// does not fit ends no search: what is wrong with it is the outcome of its place.
 // There is an outcome for each place, for those after the seed as well.
-func Discover(places []Place) (*Found, []Outcome) {
+func Discover(places []Place, fits func(*Seed) error) (*Found, []Outcome) {
 	var found *Found
 	var outcomes []Outcome
 	for _, p := range places {
@@ -107,7 +108,7 @@ func Discover(places []Place) (*Found, []Outcome) {
 		if found != nil {
 			o.Reason = "not looked at: the seed of " + found.Place.Source + " comes first"
 		} else {
-			found, o.Reason = visit(p)
+			found, o.Reason = visit(p, fits)
 			o.Found = found != nil
 		}
 		outcomes = append(outcomes, o)
@@ -115,8 +116,8 @@ func Discover(places []Place) (*Found, []Outcome) {
 	return found, outcomes
 }
 
-func visit(p Place) (found *Found, reason string) {
-	err := p.Visit(func(files fs.FS) { found, reason = search(files) })
+func visit(p Place, fits func(*Seed) error) (found *Found, reason string) {
+	err := p.Visit(func(files fs.FS) { found, reason = search(files, fits) })
 	if found != nil {
 		found.Place = p
 	}
@@ -138,7 +139,7 @@ var (
 )
 
 // search looks for the seed among the files of a place.
-func search(files fs.FS) (found *Found, reason string) {
+func search(files fs.FS, fits func(*Seed) error) (found *Found, reason string) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
 		return nil, fmt.Sprintf("not readable: %v", err)
@@ -171,12 +172,15 @@ func search(files fs.FS) (found *Found, reason string) {
 	}
 	seed, err := Parse(names[0], data)
 	switch {
-	case err == nil:
-		return &Found{File: names[0], Data: data, Seed: seed}, ""
-	case IsPlanted(data):
+	case err != nil && IsPlanted(data):
 		return nil, "planted already: the secrets of this seed are sealed on its node"
+	case err != nil:
+		return nil, fmt.Sprintf("%s is not valid:\n%v", names[0], err)
 	}
-	return nil, fmt.Sprintf("%s is not valid:\n%v", names[0], err)
+	if err := fits(seed); err != nil {
+		return nil, fmt.Sprintf("%s does not fit this machine:\n%v", names[0], err)
+	}
+	return &Found{File: names[0], Data: data, Seed: seed}, ""
 }
 
 // readFile reads no more than tells Parse that the file is too large.

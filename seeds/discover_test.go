@@ -31,7 +31,7 @@ func TestDiscoverTakesTheFirstValidSeed(t *testing.T) {
 		at("c", "seed.yaml", broken),
 		at("d", "seed.yaml", ofCluster("first")),
 		at("e", "seed.yaml", ofCluster("second")),
-	})
+	}, fits)
 	if found == nil || found.Seed.Cluster.Name != "first" || found.Place.Source != "d" || string(found.Data) != ofCluster("first") {
 		t.Fatalf("found %+v", found)
 	}
@@ -51,8 +51,30 @@ func TestDiscoverTakesTheFirstValidSeed(t *testing.T) {
 	}
 }
 
+// fits is a machine that any seed fits.
+func fits(*Seed) error { return nil }
+
+func TestDiscoverGoesOnAfterAMisfit(t *testing.T) {
+	found, outcomes := Discover([]Place{
+		at("a", "seed.yaml", ofCluster("misfit")),
+		at("b", "seed.yaml", ofCluster("fits")),
+	}, func(s *Seed) error {
+		if s.Cluster.Name == "misfit" {
+			return errors.New("two interfaces")
+		}
+		return nil
+	})
+	if found == nil || found.Seed.Cluster.Name != "fits" {
+		t.Errorf("found %+v", found)
+	}
+	want := []Outcome{{Source: "a", Reason: "seed.yaml does not fit this machine:\ntwo interfaces"}, {Source: "b", Found: true}}
+	if !reflect.DeepEqual(outcomes, want) {
+		t.Errorf("got  %+v\nwant %+v", outcomes, want)
+	}
+}
+
 func TestDiscoverFindsNothing(t *testing.T) {
-	found, outcomes := Discover([]Place{absent("a"), at("b", "x", "")})
+	found, outcomes := Discover([]Place{absent("a"), at("b", "x", "")}, fits)
 	if found != nil || len(outcomes) != 2 || outcomes[0].Found || outcomes[1].Found {
 		t.Errorf("found %+v, %v", found, outcomes)
 	}
@@ -84,7 +106,7 @@ func TestDiscoverFileNames(t *testing.T) {
 			found, outcomes := Discover([]Place{{Source: "a", Visit: func(look func(fs.FS)) error {
 				look(test.files)
 				return nil
-			}}})
+			}}}, fits)
 			if want := []Outcome{{"a", test.file != "", test.reason}}; !reflect.DeepEqual(outcomes, want) {
 				t.Errorf("got  %+v\nwant %+v", outcomes, want)
 			}
@@ -104,11 +126,11 @@ func TestDiscoverKeepsWhatUnmountingSpoils(t *testing.T) {
 		p.Visit = func(look func(fs.FS)) error { return errors.Join(visit(look), errors.New("umount: busy")) }
 		return p
 	}
-	found, outcomes := Discover([]Place{busy(minimal)})
+	found, outcomes := Discover([]Place{busy(minimal)}, fits)
 	if found == nil || !reflect.DeepEqual(outcomes, []Outcome{{"a", true, "umount: busy"}}) {
 		t.Errorf("found %+v, %+v", found, outcomes)
 	}
-	found, outcomes = Discover([]Place{busy("")})
+	found, outcomes = Discover([]Place{busy("")}, fits)
 	if found != nil || !strings.Contains(outcomes[0].Reason, "the file holds no seed") || !strings.Contains(outcomes[0].Reason, "umount: busy") {
 		t.Errorf("found %+v, %+v", found, outcomes)
 	}
@@ -129,7 +151,7 @@ func TestPlaces(t *testing.T) {
 		look(fstest.MapFS{})
 		return nil
 	}
-	_, outcomes := Discover(Places(&own, volumes, mount)[:3])
+	_, outcomes := Discover(Places(&own, volumes, mount)[:3], fits)
 	want := []Outcome{
 		{Source: "BANYAN partition /dev/sda3", Reason: "holds no seed.yaml"},
 		{Source: "volume BANYAN-SEED /dev/sdc1", Reason: "holds no seed.yaml"},
@@ -154,7 +176,7 @@ func TestPlaces(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	dir := t.TempDir()
 	find := func(name string) (*Found, string) {
-		found, outcomes := Discover([]Place{directory(name)})
+		found, outcomes := Discover([]Place{directory(name)}, fits)
 		return found, outcomes[0].Reason
 	}
 	if found, reason := find(filepath.Join(dir, "none")); found != nil || reason != "not present" {

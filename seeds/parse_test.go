@@ -187,6 +187,47 @@ func TestGoodSeeds(t *testing.T) {
 	}
 }
 
+// TestGoodHBA: PostgreSQL 17 loads every one of these lines.
+func TestGoodHBA(t *testing.T) {
+	for _, line := range []string{
+		"local all all peer map=admins",
+		"local all all ident",
+		"host all all all reject",
+		"host all all samehost trust # a comment, with a comma",
+		"host all all 172.16.32.7/24 md5", // host bits are set
+		"host all all 172.16.32.0 255.255.255.0 scram-sha-256",
+		"host all all 2001:db8::/32 password",
+		"host all all 2001:db8:: ffff:ffff:: scram-sha-256",
+		"host all all db1.example.org ident map=x",
+		`host "all", "my db" +dba,"@admin", app .example.org "scram-sha-256"`,
+		"hostssl all all 0.0.0.0/0 cert map=x clientcert=verify-full clientname=DN",
+		"hostssl all all 0.0.0.0/0 scram-sha-256 clientcert=verify-ca",
+		"hostgssenc all all ::/0 gss include_realm=0 krb_realm=EXAMPLE.ORG",
+		"host all all samenet pam pamservice=postgresql",
+		`host all all samenet ldap ldapurl="ldap://ldap.example.org/dc=example,dc=org?uid?sub"`,
+		`host all all samenet radius radiusservers="10.0.0.1,10.0.0.2" radiussecrets="hush,hush"`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			quoted := "'" + strings.ReplaceAll(line, "'", "''") + "'"
+			parse(t, minimal+"postgresql: {pg_hba: ["+quoted+"]}\n")
+		})
+	}
+}
+
+func TestGoodKeys(t *testing.T) {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+	for _, line := range []string{
+		key,
+		key + " dba@office, the second",
+		"restrict,pty " + key,
+		`no-X11-forwarding,from="10.0.0.0/8,*.example.org",command="echo \"hello, world\"" ` + key + " dba",
+	} {
+		t.Run(line, func(t *testing.T) {
+			parse(t, strings.Replace(minimal, "{name: dba}", "{name: dba, ssh_authorized_keys: ['"+line+"']}", 1))
+		})
+	}
+}
+
 func TestExampleIsToBeChanged(t *testing.T) {
 	s := parse(t, Example)
 	for _, secret := range []Secret{s.Secrets.SuperuserPassword, s.Secrets.ReplicationPassword, s.Secrets.RewindPassword} {

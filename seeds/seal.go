@@ -102,3 +102,19 @@ func redact(t *text, secrets []span) []byte {
 func IsPlanted(data []byte) bool {
 	return bytes.HasPrefix(bytes.TrimPrefix(data, byteOrderMark), []byte(planted))
 }
+
+// Scrub is other with asterisks in place of each secret of a valid seed, so that
+// nothing else moves: for the seed with the mistake, which holds the same secrets
+// as the one that mended it.
+func Scrub(other, seed []byte) ([]byte, error) {
+	t := newText("seed", seed)
+	r := read(t)
+	if len(r.problems) > 0 {
+		return nil, fmt.Errorf("scrub after the seed: %w", r.problems)
+	}
+	for _, s := range r.secrets {
+		secret := bytes.Trim(t.data[s.start:s.end], `"'`)
+		other = bytes.ReplaceAll(other, secret, bytes.Repeat([]byte("*"), len(secret)))
+	}
+	return other, nil
+}

@@ -71,7 +71,7 @@ type Interface struct {
 
 // PostgreSQL is what PostgreSQL itself is told.
 type PostgreSQL struct {
-	Version    int            `yaml:"version"`    // major version; by default the installed one
+	Version    int            `yaml:"version"`    // major version; by default the one that has data, else the highest installed
 	Parameters map[string]any `yaml:"parameters"` // int, float64, bool or string
 	PgHBA      []string       `yaml:"pg_hba"`     // lines that follow the computed ones
 }

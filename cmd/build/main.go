@@ -18,7 +18,7 @@ func main() { os.Exit(run()) }
 
 // run returns the exit code: 0 done, 1 failed, 130 interrupted.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer stop()
 
 	root := &cobra.Command{

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -33,22 +34,30 @@ func Run(ctx context.Context, name string, args ...string) (string, error) {
 // Run runs c and returns what it wrote to standard output. The error of a
 // program that ran and failed wraps an [exec.ExitError] and holds the last
 // lines of its standard error, and never its arguments. An ended context
-// terminates the program and all that it started, and kills it ten seconds later.
+// terminates the program and all that it started, and kills it ten seconds
+// later; the end of this process kills it at once.
 func (c Command) Run(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = c.Stdin
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 
+	// Pdeathsig comes when the thread that started the program ends: it must not before the program does.
+	runtime.LockOSThread()
 	err := cmd.Run()
+	runtime.UnlockOSThread()
 	if err == nil {
 		return stdout.String(), nil
 	}
 	if ctx.Err() != nil {
+		// What ignored the first signal. That nothing is left is what is hoped for.
+		if cmd.Process != nil {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
 		return "", fmt.Errorf("%s: %w", filepath.Base(c.Name), context.Cause(ctx))
 	}
 	if errors.Is(err, exec.ErrNotFound) {

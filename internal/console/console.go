@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"banyan/internal/command"
 )
@@ -27,10 +28,15 @@ func Announce(text string) error {
 	return errors.Join(errs...)
 }
 
+// write gives a terminal that somebody has stopped a few seconds, and no more.
 func write(device, text string) error {
-	f, err := os.OpenFile(device, os.O_WRONLY|syscall.O_NOCTTY, 0)
+	const patience = 5 * time.Second
+	f, err := os.OpenFile(device, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
+	}
+	if err := f.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	_, err = f.WriteString("\n" + strings.TrimRight(text, "\n") + "\n")
 	return errors.Join(err, f.Close())

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,6 +44,30 @@ func TestUser(t *testing.T) {
 	}
 	if _, err := os.Stat(m.path("/home/dba/.profile")); err != nil {
 		t.Errorf("the home was not made from /etc/skel: %v", err)
+	}
+}
+
+// A power cut may leave what useradd makes first, and it takes no more care of a
+// home that is there.
+func TestUserWithInterruptedHome(t *testing.T) {
+	m := machine(t)
+	if err := os.Mkdir(m.path("/home/dba"), 0); err != nil {
+		t.Fatal(err)
+	}
+	resources := []Resource{
+		User{Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/sh"},
+		Directory{Path: "/home/dba", Mode: 0o700, Owner: "dba"},
+	}
+	apply(t, m, resources...)
+	info, err := os.Stat(m.path("/home/dba"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != 1001 || stat.Gid != 1001 || info.Mode().Perm() != 0o700 {
+		t.Errorf("the home is %+v", info.Sys())
+	}
+	if again := apply(t, m, resources...); again.Changed() != 0 {
+		t.Errorf("a second Apply changed %q", changes(again))
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"banyan/internal/command"
 	"banyan/seeds"
 )
@@ -94,8 +96,8 @@ func readProperties(name string) (map[string]string, error) {
 
 // Grow makes p, the last partition of its disk and not in use, fill the disk.
 // It does nothing where less than a mebibyte would be won. A power cut leaves
-// the old table or the new one: sfdisk writes the backup table first, as the
-// UEFI specification orders, and either is found by the other.
+// the old table or the new one whole: sfdisk writes the backup table first, as
+// the UEFI specification orders, and the kernel, told "gpt", looks there too.
 func Grow(ctx context.Context, p Partition) error {
 	const worthIt = 2 << 20 // alignment, and the backup table at the end
 	diskSize, err := readSectors(filepath.Join("/sys/class/block", filepath.Base(p.Disk)), "size")
@@ -106,17 +108,36 @@ func Grow(ctx context.Context, p Partition) error {
 		return nil
 	}
 	number := strconv.Itoa(p.Number)
-	_, err = command.Command{
-		Name: "sfdisk", Args: []string{"--quiet", "--no-reread", "--no-tell-kernel", "-N", number, p.Disk},
-		Stdin: strings.NewReader(", +\n"),
-	}.Run(ctx)
-	if err != nil {
+	if err := sfdisk(ctx, ", +\n", "-N", number, p.Disk); err != nil {
 		return fmt.Errorf("grow %s: %w", p.Device, err)
 	}
 	if _, err := command.Run(ctx, "partx", "--update", "--nr", number, p.Disk); err != nil {
 		return fmt.Errorf("tell the kernel that %s grew: %w", p.Device, err)
 	}
 	return nil
+}
+
+// NewIDs gives the disk and its ESP random GUIDs. The kernel knows the old ones
+// until the next boot; a power cut in between does no harm.
+func NewIDs(ctx context.Context, esp Partition) error {
+	for _, args := range [][]string{
+		{"--part-uuid", esp.Disk, strconv.Itoa(esp.Number), uuid.NewString()},
+		{"--disk-id", esp.Disk, uuid.NewString()},
+	} {
+		if err := sfdisk(ctx, "", args...); err != nil {
+			return fmt.Errorf("give %s a GUID of its own: %w", esp.Disk, err)
+		}
+	}
+	return nil
+}
+
+// sfdisk changes the partition table of a disk that is in use.
+func sfdisk(ctx context.Context, stdin string, args ...string) error {
+	_, err := command.Command{
+		Name: "sfdisk", Args: append([]string{"--quiet", "--no-reread", "--no-tell-kernel"}, args...),
+		Stdin: strings.NewReader(stdin),
+	}.Run(ctx)
+	return err
 }
 
 // Volumes lists the volumes of this machine that have one of these labels.

@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
+	"banyan/internal/command"
 	"banyan/seeds"
 )
 
@@ -49,6 +52,39 @@ func TestFindStaysOnTheDisk(t *testing.T) {
 	}
 	if _, err := find(sysfs, "/dev/sda", "state"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a partition that is not there: %v", err)
+	}
+}
+
+func TestNewIDs(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	ids := func() string {
+		out, err := command.Run(t.Context(), "sfdisk", "--dump", image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(regexp.MustCompile(`(?m)^label-id: .*|uuid=[^,]*`).FindAllString(out, -1), " ")
+	}
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := sfdisk(t.Context(), "label: gpt\nsize=1M, name=bios\nsize=4M, name=esp\n", image); err != nil {
+		t.Fatal(err)
+	}
+	before := strings.Fields(ids())
+	if err := NewIDs(t.Context(), Partition{Disk: image, Number: 2}); err != nil {
+		t.Fatal(err)
+	}
+	after := strings.Fields(ids())
+	if len(before) != 4 || len(after) != 4 { // "label-id:" and three GUIDs
+		t.Fatalf("%q became %q", before, after)
+	}
+	for i, changes := range []bool{false, true, false, true} {
+		if (before[i] != after[i]) != changes {
+			t.Errorf("%s became %s", before[i], after[i])
+		}
 	}
 }
 

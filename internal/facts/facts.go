@@ -21,12 +21,21 @@ const BornMarker = "/var/lib/banyan/born"
 
 // Facts is what a desired state is computed from, beside the seed.
 type Facts struct {
-	Memory     uint64         // bytes
-	Cores      int            // CPUs that are online
-	NICs       []NIC          // Ethernet interfaces, by name
-	PostgreSQL []int          // installed major versions, ascending
-	Homes      map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
-	Born       bool           // this node has been a member of its cluster
+	Memory         uint64         // bytes
+	Cores          int            // CPUs that are online
+	NICs           []NIC          // Ethernet interfaces, by name
+	PostgreSQL     []int          // installed major versions, ascending
+	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
+	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
+	Born           bool           // this node has been a member of its cluster
+
+	// What a seed may ask for, before it is planted: afterwards the accounts are
+	// also its own.
+	Accounts  map[string]int // uid of each user of passwd(5)
+	Groups    []string       // names of group(5)
+	Shells    []string       // programs that an account may have for its shell
+	Timezones []string       // names of the installed time zone database
+	Locales   []string       // generated ones with UTF-8, written as in ru_RU.UTF-8
 }
 
 // NIC is an Ethernet interface.
@@ -40,13 +49,19 @@ type NIC struct {
 // /sys mounted.
 func Gather(root string) (Facts, error) {
 	var f Facts
-	var errs [6]error
+	var errs [12]error
 	f.Memory, errs[0] = memory(filepath.Join(root, "proc/meminfo"))
 	f.Cores, errs[1] = cores(filepath.Join(root, "sys/devices/system/cpu/online"))
 	f.NICs, errs[2] = nics(filepath.Join(root, "sys/class/net"))
 	f.PostgreSQL, errs[3] = postgresql(filepath.Join(root, "usr/lib/postgresql"))
-	f.Homes, errs[4] = homes(filepath.Join(root, "home"))
-	f.Born, errs[5] = exists(filepath.Join(root, BornMarker))
+	f.PostgreSQLData, errs[4] = postgresqlData(filepath.Join(root, "var/lib/postgresql"))
+	f.Homes, errs[5] = homes(filepath.Join(root, "home"))
+	f.Born, errs[6] = exists(filepath.Join(root, BornMarker))
+	f.Accounts, errs[7] = accounts(filepath.Join(root, "etc/passwd"))
+	f.Groups, errs[8] = groups(filepath.Join(root, "etc/group"))
+	f.Shells, errs[9] = shells(root)
+	f.Timezones, errs[10] = timezones(filepath.Join(root, "usr/share/zoneinfo"))
+	f.Locales, errs[11] = locales(filepath.Join(root, "etc/locale.gen"))
 	return f, errors.Join(errs[:]...)
 }
 
@@ -136,18 +151,30 @@ func nics(class string) ([]NIC, error) {
 // postgresql lists the major versions whose server is installed as Debian's
 // packages install it. Older schemes such as 9.6 are not looked for.
 func postgresql(lib string) ([]int, error) {
-	servers, err := filepath.Glob(filepath.Join(lib, "*/bin/postgres"))
+	return versions(filepath.Join(lib, "*/bin/postgres"))
+}
+
+// postgresqlData lists the major versions for which Debian's cluster main holds
+// data: every data directory has a PG_VERSION from its beginning.
+func postgresqlData(lib string) ([]int, error) {
+	return versions(filepath.Join(lib, "*/main/PG_VERSION"))
+}
+
+// versions lists the numbers that stand for the asterisk in a path of the form
+// "*/DIRECTORY/FILE".
+func versions(pattern string) ([]int, error) {
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, err
 	}
-	var versions []int
-	for _, s := range servers {
-		if v, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(s)))); err == nil {
-			versions = append(versions, v)
+	var found []int
+	for _, f := range files {
+		if v, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(f)))); err == nil {
+			found = append(found, v)
 		}
 	}
-	slices.Sort(versions)
-	return versions, nil
+	slices.Sort(found)
+	return found, nil
 }
 
 // homes tells who owns each home directory. What root owns is nobody's home.

@@ -71,6 +71,26 @@ func TestGather(t *testing.T) {
 		"home/lost+found/":                    "",
 		"home/notes":                          "a file",
 		"var/lib/banyan/born":                 "",
+
+		"var/lib/postgresql/13/main/PG_VERSION":     "13\n",
+		"var/lib/postgresql/17/":                    "", // made for a cluster to come
+		"var/lib/postgresql/17/main.1/PG_VERSION":   "17\n",
+		"var/lib/postgresql/9.6/main/PG_VERSION":    "9.6\n",
+		"etc/passwd":                                "root:x:0:0:root:/root:/bin/bash\n+::::::\n+@admins\ndba:x:1001:1001::/home/dba:/bin/sh\n",
+		"etc/group":                                 "root:x:0:\nadm:x:4:syslog,dba\n+\n",
+		"etc/shells":                                "# /etc/shells: valid login shells\n/bin/sh\n/bin/bash\n/usr/bin/zsh\n",
+		"bin/sh":                                    "",
+		"bin/bash":                                  "",
+		"usr/sbin/nologin":                          "",
+		"usr/share/zoneinfo/Europe/Moscow":          "",
+		"usr/share/zoneinfo/America/Indiana/Knox":   "",
+		"usr/share/zoneinfo/UTC":                    "",
+		"usr/share/zoneinfo/localtime":              "",
+		"usr/share/zoneinfo/posixrules":             "",
+		"usr/share/zoneinfo/tzdata.zi":              "",
+		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
+		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
+			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
 	root := machine(t, files)
 	uid := os.Getuid()
@@ -95,9 +115,15 @@ func TestGather(t *testing.T) {
 			{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true},
 			{Name: "wlan0", MAC: "52:54:00:00:00:03"},
 		},
-		PostgreSQL: []int{13, 17},
-		Homes:      want,
-		Born:       true,
+		PostgreSQL:     []int{13, 17},
+		PostgreSQLData: []int{13},
+		Homes:          want,
+		Born:           true,
+		Accounts:       map[string]int{"root": 0, "dba": 1001},
+		Groups:         []string{"root", "adm"},
+		Shells:         []string{"/bin/sh", "/bin/bash", "/usr/sbin/nologin"},
+		Timezones:      []string{"America/Indiana/Knox", "Europe/Moscow", "UTC"},
+		Locales:        []string{"C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8", "sr_RS.UTF-8@latin", "ca_ES.UTF-8@valencia"},
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -108,7 +134,8 @@ func TestGatherUnborn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Born || got.NICs != nil || got.PostgreSQL != nil {
+	if got.Born || got.NICs != nil || got.PostgreSQL != nil || got.PostgreSQLData != nil ||
+		len(got.Accounts) > 0 || got.Groups != nil || got.Shells != nil || got.Timezones != nil {
 		t.Errorf("a bare machine has %+v", got)
 	}
 }

@@ -125,32 +125,59 @@ func (r *reporter) about(n planted) {
 }
 
 func (r *reporter) run(ctx context.Context) error {
-	r.report.Begin("seed")
-	n, err := load()
-	r.report.End(err, "journalctl -b -u banyan-firstboot")
+	var n planted
+	err := r.step("seed", func() (err error) {
+		n, err = load()
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	r.about(n)
-	if err := redactOwnPartition(); err != nil {
-		log.Printf("the secrets are still on the BANYAN partition: %v", err)
-	}
+	// A secret that stays where anybody can read it fails the run, but not the node.
+	exposed := r.step("secrets", redactOwnPartition)
 	if err := r.apply(ctx, n.desired); err != nil {
-		return err
+		return errors.Join(exposed, err)
 	}
-	err = member.Join(ctx, n.seed, n.facts, func(step, message string) {
+	return errors.Join(exposed, r.join(ctx, n))
+}
+
+// look is the command that shows more of an error.
+const look = "journalctl -b -u banyan-firstboot"
+
+// step runs one step and reports it.
+func (r *reporter) step(name string, do func() error) error {
+	r.report.Begin(name)
+	r.write()
+	err := do()
+	r.report.End(err, look)
+	r.write()
+	return err
+}
+
+// join makes the node a member and reports each of its steps.
+func (r *reporter) join(ctx context.Context, n planted) error {
+	err := member.Join(ctx, n.seed, n.facts, func(step, message string) {
 		log.Printf("%s: %s", step, message)
 		r.report.Begin(step)
 		r.report.Note(message)
 		r.write()
 	})
-	var failed *member.StepError
-	if errors.As(err, &failed) {
-		r.report.End(failed.Err, failed.Look)
-	} else {
-		r.report.End(err, "journalctl -u banyan-firstboot")
-	}
+	r.endJoin(err)
 	return err
+}
+
+// endJoin ends the last step of joining: the one that failed, though it may have
+// failed before it had anything to say.
+func (r *reporter) endJoin(err error) {
+	if err == nil {
+		r.report.End(nil, "")
+		return
+	}
+	failed := &member.StepError{Step: "join", Look: look, Err: err}
+	_ = errors.As(err, &failed) // which step it was, if it was in one
+	r.report.Begin(failed.Step)
+	r.report.End(failed.Err, failed.Look)
 }
 
 // apply makes the running system agree and reports each step.
@@ -162,7 +189,7 @@ func (r *reporter) apply(ctx context.Context, desired converge.State) error {
 			for _, c := range s.Changes {
 				log.Printf("%s: changed %s", s.Name, c.ID)
 			}
-			r.report.End(s.Err, "journalctl -u banyan-firstboot")
+			r.report.End(s.Err, look)
 		}
 		r.write()
 	})

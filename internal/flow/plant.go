@@ -29,14 +29,16 @@ const (
 // Plant looks for a seed until there is one that is valid and fits this
 // machine, seals it, applies it and starts banyan-firstboot.service. The sealing
 // is the moment of planting: what comes after it the next boot would do as well.
+//
+// A machine that was planted keeps its seed: what would become of its data?
 func Plant(ctx context.Context) error {
-	found, err := look(ctx)
+	if _, err := os.Stat(sealedSeed); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("this machine was planted already: its seed is %s", sealedSeed))
+	}
+	found, err := await(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, plantTime, fmt.Errorf("not done after %v", plantTime))
-	defer cancel()
-
 	log.Printf("planting %s of %s", found.File, found.Place.Source)
 	unlock, err := lock(ctx)
 	if err != nil {
@@ -52,15 +54,17 @@ func Plant(ctx context.Context) error {
 	}
 	r := newReporter()
 	r.about(n)
-	applied := r.apply(ctx, n.desired)
+	limited, cancel := context.WithTimeoutCause(ctx, plantTime, fmt.Errorf("not done after %v", plantTime))
+	defer cancel()
+	applied := r.apply(limited, n.desired)
 	// What could not be applied is tried again, and reported, by the unit that runs at every boot.
 	_, err = command.Run(ctx, "systemctl", "start", "--no-block", "banyan-firstboot.service")
 	return errors.Join(applied, err)
 }
 
-// look looks at every place until one has a seed, and says what it saw whenever
+// await looks at every place until one has a seed, and says what it saw whenever
 // that has changed.
-func look(ctx context.Context) (*seeds.Found, error) {
+func await(ctx context.Context) (*seeds.Found, error) {
 	report := status.Report{State: status.Waiting, Started: time.Now()}
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
@@ -92,8 +96,7 @@ func look(ctx context.Context) (*seeds.Found, error) {
 	}
 }
 
-// discover looks at every place once. A valid seed that does not fit this
-// machine is no seed.
+// discover looks at every place once.
 func discover(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 	own, err := ownVolume()
 	if err != nil {
@@ -103,29 +106,17 @@ func discover(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	found, outcomes := seeds.Discover(seeds.Places(own, volumes, mountReadOnly))
-	if found == nil {
-		return nil, outcomes, nil
-	}
-	if misfit := misfit(found); misfit != "" {
-		at := slices.IndexFunc(outcomes, func(o seeds.Outcome) bool { return o.Found })
-		outcomes[at].Found, outcomes[at].Reason = false, misfit
-		return nil, outcomes, nil
-	}
+	found, outcomes := seeds.Discover(seeds.Places(own, volumes, mountReadOnly), fits)
 	return found, outcomes, nil
 }
 
-// misfit says why this machine cannot become what the seed says; it is empty
-// where it can.
-func misfit(found *seeds.Found) string {
-	n, err := compute(*found.Seed)
-	if err == nil {
-		err = node.Check(n.seed, n.facts)
+// fits says why this machine cannot become what the seed says.
+func fits(seed *seeds.Seed) error {
+	n, err := compute(*seed)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		return ""
-	}
-	return fmt.Sprintf("%s does not fit this machine:\n%v", found.File, err)
+	return node.Check(n.seed, n.facts)
 }
 
 // ownVolume is the BANYAN partition of the disk that was booted, or nil on a
@@ -155,7 +146,7 @@ func mountReadOnly(v seeds.Volume, look func(fs.FS)) error {
 // show puts text on every console, now and above the login prompt. A console
 // that does not show it keeps nothing from its work.
 func show(ctx context.Context, text string) {
-	if err := errors.Join(console.Announce(text), console.Greet(ctx, text)); err != nil {
+	if err := errors.Join(console.Announce(text), console.Greet(ctx, status.Screen(text))); err != nil {
 		log.Printf("a console does not show the summary: %v", err)
 	}
 }

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"banyan/internal/disk"
 	"banyan/seeds"
 )
 
+// seedFile is what a seed on FAT may be called, with what Windows makes of it.
+var seedFile = regexp.MustCompile(`(?i)^seed\.ya?ml(\.txt)?$`)
+
 // redactOwnPartition takes the secrets of the sealed seed off the BANYAN
-// partition of the disk that was booted, if they are still there.
+// partition of the disk that was booted, where they still are.
 func redactOwnPartition() error {
 	own, err := ownVolume()
 	if err != nil || own == nil {
@@ -27,71 +30,96 @@ func redactOwnPartition() error {
 	if err != nil {
 		return err
 	}
-	var needed bool
-	names := []string{"seed.yaml", "seed.yml"} // FAT has no case
+	// Mounted for writing only where there is something to write.
+	needed := false
 	err = disk.Mounted(own.Device, own.Filesystem, disk.ReadOnly, func(dir string) error {
-		for _, name := range names {
-			data, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			needed = needed || holdsSecrets(data, sealed, redacted)
-		}
-		return nil
+		return eachSeed(dir, func(_ string, data []byte) error {
+			without, err := withoutSecrets(data, sealed, redacted)
+			needed = needed || !bytes.Equal(data, without)
+			return err
+		})
 	})
 	if err != nil || !needed {
 		return err
 	}
 	return disk.Mounted(own.Device, own.Filesystem, disk.ReadWrite, func(dir string) error {
-		for _, name := range names {
-			if err := redact(filepath.Join(dir, name), sealed, redacted); err != nil {
-				return fmt.Errorf("remove the secrets from %s on %s: %w", name, own.Device, err)
+		return eachSeed(dir, func(path string, data []byte) error {
+			without, err := withoutSecrets(data, sealed, redacted)
+			if err != nil || bytes.Equal(data, without) {
+				return err
 			}
-		}
-		return nil
+			if err := overwrite(path, without); err != nil {
+				return fmt.Errorf("remove the secrets from %s on %s: %w", filepath.Base(path), own.Device, err)
+			}
+			return nil
+		})
 	})
 }
 
-// holdsSecrets tells the sealed seed itself, and one whose redaction a power cut
-// ended, from one that is redacted and from another seed, which is not ours to touch.
-func holdsSecrets(data, sealed, redacted []byte) bool {
-	return bytes.Equal(data, sealed) || seeds.IsPlanted(data) && !bytes.Equal(data, redacted)
-}
-
-// redact overwrites the seed in place, on the sectors that hold the secrets.
-// What says that it was planted is written first, within one sector, so that
-// after a power cut the rest is known to be ours to finish.
-func redact(path string, sealed, redacted []byte) (err error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !holdsSecrets(data, sealed, redacted) {
-		return nil
-	}
+func eachSeed(dir string, do func(path string, data []byte) error) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
+	for _, e := range entries {
+		if !seedFile.MatchString(e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := do(path, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sector is what a power cut leaves whole.
+const sector = 512
+
+// withoutSecrets is what is to stand in place of data: of the sealed seed, or of
+// one whose redaction a power cut ended after the first sector, the redacted one;
+// of any other seed itself, without the secrets that are sealed here.
+func withoutSecrets(data, sealed, redacted []byte) ([]byte, error) {
+	begun := bytes.HasPrefix(data, redacted[:min(sector, len(redacted))])
+	if begun || bytes.Equal(data, sealed) {
+		return redacted, nil
+	}
+	return seeds.Scrub(data, sealed)
+}
+
+// overwrite writes a file in place, on the sectors that hold its secrets. The
+// first sector, which says of a redacted seed that it is one, is written first,
+// so that after a power cut the rest is known to be ours to finish.
+func overwrite(path string, content []byte) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-
-	const sector = 512
-	padding := bytes.Repeat([]byte("\n"), max(0, len(data)-len(redacted)))
-	content := append(bytes.Clone(redacted), padding...)
-	first := min(sector, len(content))
-	if _, err := f.WriteAt(content[:first], 0); err != nil {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	padding := bytes.Repeat([]byte("\n"), max(0, int(info.Size())-len(content)))
+	padded := append(bytes.Clone(content), padding...)
+	first := min(sector, len(padded))
+	if _, err := f.WriteAt(padded[:first], 0); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(content[first:], int64(first)); err != nil {
+	if _, err := f.WriteAt(padded[first:], int64(first)); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := f.Truncate(int64(len(redacted))); err != nil {
+	if err := f.Truncate(int64(len(content))); err != nil {
 		return err
 	}
 	return f.Sync()

@@ -28,9 +28,7 @@ func Status(ctx context.Context, wait bool) (NodeStatus, error) {
 	defer again.Stop()
 	for {
 		s, err := statusNow(ctx)
-		// Early in the boot there is no report yet.
-		early := errors.Is(err, fs.ErrNotExist)
-		if !wait || err != nil && !early || err == nil && s.ExitCode() != status.ExitGoing {
+		if !wait || err != nil || s.ExitCode() != status.ExitGoing {
 			return s, err
 		}
 		select {
@@ -43,6 +41,9 @@ func Status(ctx context.Context, wait bool) (NodeStatus, error) {
 
 func statusNow(ctx context.Context) (NodeStatus, error) {
 	report, err := status.Read(status.Path)
+	if errors.Is(err, fs.ErrNotExist) { // so early in the boot
+		report, err = status.Report{State: status.Running}, nil
+	}
 	if err != nil {
 		return NodeStatus{}, err
 	}

@@ -65,11 +65,15 @@ func Prepare(ctx context.Context, b Boot) error {
 	if err != nil {
 		return err
 	}
+	// State is good at its old size.
 	if err := disk.Grow(ctx, partition); err != nil {
-		return err
+		complain(err)
 	}
 	if err := mountState(ctx, partition.Device); err != nil {
 		return err
+	}
+	if err := giveDiskID(ctx, b.Disk); err != nil {
+		complain(err)
 	}
 	for _, name := range []string{"var", "home", "root"} {
 		if err := fill(filepath.Join(factory, name), filepath.Join(state, name)); err != nil {
@@ -115,9 +119,25 @@ func mountState(ctx context.Context, device string) error {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
 	if _, err := command.Run(ctx, "resize2fs", device); err != nil {
-		return fmt.Errorf("grow the file system on %s: %w", device, err)
+		complain(fmt.Errorf("grow the file system on %s: %w", device, err))
 	}
 	return nil
+}
+
+// complain says what is no reason not to boot.
+func complain(err error) { fmt.Fprintf(os.Stderr, "firstboot: %v\n", err) }
+
+// giveDiskID gives the disk GUIDs of its own at its first boot, so that GRUB can
+// tell it from the stick, or from any other disk, that has the same image.
+func giveDiskID(ctx context.Context, device string) error {
+	if _, err := os.Lstat(filepath.Join(state, "var")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	esp, err := disk.Find(device, "esp")
+	if err != nil {
+		return err
+	}
+	return disk.NewIDs(ctx, esp)
 }
 
 func bind(from, to string, flags uintptr) error {
@@ -179,15 +199,20 @@ func newMachineID(kept string) ([]byte, error) {
 
 // fill makes what the pattern has and dir lacks, whole directories with all
 // that is in them. What was there before is not touched: a file that somebody
-// removed from a directory stays removed.
+// removed from a directory stays removed, and what somebody put in the place of a
+// directory stays there.
 //
 // A missing directory is filled under another name and renamed, so that a power
 // cut leaves it missing or whole.
 func fill(pattern, dir string) error {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return plant(pattern, dir)
-	} else if err != nil {
+	case err != nil:
 		return err
+	case !info.IsDir():
+		return nil
 	}
 	entries, err := os.ReadDir(pattern)
 	if err != nil {

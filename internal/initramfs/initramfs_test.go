@@ -76,6 +76,20 @@ func TestFillAnOldState(t *testing.T) {
 	}
 }
 
+func TestFillLeavesWhatIsNoDirectory(t *testing.T) {
+	pattern := tree(t, "log/apt/x", "cache/man/y")
+	dir := tree(t, "cache")
+	if err := os.Symlink("/nowhere/yet", filepath.Join(dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(pattern, dir); err != nil {
+		t.Error(err)
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "log")); err != nil || target != "/nowhere/yet" {
+		t.Errorf("the link became %q, %v", target, err)
+	}
+}
+
 func TestMachineIDOutlivesTheBoot(t *testing.T) {
 	dir := t.TempDir()
 	kept, etc := filepath.Join(dir, "banyan/machine-id"), filepath.Join(dir, "machine-id")

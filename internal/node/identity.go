@@ -1,10 +1,13 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
@@ -35,4 +38,22 @@ func hosts(s seeds.Seed) string {
 		fmt.Fprintf(&b, "%s %s\n", n.Address.Addr(), n.Name)
 	}
 	return b.String()
+}
+
+// checkIdentity refuses a time zone and a locale that this machine lacks: it would
+// have UTC and C for them, without a word.
+func checkIdentity(s seeds.System, f facts.Facts) error {
+	var errs []error
+	if !slices.Contains(f.Timezones, s.Timezone) {
+		errs = append(errs, fmt.Errorf("system.timezone: this machine has no /usr/share/zoneinfo/%s; write a zone such as Europe/Moscow", s.Timezone))
+	}
+	if !hasLocale(f.Locales, s.Locale) {
+		errs = append(errs, fmt.Errorf("system.locale: %s was not generated; this machine has %s", s.Locale, strings.Join(f.Locales, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// hasLocale minds that glibc takes utf8 and UTF-8 for one.
+func hasLocale(generated []string, name string) bool {
+	return slices.Contains(generated, strings.Replace(name, ".utf8", ".UTF-8", 1))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
@@ -12,11 +13,12 @@ const networkFile = "/etc/systemd/network/10-banyan.network"
 
 // network is the node's interface, set up by systemd-networkd, and the name
 // servers, asked by systemd-resolved.
-func network(s seeds.Seed, self seeds.Node) []converge.Resource {
+func network(s seeds.Seed, self seeds.Node, nics []facts.NIC) []converge.Resource {
 	return []converge.Resource{
-		file(networkFile, networkUnit(s.Network, self)),
-		converge.Symlink{Path: "/etc/resolv.conf", Target: "../run/systemd/resolve/stub-resolv.conf"},
+		file(networkFile, networkUnit(s.Network, self, nics)),
+		// Before the link, so that a host which lacks resolved keeps its name servers.
 		converge.Unit{Name: "systemd-resolved.service", Enabled: true, Running: true},
+		converge.Symlink{Path: "/etc/resolv.conf", Target: "../run/systemd/resolve/stub-resolv.conf"},
 		// Told, not restarted: only a networkd that keeps running knows which
 		// addresses are its own to take away.
 		converge.Unit{Name: "systemd-networkd.service", Enabled: true, Running: true, ReloadOn: []string{networkFile}},
@@ -24,7 +26,7 @@ func network(s seeds.Seed, self seeds.Node) []converge.Resource {
 }
 
 // networkUnit writes a systemd.network(5) file.
-func networkUnit(n seeds.Network, self seeds.Node) string {
+func networkUnit(n seeds.Network, self seeds.Node, nics []facts.NIC) string {
 	var b strings.Builder
 	set := func(key string, value any) { fmt.Fprintf(&b, "%s=%v\n", key, value) }
 	b.WriteString(banner)
@@ -35,7 +37,14 @@ func networkUnit(n seeds.Network, self seeds.Node) string {
 	case !n.Interface.MAC.IsZero():
 		set("MACAddress", n.Interface.MAC)
 		set("Type", "ether")
-	default: // the only one: see Check. Its name may change with the slot it is in.
+	default:
+		// The only one, see Check, by its address: its name may change with the slot
+		// that it is in, and one that appears later must not get the same address.
+		// All match where facts see none, as in an initramfs that lacks its driver,
+		// or several, of which nothing tells the one that was there at the planting.
+		if wired := physical(nics); len(wired) == 1 {
+			set("MACAddress", wired[0].MAC)
+		}
 		set("Type", "ether")
 		set("Kind", "!*")
 	}

@@ -45,7 +45,7 @@ func Desired(s seeds.Seed, f facts.Facts) (converge.State, error) {
 	if err != nil {
 		return converge.State{}, err
 	}
-	accounts, err := users(s, f)
+	people, err := users(s, f)
 	if err != nil {
 		return converge.State{}, err
 	}
@@ -53,13 +53,13 @@ func Desired(s seeds.Seed, f facts.Facts) (converge.State, error) {
 	if err != nil {
 		return converge.State{}, err
 	}
-	return converge.State{Steps: []converge.Step{
-		{Name: "identity", Resources: identity(s, self)},
-		{Name: "users", Resources: accounts},
-		{Name: "network", Resources: network(s, self)},
-		{Name: "etcd", Resources: etcd(s, self, f)},
-		{Name: "patroni", Resources: database},
-	}}, nil
+	steps := []converge.Step{{Name: "identity", Resources: identity(s, self)}}
+	steps = append(steps, people...)
+	return converge.State{Steps: append(steps,
+		converge.Step{Name: "network", Resources: network(s, self, f.NICs)},
+		converge.Step{Name: "etcd", Resources: etcd(s, self, f)},
+		converge.Step{Name: "patroni", Resources: database},
+	)}, nil
 }
 
 // Self is this node's own entry in s.
@@ -79,8 +79,11 @@ func Check(s seeds.Seed, f facts.Facts) error {
 	_, noVersion := PostgreSQLVersion(s, f)
 	return errors.Join(
 		checkInterface(s.Network.Interface, f.NICs),
-		checkUIDs(s.System.Users, f.Homes),
+		checkIdentity(s.System, f),
+		checkAccounts(s.System.Users, f),
+		checkUIDs(s.System.Users, f),
 		noVersion,
+		checkInitdb(f.Locales),
 	)
 }
 
@@ -95,16 +98,20 @@ func checkInterface(want seeds.Interface, nics []facts.NIC) error {
 			return fmt.Errorf("network.interface.mac: no Ethernet interface has the address %s; this machine has %s", want.MAC, list(nics))
 		}
 	default:
-		physical := slices.DeleteFunc(slices.Clone(nics), func(n facts.NIC) bool { return !n.Physical })
-		switch len(physical) {
+		wired := physical(nics)
+		switch len(wired) {
 		case 0:
 			return errors.New("network.interface: this machine has no Ethernet interface; if its driver came late, try again")
 		case 1:
 		default:
-			return fmt.Errorf("network.interface: say by name or mac which one it is: this machine has %s", list(physical))
+			return fmt.Errorf("network.interface: say by name or mac which one it is: this machine has %s", list(wired))
 		}
 	}
 	return nil
+}
+
+func physical(nics []facts.NIC) []facts.NIC {
+	return slices.DeleteFunc(slices.Clone(nics), func(n facts.NIC) bool { return !n.Physical })
 }
 
 func list(nics []facts.NIC) string {

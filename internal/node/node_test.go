@@ -41,6 +41,11 @@ func machine() facts.Facts {
 	return facts.Facts{
 		NICs:       []facts.NIC{{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true}},
 		PostgreSQL: []int{17},
+		Accounts:   map[string]int{"root": 0, "backup": 34, "haproxy": 904, "nobody": 65534},
+		Groups:     []string{"root", "adm", "backup", "operator", "haproxy", "systemd-journal"},
+		Shells:     []string{"/bin/sh", "/bin/bash"},
+		Timezones:  []string{"Europe/Moscow", "UTC"},
+		Locales:    []string{"C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8"},
 	}
 }
 
@@ -209,8 +214,13 @@ func TestCheck(t *testing.T) {
 		}, ""},
 		"own version": {func(s *seeds.Seed, _ *facts.Facts) { s.PostgreSQL.Version = 17 }, ""},
 		"own uid": {func(s *seeds.Seed, f *facts.Facts) {
-			s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"dba": 1001}
+			s.System.Users, f.Homes, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1001}, map[string]int{"dba": 1001}
 		}, ""},
+		"a person of this host": {func(s *seeds.Seed, f *facts.Facts) {
+			s.System.Users, f.Accounts, f.Groups = []seeds.User{person("dba", 0)}, map[string]int{"dba": 1000}, []string{"dba"}
+		}, ""},
+		"version of the data": {func(_ *seeds.Seed, f *facts.Facts) { f.PostgreSQL, f.PostgreSQLData = []int{15, 17}, []int{15} }, ""},
+		"another spelling":    {func(s *seeds.Seed, _ *facts.Facts) { s.System.Locale = "en_US.utf8" }, ""},
 
 		"two NICs": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.NICs = two },
@@ -244,15 +254,63 @@ func TestCheck(t *testing.T) {
 		},
 		"another uid": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"dba": 1000}
+				s.System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1000}
 			},
 			"system.users: dba: uid is 1001, but /home/dba belongs to 1000; give it that uid, or change the owner of its files first",
 		},
 		"another's uid": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.System.Users, f.Homes = []seeds.User{{Name: "dba", UID: 1001}}, map[string]int{"elena": 1001}
+				s.System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
 			},
 			"system.users: dba: uid 1001 already owns /home/elena",
+		},
+		"an account's uid": {
+			func(s *seeds.Seed, f *facts.Facts) {
+				s.System.Users, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
+			},
+			"system.users: dba: uid 1001 is that of the account elena",
+		},
+		"system accounts": {
+			func(s *seeds.Seed, _ *facts.Facts) {
+				s.System.Users = []seeds.User{person("backup", 0), person("nobody", 0)}
+			},
+			"system.users: backup: is an account of the system; give the person another name\n" +
+				"system.users: nobody: is an account of the system; give the person another name",
+		},
+		"a group's name": {
+			func(s *seeds.Seed, _ *facts.Facts) { s.System.Users = []seeds.User{person("operator", 0)} },
+			"system.users: operator: is a group of this machine, and a user has one of that name; give the person another name",
+		},
+		"no such group": {
+			func(s *seeds.Seed, _ *facts.Facts) {
+				s.System.Users = []seeds.User{person("dba", 0), person("elena", 0)}
+				s.System.Users[0].Groups = []string{"adm", "wheel", "elena"}
+			},
+			"system.users: dba: this machine has no group wheel\nsystem.users: dba: this machine has no group elena",
+		},
+		"no such shell": {
+			func(s *seeds.Seed, _ *facts.Facts) {
+				s.System.Users = []seeds.User{person("dba", 0)}
+				s.System.Users[0].Shell = "/usr/bin/zsh"
+			},
+			"system.users: dba: this machine has no shell /usr/bin/zsh; it has /bin/sh, /bin/bash",
+		},
+		"no such time zone": {
+			func(s *seeds.Seed, _ *facts.Facts) { s.System.Timezone = "US/Eastern" },
+			"system.timezone: this machine has no /usr/share/zoneinfo/US/Eastern; write a zone such as Europe/Moscow",
+		},
+		"no such locale": {
+			func(s *seeds.Seed, _ *facts.Facts) { s.System.Locale = "de_DE.UTF-8" },
+			"system.locale: de_DE.UTF-8 was not generated; this machine has C.UTF-8, en_US.UTF-8, ru_RU.UTF-8",
+		},
+		"no locale for initdb": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.Locales = []string{"en_US.UTF-8"} },
+			"postgresql: initdb needs the locale ru_RU.UTF-8, which was not generated; see locale-gen(8)",
+		},
+		"data of another version": {
+			func(_ *seeds.Seed, f *facts.Facts) { f.PostgreSQL, f.PostgreSQLData = []int{18}, []int{15, 17} },
+			"postgresql: /var/lib/postgresql/17/main holds data, and 17 is not installed; this machine has [18]; " +
+				"install it, or say in postgresql.version which one to run",
 		},
 		"everything at once": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.NICs, f.PostgreSQL = nil, nil },
@@ -275,14 +333,73 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// person is a user with what seeds.Parse fills in.
+func person(name string, uid int) seeds.User {
+	return seeds.User{Name: name, UID: uid, Shell: "/bin/bash"}
+}
+
+func TestPostgreSQLVersion(t *testing.T) {
+	for _, test := range []struct {
+		seed            int
+		installed, data []int
+		want            int
+	}{
+		{0, []int{15, 17}, nil, 17},
+		{0, []int{17, 18}, []int{17}, 17}, // the image came to have another
+		{0, []int{15, 17, 18}, []int{15, 17}, 17},
+		{18, []int{17, 18}, []int{17}, 18},
+	} {
+		s, f := fixture(), machine()
+		s.PostgreSQL.Version, f.PostgreSQL, f.PostgreSQLData = test.seed, test.installed, test.data
+		if got, err := PostgreSQLVersion(s, f); err != nil || got != test.want {
+			t.Errorf("%+v: got %d, %v", test, got, err)
+		}
+	}
+}
+
+// PyYAML takes each of these for something else where it stands without quotes.
+func TestPatroniPasswords(t *testing.T) {
+	for _, password := range []string{"1234-56-78", "0b______", "=", "<<", "12:34:56", "0o17", "1e3", "off", "~", "- a", "#a: b"} {
+		s := fixture()
+		s.Secrets.RewindPassword = seeds.Secret(password)
+		config, err := marshalPatroni(s, s.Nodes[0], 17)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "      password: \"" + password + "\"\n"; !strings.Contains(config, want) {
+			t.Errorf("%s: the configuration has no line %s", password, want)
+		}
+	}
+}
+
+// Only the one interface that facts see is matched by its address.
+func TestNetworkMatch(t *testing.T) {
+	one, two := facts.NIC{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true}, facts.NIC{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true}
+	const all = "[Match]\nType=ether\nKind=!*\n\n"
+	for _, test := range []struct {
+		nics []facts.NIC
+		want string
+	}{
+		{[]facts.NIC{two, {Name: "br0", MAC: one.MAC}}, "[Match]\nMACAddress=52:54:00:00:00:02\nType=ether\nKind=!*\n\n"},
+		{[]facts.NIC{{Name: "br0", MAC: one.MAC}}, all},
+		{[]facts.NIC{one, two}, all},
+	} {
+		s := fixture()
+		if got := networkUnit(s.Network, s.Nodes[0], test.nics); !strings.Contains(got, test.want) {
+			t.Errorf("%v:\n%s", test.nics, got)
+		}
+	}
+}
+
 func TestAssignUIDs(t *testing.T) {
 	homes := map[string]int{"boris": 1000, "gone": 1002}
+	machine := facts.Facts{Homes: homes, Accounts: map[string]int{"root": 0, "host": 1003, "anna": 1004}}
 	users := []seeds.User{{Name: "anna"}, {Name: "boris"}, {Name: "vera", UID: 1001}, {Name: "galina"}}
-	got, err := assignUIDs(users, homes)
+	got, err := assignUIDs(users, machine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{"anna": 1003, "boris": 1000, "vera": 1001, "galina": 1004} {
+	for name, want := range map[string]int{"anna": 1004, "boris": 1000, "vera": 1001, "galina": 1005} {
 		if got[name] != want {
 			t.Errorf("%s has uid %d, want %d", name, got[name], want)
 		}
@@ -291,7 +408,7 @@ func TestAssignUIDs(t *testing.T) {
 	for uid := firstUID; uid <= lastUID; uid++ {
 		homes[fmt.Sprint(uid)] = uid
 	}
-	if _, err := assignUIDs(users, homes); err == nil || !strings.Contains(err.Error(), "no uid from 1000 to 59999 is left for anna") {
+	if _, err := assignUIDs(users, machine); err == nil || !strings.Contains(err.Error(), "no uid from 1000 to 59999 is left for anna") {
 		t.Errorf("without a free uid the error is %v", err)
 	}
 }

@@ -30,19 +30,35 @@ const (
 	initdbLocale = "ru_RU.UTF-8"
 )
 
-// PostgreSQLVersion is the major version that the node runs: the seed's, which
-// has to be installed, or else the highest one that is.
+// PostgreSQLVersion is the major version that the node runs: the seed's, or else
+// the highest one that has data here, so that an image with a higher one does
+// not start on an empty data directory, or else the highest one installed.
 func PostgreSQLVersion(s seeds.Seed, f facts.Facts) (int, error) {
 	want := s.PostgreSQL.Version
 	switch {
 	case len(f.PostgreSQL) == 0:
 		return 0, fmt.Errorf("postgresql: no server is installed in /usr/lib/postgresql")
-	case want == 0:
-		return slices.Max(f.PostgreSQL), nil
-	case !slices.Contains(f.PostgreSQL, want):
+	case want != 0 && !slices.Contains(f.PostgreSQL, want):
 		return 0, fmt.Errorf("postgresql.version: %d is not installed; this machine has %v", want, f.PostgreSQL)
+	case want != 0:
+		return want, nil
+	case len(f.PostgreSQLData) == 0:
+		return slices.Max(f.PostgreSQL), nil
+	}
+	want = slices.Max(f.PostgreSQLData)
+	if !slices.Contains(f.PostgreSQL, want) {
+		return 0, fmt.Errorf("postgresql: %s holds data, and %d is not installed; this machine has %v; "+
+			"install it, or say in postgresql.version which one to run", DataDir(want), want, f.PostgreSQL)
 	}
 	return want, nil
+}
+
+// checkInitdb refuses a machine on which initdb would fail.
+func checkInitdb(locales []string) error {
+	if !hasLocale(locales, initdbLocale) {
+		return fmt.Errorf("postgresql: initdb needs the locale %s, which was not generated; see locale-gen(8)", initdbLocale)
+	}
+	return nil
 }
 
 // DataDir is PostgreSQL's data directory, where Debian would put that of its
@@ -183,17 +199,37 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int) (string, error) 
 		},
 	}
 
+	var document yaml.Node
+	if err := document.Encode(c); err != nil {
+		return "", fmt.Errorf("%s: %w", patroniConfig, err)
+	}
+	quoteText(&document)
+
 	var b bytes.Buffer
 	b.WriteString(banner)
 	encode := yaml.NewEncoder(&b)
 	encode.SetIndent(2)
-	if err := encode.Encode(c); err != nil {
+	if err := encode.Encode(&document); err != nil {
 		return "", fmt.Errorf("%s: %w", patroniConfig, err)
 	}
 	if err := encode.Close(); err != nil {
 		return "", fmt.Errorf("%s: %w", patroniConfig, err)
 	}
 	return b.String(), nil
+}
+
+// quoteText puts every text that is a value in double quotes. Patroni reads YAML
+// with PyYAML, which has text such as 1234-56-78, 0b______, = and << for a date, a
+// number and marks of YAML 1.1, where yaml.v3 sees no need of quotes.
+func quoteText(n *yaml.Node) {
+	for i, child := range n.Content {
+		if n.Kind != yaml.MappingNode || i%2 == 1 {
+			quoteText(child)
+		}
+	}
+	if n.Kind == yaml.ScalarNode && !slices.Contains([]string{"!!int", "!!float", "!!bool"}, n.Tag) {
+		n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
+	}
 }
 
 func dynamic(s seeds.Seed) patroniDynamic {

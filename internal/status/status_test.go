@@ -147,7 +147,7 @@ func TestSummary(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := Summary(test.report, test.live)
+			got := Screen(Summary(test.report, test.live))
 			lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 			if len(lines) > 20 {
 				t.Errorf("%d lines", len(lines))

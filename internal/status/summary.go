@@ -13,9 +13,19 @@ const (
 	maxLines   = 20
 )
 
-// Summary is the one screen that the console shows: at most 20 lines of at most
-// 78 columns. The first line of a node that is done and serves is
-// "banyan: NODE is ready".
+// Screen is as much of a summary as fits a screen.
+func Screen(summary string) string {
+	lines := strings.SplitAfter(strings.TrimSuffix(summary, "\n"), "\n")
+	if len(lines) <= maxLines {
+		return summary
+	}
+	kept := lines[:maxLines-1]
+	return strings.Join(kept, "") + fmt.Sprintf("  ... and %d lines more, further up\n", len(lines)-len(kept))
+}
+
+// Summary is what the console shows, in lines of at most 78 columns: the whole
+// of it, which is more than a screen where much is wrong. The first line of a
+// node that is done and serves is "banyan: NODE is ready".
 func Summary(r Report, live Live) string {
 	var p page
 	name := r.Node
@@ -43,19 +53,11 @@ func Summary(r Report, live Live) string {
 		p.identity(r)
 		p.services(r, live)
 	}
-	return p.String()
+	return strings.Join(p.lines, "\n") + "\n"
 }
 
-// page is a screen in the making.
+// page is a summary in the making.
 type page struct{ lines []string }
-
-func (p *page) String() string {
-	lines := p.lines
-	if len(lines) > maxLines {
-		lines = append(lines[:maxLines-1:maxLines-1], "  ... all of it: firstboot status --json")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
 
 func (p *page) line(s string) { p.lines = append(p.lines, cut(s, maxColumns)) }
 

@@ -80,7 +80,8 @@ func TestBrokenSeed(t *testing.T) {
 	journal := n.root("journalctl --boot --unit banyan-plant --output cat --no-pager") + "\n"
 	checkSeedError(t, seedError.FindStringSubmatch(journal), line, column, mistake)
 	n.checkSecrets()
-	m.Kill()
+	m.PowerOff(haltTime)
+	checkBanyan(t, disk, seed) // the broken seed has the same secrets
 }
 
 // checkSeedError looks at a match of seedError.
@@ -106,20 +107,30 @@ func TestPowerCut(t *testing.T) {
 	for _, firmware := range []Firmware{UEFI, BIOS} {
 		t.Run(string(firmware), func(t *testing.T) {
 			t.Parallel()
-			seed, disk := NewSeed(t), NewDisk(t)
-			disk.DropSeed(t, seed.Text)
-			first := Start(t, disk, firmware)
-			cutPower(t, first, drawCut(t, firmware))
-			if leaked := seed.Leaked(first.Console.Text()); leaked != nil {
-				t.Errorf("the first boot's console shows %q", leaked)
-			}
-
-			next := Start(t, disk, firmware)
-			next.WaitFor(ready, birthTime)
-			login(t, next, seed).check()
-			next.PowerOff(haltTime)
-			checkBanyan(t, disk, seed)
+			checkPowerCut(t, firmware, drawCut(t, firmware))
 		})
+	}
+}
+
+// checkPowerCut cuts the power of a first boot after so many writes and sees to
+// it that the next boot ends in a working node.
+func checkPowerCut(t *testing.T, firmware Firmware, after int64) {
+	t.Helper()
+	seed, disk := NewSeed(t), NewDisk(t)
+	disk.DropSeed(t, seed.Text)
+	first := Start(t, disk, firmware)
+	cutPower(t, first, after)
+	if leaked := seed.Leaked(first.Console.Text()); leaked != nil {
+		t.Errorf("the first boot's console shows %q", leaked)
+	}
+
+	next := Start(t, disk, firmware)
+	next.WaitFor(ready, birthTime)
+	login(t, next, seed).check()
+	next.PowerOff(haltTime)
+	checkBanyan(t, disk, seed)
+	if left := disk.ReadSeed(t); !strings.HasPrefix(left, "# planted on pgsql-n1") {
+		t.Errorf("the seed on the BANYAN partition does not say that it was planted:\n%s", left)
 	}
 }
 

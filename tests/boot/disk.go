@@ -4,10 +4,8 @@ package boot
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/diskfs/go-diskfs/backend/file"
@@ -50,6 +48,11 @@ func NewDisk(t *testing.T) *Disk {
 // PartitionStart is where on the disk, in bytes, a partition starts.
 func (d *Disk) PartitionStart(t *testing.T, name string) int64 {
 	t.Helper()
+	return d.partition(t, name).GetStart()
+}
+
+func (d *Disk) partition(t *testing.T, name string) *gpt.Partition {
+	t.Helper()
 	f, err := os.Open(d.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -62,12 +65,12 @@ func (d *Disk) PartitionStart(t *testing.T, name string) int64 {
 	var names []string
 	for _, p := range table.Partitions {
 		if p.Name == name {
-			return p.GetStart()
+			return p
 		}
 		names = append(names, p.Name)
 	}
 	t.Fatalf("the disk has no partition %q, only %q", name, names)
-	return 0
+	return nil
 }
 
 // banyan is the BANYAN partition as mtools are told of it.
@@ -82,25 +85,29 @@ func (d *Disk) DropSeed(t *testing.T, seed string) {
 	copySeed(t, d.banyan(t), seed)
 }
 
-// ReadBanyan returns the files on the BANYAN partition of a machine that is off,
-// by their paths.
-func (d *Disk) ReadBanyan(t *testing.T) map[string]string {
+// ReadSeed returns the seed.yaml on the BANYAN partition of a machine that is off.
+func (d *Disk) ReadSeed(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "BANYAN")
-	run(t, "mcopy", "-s", "-n", "-i", d.banyan(t), "::", dir)
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(name)
-		files[strings.TrimPrefix(name, dir)] = string(content)
-		return err
-	})
+	name := filepath.Join(t.TempDir(), "seed.yaml")
+	run(t, "mcopy", "-i", d.banyan(t), "::seed.yaml", name)
+	return string(read(t, name))
+}
+
+// ReadBanyan returns every byte of the BANYAN partition of a machine that is off,
+// those that belong to no file among them.
+func (d *Disk) ReadBanyan(t *testing.T) string {
+	t.Helper()
+	p := d.partition(t, "BANYAN")
+	f, err := os.Open(d.Path)
 	if err != nil {
-		t.Fatalf("read the copy of the BANYAN partition: %v", err)
+		t.Fatal(err)
 	}
-	return files
+	defer f.Close() // nothing was written
+	content := make([]byte, p.GetSize())
+	if _, err := f.ReadAt(content, p.GetStart()); err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 // NewStick makes a USB stick that holds seed.yaml and no partition table, and

@@ -1,0 +1,132 @@
+package facts
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// accounts reads the users of passwd(5) with their uids.
+func accounts(passwd string) (map[string]int, error) {
+	lines, err := lines(passwd)
+	if err != nil {
+		return nil, err
+	}
+	uids := map[string]int{}
+	for _, l := range lines {
+		f := strings.Split(l, ":")
+		if len(f) != 7 {
+			continue
+		}
+		// What has no number is a compatibility entry of nsswitch.conf(5), "+::::::".
+		if uid, err := strconv.Atoi(f[2]); err == nil {
+			uids[f[0]] = uid
+		}
+	}
+	return uids, nil
+}
+
+// groups reads the names of group(5).
+func groups(group string) ([]string, error) {
+	lines, err := lines(group)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, l := range lines {
+		if f := strings.Split(l, ":"); len(f) == 4 {
+			names = append(names, f[0])
+		}
+	}
+	return names, nil
+}
+
+// shells lists what shells(5) has and is there, and the programs that keep an
+// account from a login, which are no shells to it.
+func shells(root string) ([]string, error) {
+	lines, err := lines(filepath.Join(root, "etc/shells"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, shell := range append(lines, "/usr/sbin/nologin", "/bin/false") {
+		there, err := exists(filepath.Join(root, shell))
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			found = append(found, shell)
+		}
+	}
+	return found, nil
+}
+
+// timezones lists the zones of a directory of tzfile(5). All begin with a capital,
+// as in the IANA database, and what else is there does not: tables, localtime.
+func timezones(zoneinfo string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(zoneinfo, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || path == zoneinfo {
+			return err
+		}
+		capital := unicode.IsUpper(rune(e.Name()[0]))
+		switch {
+		case e.IsDir() && !capital:
+			return fs.SkipDir
+		case !e.IsDir() && capital:
+			names = append(names, strings.TrimPrefix(path, zoneinfo+"/"))
+		}
+		return nil
+	})
+	return names, err
+}
+
+// locales lists what locale-gen(8) was told to generate, and glibc's own
+// C.UTF-8. A locale's name leaves its character set out where there is but one,
+// as in "sr_RS@latin UTF-8".
+func locales(gen string) ([]string, error) {
+	lines, err := lines(gen)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"C.UTF-8"}
+	for _, l := range lines {
+		f := strings.Fields(l)
+		if len(f) != 2 || f[1] != "UTF-8" {
+			continue
+		}
+		name, modifier, modified := strings.Cut(f[0], "@")
+		name = strings.TrimSuffix(name, ".UTF-8") + ".UTF-8"
+		if modified {
+			name += "@" + modifier
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// lines reads a file of a host's configuration without its comments and empty
+// lines. A file that is not there has none.
+func lines(path string) ([]string, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for l := range strings.Lines(string(content)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+			found = append(found, l)
+		}
+	}
+	return found, nil
+}

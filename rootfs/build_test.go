@@ -1,0 +1,100 @@
+package rootfs
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"banyan/internal/progress"
+)
+
+// stub puts a shell script in the place of a program.
+func stub(t *testing.T, name, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+// build builds into a new directory, with a base tree that the given script
+// pretends to make, and returns what it leaves there and in the working one.
+func build(t *testing.T, ctx context.Context, makeBase string) (left []string, err error) {
+	t.Helper()
+	work, output := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", work)
+	stub(t, "apt-get", "exit 0")
+	stub(t, "unshare", makeBase)
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	profile, err := LoadProfile("debian-13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: os.Args[0]}, progress.New(log, Stages))
+	for _, dir := range []string{work, output} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			left = append(left, filepath.Join(dir, e.Name()))
+		}
+	}
+	return left, err
+}
+
+func TestAFailedBuildLeavesNothing(t *testing.T) {
+	left, err := build(t, t.Context(), `echo "E: no space left on device" >&2; exit 1`)
+	if err == nil || len(left) > 0 {
+		t.Errorf("error %v, and this is left: %q", err, left)
+	}
+}
+
+func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
+	begun := filepath.Join(t.TempDir(), "begun")
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		look := time.NewTicker(10 * time.Millisecond)
+		defer look.Stop()
+		for range look.C {
+			if _, err := os.Stat(begun); err == nil || ctx.Err() != nil {
+				interrupt()
+				return
+			}
+		}
+	}()
+	left, err := build(t, ctx, "touch "+begun+"; sleep 300 & wait")
+	if !errors.Is(err, context.Canceled) || len(left) > 0 {
+		t.Errorf("error %v, and this is left: %q", err, left)
+	}
+}
+
+func TestMakeWorkRemovesWhatAKilledBuilderLeft(t *testing.T) {
+	parent := t.TempDir()
+	t.Setenv("TMPDIR", parent)
+	used, err := makeWork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(parent, "banyan-build-stale")
+	if err := os.MkdirAll(filepath.Join(stale, "root/usr"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := makeWork(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(used); err != nil {
+		t.Errorf("another builder's directory: %v", err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the stale directory: %v", err)
+	}
+}

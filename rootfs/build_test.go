@@ -23,7 +23,7 @@ func stub(t *testing.T, name, script string) {
 
 // build builds into a new directory, with a base tree that the given script
 // pretends to make, and returns what it leaves there and in the working one.
-func build(t *testing.T, ctx context.Context, makeBase string) (left []string, err error) {
+func build(ctx context.Context, t *testing.T, makeBase string) (left []string, err error) {
 	t.Helper()
 	work, output := t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", work)
@@ -52,7 +52,7 @@ func build(t *testing.T, ctx context.Context, makeBase string) (left []string, e
 }
 
 func TestAFailedBuildLeavesNothing(t *testing.T) {
-	left, err := build(t, t.Context(), `echo "E: no space left on device" >&2; exit 1`)
+	left, err := build(t.Context(), t, `echo "E: no space left on device" >&2; exit 1`)
 	if err == nil || len(left) > 0 {
 		t.Errorf("error %v, and this is left: %q", err, left)
 	}
@@ -71,7 +71,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 			}
 		}
 	}()
-	left, err := build(t, ctx, "touch "+begun+"; sleep 300 & wait")
+	left, err := build(ctx, t, "touch "+begun+"; sleep 300 & wait")
 	if !errors.Is(err, context.Canceled) || len(left) > 0 {
 		t.Errorf("error %v, and this is left: %q", err, left)
 	}

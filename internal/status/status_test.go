@@ -123,7 +123,7 @@ func TestSummary(t *testing.T) {
 	}}
 	long := failed()
 	for range 20 {
-		long.Steps = append(long.Steps, Step{Name: "users", State: Failed, Error: "user dba: useradd: exit status 6: useradd: group 'wheel' does not exist", Look: "journalctl -b -u banyan-firstboot"})
+		long.Steps = append(long.Steps, Step{Name: "user administrator", State: Failed, Error: "useradd: exit status 6: useradd: group 'wheel' does not exist", Look: "journalctl -b -u banyan-firstboot"})
 	}
 	tests := map[string]struct {
 		report Report

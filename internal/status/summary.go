@@ -61,9 +61,14 @@ type page struct{ lines []string }
 
 func (p *page) line(s string) { p.lines = append(p.lines, cut(s, maxColumns)) }
 
-// row puts a text beside its label, on as many lines as it needs.
+// row puts a text beside its label, or below one that is too long, on as many
+// lines as it needs.
 func (p *page) row(label, text string) {
 	const indent = 14
+	if utf8.RuneCountInString(label) > indent-3 {
+		p.line("  " + label)
+		label = ""
+	}
 	for i, l := range fold(text, maxColumns-indent) {
 		if i > 0 {
 			label = ""

@@ -77,5 +77,5 @@ bench: ## run the benchmarks
 	@uname -nrm
 	go test -run '^$$' -bench . ./...
 
-clean: ## remove what was built (downloads stay in .cache)
-	rm -rf --one-file-system bin dist # a build that was killed may have left mounts
+clean: ## remove what was built
+	rm -rf bin dist

@@ -34,13 +34,10 @@ type Options struct {
 	Example string
 }
 
-// Stages is how many stages Build runs.
-const Stages = 8
-
-// Build makes an image and returns its file name. It needs root. When it fails
-// or ctx ends it leaves nothing behind in the output directory, no mount and no
-// loop device (it uses none).
-func Build(ctx context.Context, o Options, show *progress.Stages) (image string, err error) {
+// Build makes an image, shows its progress on out and returns its file name. It
+// needs root. When it fails or ctx ends it leaves nothing behind in the output
+// directory, no mount and no loop device (it uses none).
+func Build(ctx context.Context, o Options, out *os.File) (image string, err error) {
 	epoch, err := sourceDate()
 	if err != nil {
 		return "", err
@@ -63,7 +60,7 @@ func Build(ctx context.Context, o Options, show *progress.Stages) (image string,
 		return "", err
 	}
 
-	for _, stage := range []struct {
+	stages := []struct {
 		name string
 		run  func(context.Context) (int64, error)
 	}{
@@ -75,7 +72,15 @@ func Build(ctx context.Context, o Options, show *progress.Stages) (image string,
 		{"squashfs", b.makeSquashfs},
 		{"disk image", b.makeImage},
 		{"manifest", b.writeManifest},
-	} {
+	}
+	show := progress.New(out, len(stages))
+	defer func() {
+		show.Close()
+		if err == nil {
+			err = show.Table()
+		}
+	}()
+	for _, stage := range stages {
 		err := show.Run(stage.name, func() (int64, error) {
 			if err := ctx.Err(); err != nil {
 				return 0, context.Cause(ctx)
@@ -230,7 +235,7 @@ func makeWork() (string, error) {
 		return "", err
 	}
 	for _, dir := range left {
-		if unlocked, err := lockDir(dir); err != nil || !unlocked {
+		if locked, err := lockDir(dir); err != nil || !locked {
 			continue // another's
 		}
 		if err := os.RemoveAll(dir); err != nil {
@@ -251,17 +256,14 @@ func lockDir(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return false, errors.Join(unix.Close(fd), ignoreBusy(err))
+	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	switch {
+	case err == nil:
+		return true, nil // fd stays open: the lock ends with this process
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return false, unix.Close(fd)
 	}
-	return true, nil
-}
-
-func ignoreBusy(err error) error {
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil
-	}
-	return err
+	return false, errors.Join(err, unix.Close(fd))
 }
 
 // sourceDate is the time that the image carries: SOURCE_DATE_EPOCH where it is

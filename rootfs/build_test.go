@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"banyan/internal/progress"
 )
 
 // stub puts a shell script in the place of a program.
@@ -38,7 +36,7 @@ func build(ctx context.Context, t *testing.T, makeBase string) (left []string, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: os.Args[0]}, progress.New(log, Stages))
+	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: os.Args[0]}, log)
 	for _, dir := range []string{work, output} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Manifest says what an image holds. It lies beside it as IMAGE.json.
@@ -104,7 +105,7 @@ func (b *builder) writeManifest(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite,
-		Date: b.epoch.UTC().Format("2006-01-02T15:04:05Z07:00"), SHA256: map[string]string{}, Packages: packages}
+		Date: b.epoch.UTC().Format(time.RFC3339), SHA256: map[string]string{}, Packages: packages}
 	for name, file := range map[string]string{
 		b.name: b.partial, "root.squashfs": b.file("root.squashfs"),
 		"vmlinuz": b.file("esp/banyan/a/vmlinuz"), "initrd.img": b.file("esp/banyan/a/initrd.img"),
@@ -131,8 +132,10 @@ func (b *builder) writeManifest(ctx context.Context) (int64, error) {
 	if err := writeFile(b.partial+sumsSuffix, sums, 0o644); err != nil {
 		return 0, err
 	}
-	for from, to := range map[string]string{b.partial: b.name, b.partial + manifestSuffix: b.name + ".json", b.partial + sumsSuffix: "SHA256SUMS"} {
-		if err := os.Rename(from, filepath.Join(b.Output, to)); err != nil {
+	for _, r := range []struct{ from, to string }{ // the image last: where it is, all is
+		{b.partial + manifestSuffix, b.name + ".json"}, {b.partial + sumsSuffix, "SHA256SUMS"}, {b.partial, b.name},
+	} {
+		if err := os.Rename(r.from, filepath.Join(b.Output, r.to)); err != nil {
 			return 0, err
 		}
 	}

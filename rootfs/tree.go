@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"banyan/internal/command"
 )
 
@@ -129,7 +131,7 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 	}
 	for name, content := range map[string]string{
 		"etc/machine-id": "", // written from state in the initramfs
-		"etc/fstab":      "# What is mounted here is mounted in the initramfs; see firstboot(8).\n",
+		"etc/fstab":      "# State is mounted by the initramfs.\n",
 		"etc/apt/sources.list": "# Where this image's packages come from. The image is replaced as a whole, never upgraded in place.\n" +
 			strings.Join(p.sources(p.Archives), "\n") + "\n",
 		"usr/lib/clock-epoch": "", // systemd's clock is never older than this file: systemd(1)
@@ -141,7 +143,7 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 	if err := os.Chtimes(filepath.Join(root, "usr/lib/clock-epoch"), epoch, epoch); err != nil {
 		return err
 	}
-	if err := replaceSymlink("../run/systemd/resolve/stub-resolv.conf", filepath.Join(root, "etc/resolv.conf")); err != nil {
+	if err := renameio.Symlink("../run/systemd/resolve/stub-resolv.conf", filepath.Join(root, "etc/resolv.conf")); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(root, "var/log/journal"), 0o755); err != nil { // journald keeps a journal where this is
@@ -156,12 +158,12 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 	if err := p.verify(ctx, root); err != nil {
 		return err
 	}
-	return p.makeFactory(root)
+	return makeFactory(root)
 }
 
 // makeFactory moves what outlives the image to where `firstboot initramfs`
 // finds the pattern of it, and leaves the mount points.
-func (p *Profile) makeFactory(root string) error {
+func makeFactory(root string) error {
 	factory := filepath.Join(root, "usr/share/factory")
 	if err := os.MkdirAll(factory, 0o755); err != nil {
 		return err
@@ -194,11 +196,4 @@ func removeAll(root, pattern string) error {
 		}
 	}
 	return nil
-}
-
-func replaceSymlink(target, name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Symlink(target, name)
 }

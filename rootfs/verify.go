@@ -37,8 +37,8 @@ func (p *Profile) verify(ctx context.Context, root string) error {
 	}
 	errs = append(errs,
 		p.verifyLocales(ctx, root),
-		p.verifyIDs(root, "passwd", p.Users, nil),
-		p.verifyIDs(root, "group", p.Users, p.Groups),
+		p.verifyIDs(root, "passwd"),
+		p.verifyIDs(root, "group"),
 		verifyLocked(root),
 		verifyNoLogs(root))
 	return errors.Join(errs...)
@@ -59,16 +59,18 @@ func (p *Profile) verifyLocales(ctx context.Context, root string) error {
 }
 
 // verifyIDs compares the ids of passwd(5) or group(5) with the pinned ones.
-func (p *Profile) verifyIDs(root, file string, users map[string]User, groups map[string]Group) error {
+func (p *Profile) verifyIDs(root, file string) error {
 	pinned := map[string]int{}
-	for name, u := range users {
+	for name, u := range p.Users {
 		pinned[name] = u.UID
 		if file == "group" {
 			pinned[name] = u.GID
 		}
 	}
-	for name, g := range groups {
-		pinned[name] = g.GID
+	if file == "group" {
+		for name, g := range p.Groups {
+			pinned[name] = g.GID
+		}
 	}
 	var errs []error
 	err := eachEntry(filepath.Join(root, "etc", file), func(fields []string) {

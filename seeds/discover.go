@@ -138,6 +138,10 @@ var (
 	hiddenName = regexp.MustCompile(`(?i)^seed\.ya?ml\.txt$`)
 )
 
+// IsSeedName tells whether a person would call a file of that name a seed, and
+// Windows with its hidden .txt.
+func IsSeedName(name string) bool { return seedName.MatchString(name) || hiddenName.MatchString(name) }
+
 // search looks for the seed among the files of a place.
 func search(files fs.FS, fits func(*Seed) error) (found *Found, reason string) {
 	entries, err := fs.ReadDir(files, ".")

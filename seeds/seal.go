@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"banyan/internal/durable"
 )
 
 const (
@@ -38,34 +38,10 @@ func seal(path string, data []byte) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return err
 	}
-	// In the same directory: what a crash leaves behind must not lie in /tmp.
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(0o600))
-	if err != nil {
+	if err := durable.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
-	defer file.Cleanup() // nothing to do after success; after a failure, that is the error to return
-	if _, err := file.Write(data); err != nil {
-		return err
-	}
-	if err := file.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	// The file's new name, and the directory's, in case it is new.
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := syncDirectory(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDirectory(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.SyncDir(filepath.Dir(dir)) // dir may be new
 }
 
 // Redacted is a valid seed as it may stay on the medium that it came on: each

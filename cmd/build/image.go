@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"banyan/internal/progress"
 	"banyan/internal/version"
 	"banyan/rootfs"
 	"banyan/seeds"
@@ -28,22 +27,20 @@ BANYAN partition and start the machine. Building needs root.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if os.Geteuid() != 0 {
-				return errors.New("making a root tree needs root: run it with sudo")
+				return errors.New("only root can make a root tree: run it with sudo")
+			}
+			if firstboot == "" {
+				firstboot = beside("firstboot")
 			}
 			p, err := rootfs.LoadProfile(profile)
 			if err != nil {
 				return err
 			}
-			stages := progress.New(os.Stdout, rootfs.Stages)
 			image, err := rootfs.Build(cmd.Context(), rootfs.Options{
 				Profile: p, Version: version.Version, Output: output, Example: seeds.Example,
 				Firstboot: firstboot,
-			}, stages)
-			stages.Close()
+			}, os.Stdout)
 			if err != nil {
-				return err
-			}
-			if err := stages.Table(); err != nil {
 				return err
 			}
 			fmt.Println(image)
@@ -52,7 +49,7 @@ BANYAN partition and start the machine. Building needs root.`,
 	}
 	cmd.Flags().StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", "))
 	cmd.Flags().StringVar(&output, "output", "dist", "the directory that the image goes to")
-	cmd.Flags().StringVar(&firstboot, "firstboot", beside("firstboot"), "the node's program")
+	cmd.Flags().StringVar(&firstboot, "firstboot", "", "the node's program (default firstboot beside this one)")
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-// Command build makes Banyan's images, packages and seeds.
+// Command build makes Banyan's disk images.
 package main
 
 import (
@@ -23,7 +23,7 @@ func run() int {
 
 	root := &cobra.Command{
 		Use:           "build",
-		Short:         "Make Banyan's disk images, packages and seeds",
+		Short:         "Make Banyan's disk images",
 		Version:       version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

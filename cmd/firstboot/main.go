@@ -96,7 +96,7 @@ func initramfsCommand() *cobra.Command {
 		Short:  "Prepare the machine before PID 1 (run by the initramfs)",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE:   func(cmd *cobra.Command, _ []string) error { return flow.Boot(cmd.Context(), boot) },
+		RunE:   func(cmd *cobra.Command, _ []string) error { return flow.Initramfs(cmd.Context(), boot) },
 	}
 	cmd.Flags().StringVar(&boot.Disk, "disk", "", "the disk that GRUB booted from")
 	cmd.Flags().StringVar(&boot.Slot, "slot", "", "the slot that GRUB booted")

@@ -46,7 +46,7 @@ func (c Command) Run(ctx context.Context) (string, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 
-	// Pdeathsig comes when the thread that started the program ends: it must not before the program does.
+	// Pdeathsig is sent when the thread that started the program ends, so that thread is kept until the program has ended.
 	runtime.LockOSThread()
 	err := cmd.Run()
 	runtime.UnlockOSThread()
@@ -54,7 +54,7 @@ func (c Command) Run(ctx context.Context) (string, error) {
 		return stdout.String(), nil
 	}
 	if ctx.Err() != nil {
-		// What ignored the first signal. That nothing is left is what is hoped for.
+		// Whatever ignored SIGTERM; the usual error is that nothing is left.
 		if cmd.Process != nil {
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}

@@ -28,7 +28,7 @@ func Announce(text string) error {
 	return errors.Join(errs...)
 }
 
-// write gives a terminal that somebody has stopped a few seconds, and no more.
+// write gives up after a few seconds: a terminal may be stopped by Ctrl-S.
 func write(device, text string) error {
 	const patience = 5 * time.Second
 	f, err := os.OpenFile(device, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)

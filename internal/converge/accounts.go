@@ -1,14 +1,13 @@
 package converge
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"banyan/internal/facts"
 )
 
 // errNoAccount is a user or group that is not in the machine's own files. Under
@@ -54,12 +53,12 @@ func (m Machine) group(name string) (int, error) {
 
 // groupsOf lists, sorted, the groups that name a user as their member.
 func (m Machine) groupsOf(user string) ([]string, error) {
-	lines, err := m.entries("/etc/group", 4)
+	entries, err := facts.AccountEntries(m.path("/etc/group"), 4)
 	if err != nil {
 		return nil, err
 	}
 	var groups []string
-	for _, f := range lines {
+	for _, f := range entries {
 		if slices.Contains(strings.Split(f[3], ","), user) {
 			groups = append(groups, f[0])
 		}
@@ -90,39 +89,14 @@ func (m Machine) owner(owner, group string) (uid, gid int, err error) {
 
 // entry finds the line of a colon-separated account file whose first field is name.
 func (m Machine) entry(file, name string, fields int) ([]string, error) {
-	lines, err := m.entries(file, fields)
+	entries, err := facts.AccountEntries(m.path(file), fields)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range lines {
+	for _, f := range entries {
 		if f[0] == name {
 			return f, nil
 		}
 	}
 	return nil, errNoAccount
-}
-
-// entries reads an account file; lines with another number of fields are the
-// compatibility entries of nsswitch.conf(5) and skipped. A root without that
-// file has no accounts.
-func (m Machine) entries(file string, fields int) ([][]string, error) {
-	f, err := os.Open(m.path(file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var lines [][]string
-	scan := bufio.NewScanner(f)
-	for scan.Scan() {
-		if l := strings.Split(scan.Text(), ":"); len(l) == fields {
-			lines = append(lines, l)
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return lines, nil
 }

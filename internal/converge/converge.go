@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 )
 
 // Machine is what a State is applied to.
@@ -62,8 +61,6 @@ type Change struct {
 // StepReport is what became of one step.
 type StepReport struct {
 	Name    string
-	Started time.Time
-	Took    time.Duration
 	Done    bool // false in the first of the two calls of progress
 	Changes []Change
 	Err     error
@@ -72,15 +69,6 @@ type StepReport struct {
 // Report is what became of a State.
 type Report struct {
 	Steps []StepReport
-}
-
-// Changed counts the changes of all steps.
-func (r Report) Changed() int {
-	n := 0
-	for _, s := range r.Steps {
-		n += len(s.Changes)
-	}
-	return n
 }
 
 // Err joins the errors of all steps, each under the step's name.
@@ -113,10 +101,10 @@ func run(ctx context.Context, m Machine, s State, progress func(StepReport), men
 	var report Report
 	changed := Changed{}
 	for _, step := range s.Steps {
-		sr := StepReport{Name: step.Name, Started: time.Now()}
+		sr := StepReport{Name: step.Name}
 		progress(sr)
 		sr.Changes, sr.Err = runStep(ctx, m, step, changed, mend)
-		sr.Took, sr.Done = time.Since(sr.Started), true
+		sr.Done = true
 		progress(sr)
 		report.Steps = append(report.Steps, sr)
 	}

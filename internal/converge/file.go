@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/google/renameio/v2"
+
+	"banyan/internal/durable"
 )
 
 // File is a regular file. It is never seen half written or with another owner
@@ -83,7 +85,7 @@ func (f File) Apply(_ context.Context, m Machine, _ Changed) error {
 	if err := t.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func (f File) metadata() string { return metadata(f.Owner, f.Group, f.Mode) }
@@ -145,7 +147,7 @@ func (d Directory) Apply(_ context.Context, m Machine, _ Changed) error {
 	if err := os.Chmod(path, d.Mode); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // Symlink is a symbolic link. It takes the place of a file.
@@ -184,7 +186,7 @@ func (l Symlink) Apply(_ context.Context, m Machine, _ Changed) error {
 	if err := renameio.Symlink(l.Target, m.path(l.Path)); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(m.path(l.Path)))
+	return durable.SyncDir(filepath.Dir(m.path(l.Path)))
 }
 
 func metadata(owner, group string, mode fs.FileMode) string {
@@ -215,16 +217,6 @@ func ownerDiff(m Machine, info fs.FileInfo, owner, group string, mode fs.FileMod
 		diff = append(diff, fmt.Sprintf("mode %04o to %04o", info.Mode().Perm(), mode.Perm()))
 	}
 	return diff, nil
-}
-
-// syncDir makes a rename within dir outlast a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // lineDiff shows the lines that go and come between the first and the last in

@@ -113,12 +113,12 @@ func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
 	}
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
-		return s, fmt.Errorf("asking systemd: %w", err)
+		return s, fmt.Errorf("ask systemd for %s: %w", u.Name, err)
 	}
 	defer conn.Close()
 	p, err := conn.GetUnitPropertiesContext(ctx, u.Name)
 	if err != nil {
-		return s, fmt.Errorf("asking systemd: %w", err)
+		return s, fmt.Errorf("ask systemd for %s: %w", u.Name, err)
 	}
 	s.stale, _ = p["NeedDaemonReload"].(bool)
 	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])

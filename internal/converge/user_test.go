@@ -38,7 +38,7 @@ func TestUser(t *testing.T) {
 				t.Errorf("%s has no line %q:\n%s", file, want, content)
 			}
 		}
-		if again := apply(t, m, test.user); again.Changed() != 0 {
+		if again := apply(t, m, test.user); len(changes(again)) != 0 {
 			t.Errorf("a second Apply changed %q", changes(again))
 		}
 	}
@@ -66,7 +66,7 @@ func TestUserWithInterruptedHome(t *testing.T) {
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != 1001 || stat.Gid != 1001 || info.Mode().Perm() != 0o700 {
 		t.Errorf("the home is %+v", info.Sys())
 	}
-	if again := apply(t, m, resources...); again.Changed() != 0 {
+	if again := apply(t, m, resources...); len(changes(again)) != 0 {
 		t.Errorf("a second Apply changed %q", changes(again))
 	}
 }

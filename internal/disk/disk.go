@@ -1,5 +1,5 @@
-// Package disk finds the partitions and volumes of this machine and grows the
-// one that is to fill its disk.
+// Package disk finds the partitions and volumes of this machine, grows the one
+// that is to fill its disk and gives a disk GUIDs of its own.
 package disk
 
 import (
@@ -95,7 +95,7 @@ func readProperties(name string) (map[string]string, error) {
 }
 
 // Grow makes p, the last partition of its disk and not in use, fill the disk.
-// It does nothing where less than a mebibyte would be won. A power cut leaves
+// It does nothing where next to nothing would be won. A power cut leaves
 // the old table or the new one whole: sfdisk writes the backup table first, as
 // the UEFI specification orders, and the kernel, told "gpt", looks there too.
 func Grow(ctx context.Context, p Partition) error {
@@ -131,7 +131,7 @@ func NewIDs(ctx context.Context, esp Partition) error {
 	return nil
 }
 
-// sfdisk changes the partition table of a disk that is in use.
+// sfdisk changes the partition table of a disk of which partitions may be mounted.
 func sfdisk(ctx context.Context, stdin string, args ...string) error {
 	_, err := command.Command{
 		Name: "sfdisk", Args: append([]string{"--quiet", "--no-reread", "--no-tell-kernel"}, args...),

@@ -3,9 +3,7 @@
 package facts
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,14 +13,15 @@ import (
 	"syscall"
 )
 
+// StateDir is Banyan's own directory, which outlives image and boot.
+const StateDir = "/var/lib/banyan"
+
 // BornMarker is the file that forbids this node for ever to begin a cluster
 // anew. It is written when it has become a member of one.
-const BornMarker = "/var/lib/banyan/born"
+const BornMarker = StateDir + "/born"
 
 // Facts is what a desired state is computed from, beside the seed.
 type Facts struct {
-	Memory         uint64         // bytes
-	Cores          int            // CPUs that are online
 	NICs           []NIC          // Ethernet interfaces, by name
 	PostgreSQL     []int          // installed major versions, ascending
 	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
@@ -49,65 +48,25 @@ type NIC struct {
 // /sys mounted.
 func Gather(root string) (Facts, error) {
 	var f Facts
-	var errs [12]error
-	f.Memory, errs[0] = memory(filepath.Join(root, "proc/meminfo"))
-	f.Cores, errs[1] = cores(filepath.Join(root, "sys/devices/system/cpu/online"))
-	f.NICs, errs[2] = nics(filepath.Join(root, "sys/class/net"))
-	f.PostgreSQL, errs[3] = postgresql(filepath.Join(root, "usr/lib/postgresql"))
-	f.PostgreSQLData, errs[4] = postgresqlData(filepath.Join(root, "var/lib/postgresql"))
-	f.Homes, errs[5] = homes(filepath.Join(root, "home"))
-	f.Born, errs[6] = exists(filepath.Join(root, BornMarker))
-	f.Accounts, errs[7] = accounts(filepath.Join(root, "etc/passwd"))
-	f.Groups, errs[8] = groups(filepath.Join(root, "etc/group"))
-	f.Shells, errs[9] = shells(root)
-	f.Timezones, errs[10] = timezones(filepath.Join(root, "usr/share/zoneinfo"))
-	f.Locales, errs[11] = locales(filepath.Join(root, "etc/locale.gen"))
-	return f, errors.Join(errs[:]...)
+	var errs []error
+	gather(&errs, &f.NICs, nics, filepath.Join(root, "sys/class/net"))
+	gather(&errs, &f.PostgreSQL, postgresql, filepath.Join(root, "usr/lib/postgresql"))
+	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
+	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
+	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
+	gather(&errs, &f.Accounts, accounts, filepath.Join(root, "etc/passwd"))
+	gather(&errs, &f.Groups, groups, filepath.Join(root, "etc/group"))
+	gather(&errs, &f.Shells, shells, root)
+	gather(&errs, &f.Timezones, timezones, filepath.Join(root, "usr/share/zoneinfo"))
+	gather(&errs, &f.Locales, locales, filepath.Join(root, "etc/locale.gen"))
+	return f, errors.Join(errs...)
 }
 
-// memory reads MemTotal of proc_meminfo(5), which counts in units of 1024 bytes.
-func memory(meminfo string) (uint64, error) {
-	f, err := os.Open(meminfo)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for scan := bufio.NewScanner(f); scan.Scan(); {
-		if value, ok := strings.CutPrefix(scan.Text(), "MemTotal:"); ok {
-			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 54)
-			if err != nil {
-				return 0, fmt.Errorf("%s: MemTotal: %w", meminfo, err)
-			}
-			return kib << 10, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: no MemTotal", meminfo)
-}
-
-// cores counts a list such as "0-3,8", the kernel's
-// Documentation/admin-guide/cputopology.rst.
-func cores(online string) (int, error) {
-	content, err := os.ReadFile(online)
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for r := range strings.SplitSeq(strings.TrimSpace(string(content)), ",") {
-		first, last, ok := strings.Cut(r, "-")
-		if !ok {
-			last = first
-		}
-		a, err := strconv.Atoi(first)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", online, err)
-		}
-		b, err := strconv.Atoi(last)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", online, err)
-		}
-		n += b - a + 1
-	}
-	return n, nil
+// gather reads one fact and keeps the error, if any, for the end.
+func gather[T any](errs *[]error, to *T, read func(string) (T, error), path string) {
+	fact, err := read(path)
+	*to = fact
+	*errs = append(*errs, err)
 }
 
 // nics lists the interfaces whose hardware type is ARPHRD_ETHER, as in the

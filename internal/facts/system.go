@@ -12,16 +12,12 @@ import (
 
 // accounts reads the users of passwd(5) with their uids.
 func accounts(passwd string) (map[string]int, error) {
-	lines, err := lines(passwd)
+	entries, err := AccountEntries(passwd, 7)
 	if err != nil {
 		return nil, err
 	}
 	uids := map[string]int{}
-	for _, l := range lines {
-		f := strings.Split(l, ":")
-		if len(f) != 7 {
-			continue
-		}
+	for _, f := range entries {
 		// What has no number is a compatibility entry of nsswitch.conf(5), "+::::::".
 		if uid, err := strconv.Atoi(f[2]); err == nil {
 			uids[f[0]] = uid
@@ -32,23 +28,38 @@ func accounts(passwd string) (map[string]int, error) {
 
 // groups reads the names of group(5).
 func groups(group string) ([]string, error) {
-	lines, err := lines(group)
+	entries, err := AccountEntries(group, 4)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, l := range lines {
-		if f := strings.Split(l, ":"); len(f) == 4 {
-			names = append(names, f[0])
-		}
+	for _, f := range entries {
+		names = append(names, f[0])
 	}
 	return names, nil
+}
+
+// AccountEntries reads the lines of a colon-separated account file such as
+// passwd(5). Those with another number of fields are compatibility entries of
+// nsswitch.conf(5) and skipped. A file that is not there has none.
+func AccountEntries(path string, fields int) ([][]string, error) {
+	lines, err := readLines(path)
+	if err != nil {
+		return nil, err
+	}
+	var entries [][]string
+	for _, l := range lines {
+		if f := strings.Split(l, ":"); len(f) == fields {
+			entries = append(entries, f)
+		}
+	}
+	return entries, nil
 }
 
 // shells lists what shells(5) has and is there, and the programs that keep an
 // account from a login, which are no shells to it.
 func shells(root string) ([]string, error) {
-	lines, err := lines(filepath.Join(root, "etc/shells"))
+	lines, err := readLines(filepath.Join(root, "etc/shells"))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +103,7 @@ func timezones(zoneinfo string) ([]string, error) {
 // C.UTF-8. A locale's name leaves its character set out where there is but one,
 // as in "sr_RS@latin UTF-8".
 func locales(gen string) ([]string, error) {
-	lines, err := lines(gen)
+	lines, err := readLines(gen)
 	if err != nil {
 		return nil, err
 	}
@@ -112,9 +123,9 @@ func locales(gen string) ([]string, error) {
 	return names, nil
 }
 
-// lines reads a file of a host's configuration without its comments and empty
+// readLines reads a file of a host's configuration without its comments and empty
 // lines. A file that is not there has none.
-func lines(path string) ([]string, error) {
+func readLines(path string) ([]string, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -4,6 +4,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,30 +23,30 @@ import (
 )
 
 // sealedSeed is this machine's own copy of its seed.
-const sealedSeed = node.StateDir + "/seed.yaml"
+const sealedSeed = facts.StateDir + "/seed.yaml"
 
-// ErrNoSeed says that this machine has not been planted.
-var ErrNoSeed = errors.New("no seed was planted here; `firstboot plant` looks for one")
+// errNoSeed says that this machine has not been planted.
+var errNoSeed = errors.New("no seed was planted here; `firstboot plant` looks for one")
 
 // runTime is how long a node may take from its first step to a PostgreSQL that
 // answers; crash recovery of a large database is what takes long.
 const runTime = 30 * time.Minute
 
-// Boot is what the initramfs does once the root is mounted: it prepares the
+// Initramfs is what the initramfs does once the root is mounted: it prepares the
 // machine and renders /etc. Only what leaves no machine to boot is an error: what
 // cannot be rendered is shown, and Run will meet it again and report it.
-func Boot(ctx context.Context, boot initramfs.Boot) error {
+func Initramfs(ctx context.Context, boot initramfs.Boot) error {
 	if err := initramfs.Prepare(ctx, boot); err != nil {
 		return err
 	}
-	if err := Render(ctx); err != nil && !errors.Is(err, ErrNoSeed) {
-		fmt.Fprintf(os.Stderr, "banyan: /etc could not be rendered, so this boot goes on without: %v\n", err)
+	if err := render(ctx); err != nil && !errors.Is(err, errNoSeed) {
+		log.Printf("/etc could not be rendered, so this boot goes on without: %v", err)
 	}
 	return nil
 }
 
-// Render makes the files of the sealed seed, and starts nothing.
-func Render(ctx context.Context) error {
+// render makes the files of the sealed seed, and starts nothing.
+func render(ctx context.Context) error {
 	n, err := load()
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ type planted struct {
 func load() (planted, error) {
 	data, err := os.ReadFile(sealedSeed)
 	if errors.Is(err, fs.ErrNotExist) {
-		return planted{}, ErrNoSeed
+		return planted{}, errNoSeed
 	}
 	if err != nil {
 		return planted{}, err
@@ -98,7 +99,7 @@ func Run(ctx context.Context) error {
 	defer cancel()
 
 	if _, err := os.Stat(sealedSeed); errors.Is(err, fs.ErrNotExist) {
-		return ErrNoSeed
+		return errNoSeed
 	}
 	unlock, err := lock(ctx)
 	if err != nil {
@@ -199,7 +200,7 @@ func (r *reporter) apply(ctx context.Context, desired converge.State) error {
 // write keeps the report; that it cannot be kept must not keep the node from its work.
 func (r *reporter) write() {
 	r.report.Updated = time.Now()
-	r.err = errors.Join(r.err, status.Write(status.Path, r.report))
+	r.err = cmp.Or(r.err, status.Write(status.Path, r.report))
 }
 
 // finish ends the report and shows it on the consoles.

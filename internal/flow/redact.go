@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"banyan/internal/disk"
 	"banyan/seeds"
 )
-
-// seedFile is what a seed on FAT may be called, with what Windows makes of it.
-var seedFile = regexp.MustCompile(`(?i)^seed\.ya?ml(\.txt)?$`)
 
 // redactOwnPartition takes the secrets of the sealed seed off the BANYAN
 // partition of the disk that was booted, where they still are.
@@ -62,7 +58,7 @@ func eachSeed(dir string, do func(path string, data []byte) error) error {
 		return err
 	}
 	for _, e := range entries {
-		if !seedFile.MatchString(e.Name()) || !e.Type().IsRegular() {
+		if !seeds.IsSeedName(e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())

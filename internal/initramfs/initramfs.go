@@ -14,15 +14,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
 	"banyan/internal/disk"
+	"banyan/internal/durable"
+	"banyan/internal/facts"
 )
 
 const (
@@ -67,13 +69,13 @@ func Prepare(ctx context.Context, b Boot) error {
 	}
 	// State is good at its old size.
 	if err := disk.Grow(ctx, partition); err != nil {
-		complain(err)
+		log.Print(err)
 	}
 	if err := mountState(ctx, partition.Device); err != nil {
 		return err
 	}
 	if err := giveDiskID(ctx, b.Disk); err != nil {
-		complain(err)
+		log.Print(err)
 	}
 	for _, name := range []string{"var", "home", "root"} {
 		if err := fill(filepath.Join(factory, name), filepath.Join(state, name)); err != nil {
@@ -91,7 +93,7 @@ func Prepare(ctx context.Context, b Boot) error {
 	if err := overlayEtc(); err != nil {
 		return err
 	}
-	if err := giveMachineID("/var/lib/banyan/machine-id", "/etc/machine-id"); err != nil {
+	if err := giveMachineID(facts.StateDir+"/machine-id", "/etc/machine-id"); err != nil {
 		return err
 	}
 	content, err := json.Marshal(b)
@@ -119,16 +121,14 @@ func mountState(ctx context.Context, device string) error {
 		return fmt.Errorf("mount %s: %w", device, err)
 	}
 	if _, err := command.Run(ctx, "resize2fs", device); err != nil {
-		complain(fmt.Errorf("grow the file system on %s: %w", device, err))
+		log.Printf("grow the file system on %s: %v", device, err)
 	}
 	return nil
 }
 
-// complain says what is no reason not to boot.
-func complain(err error) { fmt.Fprintf(os.Stderr, "firstboot: %v\n", err) }
-
 // giveDiskID gives the disk GUIDs of its own at its first boot, so that GRUB can
-// tell it from the stick, or from any other disk, that has the same image.
+// tell it from the stick, or from any other disk, that has the same image. It
+// must run before fill makes state/var, whose absence marks the first boot.
 func giveDiskID(ctx context.Context, device string) error {
 	if _, err := os.Lstat(filepath.Join(state, "var")); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -191,24 +191,18 @@ func newMachineID(kept string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
 		return nil, err
 	}
-	if err := renameio.WriteFile(kept, id, 0o444); err != nil {
-		return nil, err
-	}
-	return id, syncDir(filepath.Dir(kept))
+	return id, durable.WriteFile(kept, id, 0o444)
 }
 
 // fill makes what the pattern has and dir lacks, whole directories with all
 // that is in them. What was there before is not touched: a file that somebody
 // removed from a directory stays removed, and what somebody put in the place of a
 // directory stays there.
-//
-// A missing directory is filled under another name and renamed, so that a power
-// cut leaves it missing or whole.
 func fill(pattern, dir string) error {
 	info, err := os.Lstat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return plant(pattern, dir)
+		return copyWhole(pattern, dir)
 	case err != nil:
 		return err
 	case !info.IsDir():
@@ -229,7 +223,9 @@ func fill(pattern, dir string) error {
 	return nil
 }
 
-func plant(pattern, dir string) error {
+// copyWhole copies a directory with all that is in it. dir, which was missing, is
+// missing or whole after a power cut: it is made under another name and renamed.
+func copyWhole(pattern, dir string) error {
 	next := filepath.Join(filepath.Dir(dir), ".banyan-"+filepath.Base(dir))
 	if err := os.RemoveAll(next); err != nil { // of a boot that was cut off
 		return err
@@ -241,10 +237,7 @@ func plant(pattern, dir string) error {
 	if err := syncFileSystem(next); err != nil {
 		return err
 	}
-	if err := os.Rename(next, dir); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(dir))
+	return durable.Rename(next, dir)
 }
 
 func syncFileSystem(name string) error {
@@ -254,13 +247,4 @@ func syncFileSystem(name string) error {
 	}
 	defer f.Close()
 	return unix.Syncfs(int(f.Fd()))
-}
-
-func syncDir(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }

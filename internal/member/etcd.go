@@ -15,7 +15,7 @@ import (
 // dcs is the cluster's part of etcd, asked through the node's own member.
 type dcs struct {
 	*clientv3.Client
-	initializeKey string
+	initializePath string
 }
 
 func newDCS(scope string) (dcs, error) {
@@ -40,59 +40,59 @@ func (d dcs) healthy(ctx context.Context) error {
 	return err
 }
 
-// initialize is Patroni's key of that name.
-type initialize struct {
+// initializeKey is Patroni's key /initialize as it is in the DCS.
+type initializeKey struct {
 	there bool
 	value string
 }
 
 // born tells whether the key holds the system identifier of a PostgreSQL
 // cluster. What counts as one is Patroni's sysid_valid in patroni/ha.py.
-func (i initialize) born() bool {
-	_, err := strconv.ParseUint(i.value, 10, 64)
-	return err == nil && len(i.value) >= 10
+func (k initializeKey) born() bool {
+	_, err := strconv.ParseUint(k.value, 10, 64)
+	return err == nil && len(k.value) >= 10
 }
 
-func (i initialize) String() string {
+func (k initializeKey) String() string {
 	switch {
-	case !i.there:
+	case !k.there:
 		return "no /initialize in the DCS"
-	case i.value == "":
+	case k.value == "":
 		return "an empty /initialize in the DCS"
 	default:
-		return "/initialize is " + i.value
+		return "/initialize is " + k.value
 	}
 }
 
-func (d dcs) initialize(ctx context.Context) (initialize, error) {
+func (d dcs) readInitialize(ctx context.Context) (initializeKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	response, err := d.Get(ctx, d.initializeKey)
+	response, err := d.Get(ctx, d.initializePath)
 	if err != nil {
-		return initialize{}, fmt.Errorf("reading %s from etcd: %w", d.initializeKey, err)
+		return initializeKey{}, fmt.Errorf("read %s from etcd: %w", d.initializePath, err)
 	}
 	if len(response.Kvs) == 0 {
-		return initialize{}, nil
+		return initializeKey{}, nil
 	}
-	return initialize{there: true, value: string(response.Kvs[0].Value)}, nil
+	return initializeKey{there: true, value: string(response.Kvs[0].Value)}, nil
 }
 
 // forget deletes /initialize if it still is what it was.
-func (d dcs) forget(ctx context.Context, was initialize) error {
+func (d dcs) forget(ctx context.Context, was initializeKey) error {
 	if !was.there {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	response, err := d.Txn(ctx).
-		If(clientv3.Compare(clientv3.Value(d.initializeKey), "=", was.value)).
-		Then(clientv3.OpDelete(d.initializeKey)).
+		If(clientv3.Compare(clientv3.Value(d.initializePath), "=", was.value)).
+		Then(clientv3.OpDelete(d.initializePath)).
 		Commit()
 	if err != nil {
-		return fmt.Errorf("deleting %s from etcd: %w", d.initializeKey, err)
+		return fmt.Errorf("delete %s from etcd: %w", d.initializePath, err)
 	}
 	if !response.Succeeded {
-		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", d.initializeKey)
+		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", d.initializePath)
 	}
 	return nil
 }

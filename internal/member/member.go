@@ -5,14 +5,12 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
@@ -44,8 +42,7 @@ var here = converge.Machine{Root: "/", Live: true}
 // waits for as long as ctx lets it. The error of a step is a [StepError].
 // progress, which may be nil, is told the step and what goes on in it.
 //
-// A node that was not born is when Join returns, and its configuration is that
-// of a born node: both services are enabled.
+// Once Join returns, the node is born and both services are enabled.
 func Join(ctx context.Context, s seeds.Seed, f facts.Facts, progress func(step, message string)) error {
 	if progress == nil {
 		progress = func(string, string) {}
@@ -71,9 +68,9 @@ func Join(ctx context.Context, s seeds.Seed, f facts.Facts, progress func(step, 
 		do         func(context.Context, func(string)) error
 	}{
 		{"dcs", "journalctl -b -u etcd", j.startEtcd},
-		{"birth", "journalctl -b -u patroni", j.prepareBirth},
+		{"birth", "journalctl -b -u patroni", j.preparePostgreSQL},
 		{"postgresql", "journalctl -b -u patroni", j.startPatroni},
-		{"born", "ls -la " + node.StateDir, j.makeBorn},
+		{"born", "ls -la " + facts.StateDir, j.makeBorn},
 	} {
 		if err := step.do(ctx, func(message string) { progress(step.name, message) }); err != nil {
 			return &StepError{Step: step.name, Look: step.look, Err: err}
@@ -119,7 +116,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	return etcdIsMade()
+	return endEtcdBirth()
 }
 
 // startPatroni waits until the node leads the cluster. Patroni takes the lock after
@@ -161,26 +158,29 @@ func postgresqlState(s patroni.Status) string {
 // the configuration that of a born node.
 func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	if !j.facts.Born {
-		initialize, err := j.dcs.initialize(ctx)
+		key, err := j.dcs.readInitialize(ctx)
 		if err != nil {
 			return err
 		}
-		if !initialize.born() {
-			return fmt.Errorf("PostgreSQL is the leader, and yet there is %s", initialize)
+		if !key.born() {
+			return fmt.Errorf("PostgreSQL is the leader, and yet there is %s", key)
 		}
-		note := fmt.Sprintf("cluster %s\nsystem identifier %s\n", j.seed.Cluster.Name, initialize.value)
+		note := fmt.Sprintf("cluster %s\nsystem identifier %s\n", j.seed.Cluster.Name, key.value)
 		if err := makeHere(ctx, marker(facts.BornMarker, note)...); err != nil {
 			return err
 		}
 		say(facts.BornMarker + " is written")
 	}
 	changed := !j.facts.Born
-	for _, path := range []string{birthMarker, birthWatch} {
-		err := os.Remove(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, path := range []string{birthMarker, birthDropIn} {
+		there, err := exists(path)
+		if err != nil {
 			return err
 		}
-		changed = changed || err == nil
+		if err := durable.Remove(path); err != nil {
+			return err
+		}
+		changed = changed || there
 	}
 	if !changed {
 		return nil
@@ -201,7 +201,7 @@ func makeHere(ctx context.Context, r ...converge.Resource) error {
 	return err
 }
 
-// marker is a file that outlasts a power cut from the moment on at which it is made.
+// marker is a file, and its directory, that survives a power cut once applied.
 func marker(path, content string) []converge.Resource {
 	return []converge.Resource{
 		converge.Directory{Path: filepath.Dir(path), Mode: 0o700},
@@ -209,7 +209,6 @@ func marker(path, content string) []converge.Resource {
 	}
 }
 
-// pollInterval is short for a person and long for a machine.
 const pollInterval = time.Second
 
 // poll asks until what is awaited is there, telling what it waits for whenever

@@ -50,7 +50,7 @@ func TestPollEndsWithinAnAnswer(t *testing.T) {
 			case <-time.After(2 * time.Second):
 				return false, "waiting for Godot", nil
 			case <-ctx.Done():
-				return false, "", errors.New("asking systemd: too late")
+				return false, "", errors.New("ask systemd for etcd.service: too late")
 			}
 		})
 		if err == nil || err.Error() != "context deadline exceeded: waiting for Godot" {

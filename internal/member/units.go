@@ -13,7 +13,7 @@ type units struct{ *dbus.Conn }
 func connect(ctx context.Context) (units, error) {
 	conn, err := dbus.NewSystemdConnectionContext(ctx)
 	if err != nil {
-		return units{}, fmt.Errorf("connecting to systemd: %w", err)
+		return units{}, fmt.Errorf("connect to systemd: %w", err)
 	}
 	return units{conn}, nil
 }
@@ -52,11 +52,11 @@ func (s unitState) running() bool {
 func (u units) state(ctx context.Context, name string) (unitState, error) {
 	unit, err := u.GetUnitPropertiesContext(ctx, name)
 	if err != nil {
-		return unitState{}, fmt.Errorf("asking systemd for %s: %w", name, err)
+		return unitState{}, fmt.Errorf("ask systemd for %s: %w", name, err)
 	}
 	service, err := u.GetUnitTypePropertiesContext(ctx, name, "Service")
 	if err != nil {
-		return unitState{}, fmt.Errorf("asking systemd for %s: %w", name, err)
+		return unitState{}, fmt.Errorf("ask systemd for %s: %w", name, err)
 	}
 	s := unitState{name: name}
 	s.active, _ = unit["ActiveState"].(string)
@@ -73,7 +73,7 @@ func (u units) state(ctx context.Context, name string) (unitState, error) {
 // for what it is for, and meanwhile systemd may restart it.
 func (u units) start(ctx context.Context, name string) error {
 	if _, err := u.StartUnitContext(ctx, name, "replace", nil); err != nil {
-		return fmt.Errorf("starting %s: %w", name, err)
+		return fmt.Errorf("start %s: %w", name, err)
 	}
 	return nil
 }

@@ -50,8 +50,7 @@ func networkUnit(n seeds.Network, self seeds.Node, nics []facts.NIC) string {
 	}
 
 	b.WriteString("\n[Network]\n")
-	// The connection point's address is added by its guard. Without this,
-	// networkd takes away what it did not add when it starts.
+	// What others add, such as a virtual address, stays when networkd restarts.
 	set("KeepConfiguration", "yes")
 	if n.DHCP {
 		set("DHCP", "yes")

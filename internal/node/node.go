@@ -28,15 +28,12 @@ import (
 	"banyan/seeds"
 )
 
-// StateDir is Banyan's own directory, which outlives image and boot.
-const StateDir = "/var/lib/banyan"
-
 // The ports of a node: the ones that the packages have without being told.
 const (
+	PostgreSQLPort = 5432
+	PatroniPort    = 8008 // of its REST API
 	etcdClientPort = 2379
 	etcdPeerPort   = 2380
-	postgresPort   = 5432
-	patroniPort    = 8008
 )
 
 // Desired is the whole configuration of the node that s describes.

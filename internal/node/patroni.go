@@ -26,7 +26,9 @@ const (
 	replication = "replicator"
 	rewind      = "rewind"
 
-	// initdbLocale is the reference's, and baked into every image.
+	// initdbLocale is the default of the pgsql_cluster playbook, which Banyan
+	// replaces, so that a cluster moved from there sorts as before. Every image
+	// has it.
 	initdbLocale = "ru_RU.UTF-8"
 )
 
@@ -164,8 +166,8 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int) (string, error) 
 		Name:      self.Name,
 		Log:       patroniLog{Format: "%(levelname)s: %(message)s"}, // the journal adds the time
 		RESTAPI: patroniREST{
-			Listen:                  addrPort(address, patroniPort),
-			ConnectAddress:          addrPort(address, patroniPort),
+			Listen:                  addrPort(address, PatroniPort),
+			ConnectAddress:          addrPort(address, PatroniPort),
 			AllowlistIncludeMembers: true,
 		},
 		Etcd3: patroniEtcd{Hosts: []string{"127.0.0.1:" + strconv.Itoa(etcdClientPort)}},
@@ -183,9 +185,9 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int) (string, error) 
 			},
 		},
 		PostgreSQL: patroniPostgreSQL{
-			// All addresses, since that of the connection point comes and goes.
-			Listen:         "*:" + strconv.Itoa(postgresPort),
-			ConnectAddress: addrPort(address, postgresPort),
+			// All addresses: one that is added to the machine later must be served too.
+			Listen:         "*:" + strconv.Itoa(PostgreSQLPort),
+			ConnectAddress: addrPort(address, PostgreSQLPort),
 			UseUnixSocket:  true,
 			DataDir:        DataDir(version),
 			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", version),

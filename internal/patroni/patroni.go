@@ -9,8 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+
+	"banyan/internal/node"
 )
 
 // Status is what Patroni says of its node, as far as it is used here.
@@ -51,7 +54,7 @@ type Client struct {
 
 // At is the client for the Patroni of the node with that address.
 func At(address string) Client {
-	return Client{URL: "http://" + net.JoinHostPort(address, "8008")}
+	return Client{URL: "http://" + net.JoinHostPort(address, strconv.Itoa(node.PatroniPort))}
 }
 
 // api is a client for one answer at a time, without the system's proxies.

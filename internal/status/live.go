@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"banyan/internal/node"
 	"banyan/internal/patroni"
 )
 
@@ -28,7 +29,7 @@ func Look(ctx context.Context, r Report) Live {
 	if live.Patroni, err = patroni.At(r.Address).Status(ctx); err != nil {
 		live.PatroniError = err.Error()
 	}
-	if err := etcdHealth(ctx, "http://127.0.0.1:2379"); err != nil {
+	if err := etcdHealth(ctx, node.EtcdEndpoint); err != nil {
 		live.EtcdError = err.Error()
 	}
 	return live
@@ -36,6 +37,9 @@ func Look(ctx context.Context, r Report) Live {
 
 // etcdHealth asks a member whether it takes part in a cluster that has a leader:
 // https://etcd.io/docs/v3.5/op-guide/monitoring/#health-check
+//
+// This is for a person, and tells in one answer why it does not. Package member
+// asks through its etcd client instead, by a read such as those that follow.
 func etcdHealth(ctx context.Context, endpoint string) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	url := endpoint + "/health"

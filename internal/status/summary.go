@@ -3,8 +3,11 @@ package status
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"banyan/internal/node"
 )
 
 // The screen of a physical console, less some room for the login prompt.
@@ -108,7 +111,7 @@ func (p *page) services(r Report, live Live) {
 		p.row("", "see journalctl -b -u etcd")
 	}
 	if live.serves() {
-		p.row("connect to", net.JoinHostPort(r.Address, "5432"))
+		p.row("connect to", net.JoinHostPort(r.Address, strconv.Itoa(node.PostgreSQLPort)))
 	}
 }
 

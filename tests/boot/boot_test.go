@@ -107,7 +107,7 @@ func TestPowerCut(t *testing.T) {
 	for _, firmware := range []Firmware{UEFI, BIOS} {
 		t.Run(string(firmware), func(t *testing.T) {
 			t.Parallel()
-			checkPowerCut(t, firmware, drawCut(t, firmware))
+			checkPowerCut(t, firmware, drawCut(t))
 		})
 	}
 }
@@ -136,19 +136,17 @@ func checkPowerCut(t *testing.T, firmware Firmware, after int64) {
 
 // drawCut draws how many writes a first boot may make before the power goes. Bytes
 // would not do: most of them are the filling of /var.
-func drawCut(t *testing.T, firmware Firmware) int64 {
+func drawCut(t *testing.T) int64 {
 	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("BANYAN_CUT_SEED"); s != "" {
+	after := rand.Int64N(firstBootWrites)
+	if s := os.Getenv("BANYAN_CUT_AFTER"); s != "" {
 		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatalf("BANYAN_CUT_SEED: %v", err)
+		if after, err = strconv.ParseInt(s, 10, 64); err != nil {
+			t.Fatalf("BANYAN_CUT_AFTER: %v", err)
 		}
 	}
-	own := uint64(firmware[0]) // so that one number draws two points
-	cut := rand.New(rand.NewPCG(seed, own)).Int64N(firstBootWrites)
-	t.Logf("the power is cut after %d writes; to cut it there again set BANYAN_CUT_SEED=%d", cut, seed)
-	return cut
+	t.Logf("the power is cut after %d writes; to cut it there again set BANYAN_CUT_AFTER=%d", after, after)
+	return after
 }
 
 // cutPower kills a machine as soon as it has made that many writes to its disk or

@@ -4,12 +4,12 @@
 // QEMU, with UEFI and with BIOS, and looks at it as an operator does, on the
 // console, over SSH and SQL, with a USB stick and by pulling the plug.
 //
-//	BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img go test -tags boot -timeout 2h -v ./tests/boot
+//	BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img go test -tags boot -timeout 40m -v ./tests/boot
 //
 // It needs qemu-system-x86, ovmf, mtools and dosfstools. Without KVM a machine
 // keeps a core busy, so let -parallel not exceed the number of cores. The
 // environment may also say:
 //
 //	BANYAN_ARTIFACTS  where the consoles are kept, and a failed machine's screen; dist/boot by default
-//	BANYAN_CUT_SEED   the number that a failed TestPowerCut printed, to cut the power at the same point again
+//	BANYAN_CUT_AFTER  the number that a failed TestPowerCut printed, to cut the power at the same point again
 package boot

@@ -2,63 +2,51 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 )
 
 // etcdBirthMarker says that etcd was started for the first time and was never
 // seen healthy, so that what it has written is of no use to anybody.
-const etcdBirthMarker = node.StateDir + "/etcd-birth"
-
-// etcdCourse is what to do before etcd is started.
-type etcdCourse string
-
-const (
-	etcdCarryOn   etcdCourse = "carry on"   // start etcd on what is there
-	etcdBegin     etcdCourse = "begin"      // mark its birth as begun
-	etcdStartOver etcdCourse = "start over" // move its data aside, then begin
-	etcdRefuse    etcdCourse = "refuse"     // a human has to say what is to become of lost data
-)
+const etcdBirthMarker = facts.StateDir + "/etcd-birth"
 
 // decideEtcd says how to go on towards a healthy etcd.
 //
 // A power cut in etcd's first second leaves what it does not survive, as tried
-// with 3.5.16: a database without a log whose blocks were never written makes
-// it panic at every start, and with a log that holds only its header it waits
-// for a leader for ever. Nothing is in it yet, since Patroni starts later.
+// with 3.5.16: without a WAL, a database whose blocks were never written makes it
+// panic at every start, and with a WAL that holds only its header it waits for a
+// leader for ever. Nothing is in it yet, since Patroni starts later.
 //
 //	born  data     birth marker  course
-//	yes   a log    either        carry on
-//	yes   no log   either        refuse      the member lost its data
+//	yes   a WAL    either        carry on    the member is born
+//	yes   no WAL   either        refuse      the member lost its data
 //	no    none     either        begin       nothing is there yet
 //	no    some     yes           start over  a birth of ours was interrupted
 //	no    some     no            carry on    it was healthy once, or was there before us
-func decideEtcd(born, log, data, begun bool) etcdCourse {
+func decideEtcd(born, wal, data, begun bool) course {
 	switch {
-	case born && log:
-		return etcdCarryOn
+	case born && wal:
+		return carryOn
 	case born:
-		return etcdRefuse
+		return refuse
 	case !data:
-		return etcdBegin
+		return begin
 	case begun:
-		return etcdStartOver
+		return startOver
 	default:
-		return etcdCarryOn
+		return carryOn
 	}
 }
 
 // prepareEtcd makes a member that does not run fit for its start.
 func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 	member := filepath.Join(node.EtcdDataDir, "member")
-	log, err := holdsData(filepath.Join(member, "wal"))
+	wal, err := holdsData(filepath.Join(member, "wal"))
 	if err != nil {
 		return err
 	}
@@ -70,14 +58,14 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	course := decideEtcd(j.facts.Born, log, data, begun)
+	course := decideEtcd(j.facts.Born, wal, data, begun)
 	switch course {
-	case etcdCarryOn:
+	case carryOn:
 		return nil
-	case etcdRefuse:
+	case refuse:
 		return fmt.Errorf("%s holds no data any more, and yet this node was born: put it back, "+
 			"or remove %s to begin with an empty DCS, in which Patroni adopts PostgreSQL's data", member, facts.BornMarker)
-	case etcdStartOver:
+	case startOver:
 		aside, err := moveAside(member, time.Now())
 		if err != nil {
 			return err
@@ -87,14 +75,5 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 	return makeHere(ctx, marker(etcdBirthMarker, "etcd's data directory "+member+" is being made\n")...)
 }
 
-// etcdIsMade ends the birth of a healthy etcd, before anything is written to it.
-func etcdIsMade() error {
-	err := os.Remove(etcdBirthMarker)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return syncDirectory(node.StateDir)
-}
+// endEtcdBirth is for a healthy etcd, before anything is written to it.
+func endEtcdBirth() error { return durable.Remove(etcdBirthMarker) }

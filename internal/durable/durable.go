@@ -1,0 +1,69 @@
+// Package durable changes files so that the change outlasts a power cut: when a
+// function returns, it is on the disk.
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// WriteFile makes a file, or replaces it. Should the power fail, path is the old
+// file or the whole new one. The mode is as given, whatever the umask.
+func WriteFile(path string, content []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(path)
+	// In the same directory: what a crash leaves behind must not lie in /tmp.
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(mode))
+	if err != nil {
+		return err
+	}
+	defer file.Cleanup() // does nothing once the file has been renamed
+	if _, err := file.Write(content); err != nil {
+		return err
+	}
+	if err := file.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+// Rename moves a file or directory within its file system. What is in it is
+// left to whoever wrote it.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	if err := SyncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if filepath.Dir(from) == filepath.Dir(to) {
+		return nil
+	}
+	return SyncDir(filepath.Dir(from))
+}
+
+// Remove removes a file. What is not there is no error, and its absence is on
+// the disk too: whoever removed it may have been interrupted.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := SyncDir(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// SyncDir puts the names in a directory on the disk.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -36,7 +36,7 @@ type stage struct {
 func New(out *os.File, total int) *Stages {
 	s := &Stages{out: out}
 	// A serial console of unknown size is a terminal that a bar cannot be drawn on.
-	if width, _, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
+	if width, height, err := term.GetSize(int(out.Fd())); err == nil && width > 0 && height > 0 {
 		s.bars = mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh())
 		s.bar = s.bars.AddBar(int64(total),
 			mpb.PrependDecorators(decor.CountersNoUnit("%d/%d "), decor.Any(func(decor.Statistics) string { return s.current() }, decor.WCSyncSpaceR)),

@@ -32,11 +32,15 @@ func build(ctx context.Context, t *testing.T, makeBase string) (left []string, e
 		t.Fatal(err)
 	}
 	defer log.Close()
+	firstboot := filepath.Join(t.TempDir(), "firstboot")
+	if err := os.WriteFile(firstboot, []byte("a program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	profile, err := LoadProfile("debian-13")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: os.Args[0]}, log)
+	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: firstboot}, log)
 	for _, dir := range []string{work, output} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {

@@ -42,7 +42,10 @@ func (p *Profile) makeBase(ctx context.Context, root, work string) error {
 	if err != nil {
 		return err
 	}
-	_, err = command.Run(ctx, "unshare", append(args, p.sources(archives)...)...)
+	_, err = command.Command{
+		Name: "unshare", Args: append(args, p.sources(archives)...),
+		Env: []string{"TMPDIR=" + work}, // what mmdebstrap leaves when it is killed goes with the rest
+	}.Run(ctx)
 	return err
 }
 

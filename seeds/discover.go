@@ -29,8 +29,7 @@ type Mount func(v Volume, look func(fs.FS)) error
 
 // Place is somewhere a seed may have been dropped.
 type Place struct {
-	Source string  // what it is called in an [Outcome]
-	Volume *Volume // what to mount, or nil
+	Source string // what it is called in an [Outcome]
 	// Visit calls look with the place's files. Its error is [fs.ErrNotExist] where
 	// the place does not exist.
 	Visit func(look func(fs.FS)) error
@@ -43,8 +42,8 @@ type Place struct {
 func Places(own *Volume, volumes []Volume, mount Mount) []Place {
 	mounted := func(source string, v Volume) Place {
 		return Place{
-			Source: source + " " + v.Device, Volume: &v,
-			Visit: func(look func(fs.FS)) error { return mount(v, look) },
+			Source: source + " " + v.Device,
+			Visit:  func(look func(fs.FS)) error { return mount(v, look) },
 		}
 	}
 	var places []Place

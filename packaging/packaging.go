@@ -1,5 +1,6 @@
-// Package packaging makes the project's own .debs, with their units and
-// maintainer scripts. The image installs the very same packages as any host.
+// Package packaging makes the project's own .debs, with their units, maintainer
+// scripts, manual pages and completions. The image installs the very same
+// packages as any host.
 package packaging
 
 import (
@@ -27,10 +28,13 @@ type Options struct {
 	Output  string    // a directory
 }
 
+// maintainer has an address since Debian wants one; example.org is nobody's.
+const maintainer = "The Banyan authors <banyan@example.org>"
+
 // Firstboot makes banyan-firstboot, which turns a host into a node, and returns
 // its file name.
 func Firstboot(o Options) (name string, err error) {
-	const units = "/usr/lib/systemd/system/"
+	const units, share = "/usr/lib/systemd/system/", "/usr/share/"
 	// nfpm reads what it packs from files.
 	dir, err := os.MkdirTemp("", "banyan-packaging-")
 	if err != nil {
@@ -40,7 +44,16 @@ func Firstboot(o Options) (name string, err error) {
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	script := func(name string) string { return filepath.Join(dir, "firstboot", name) }
+	source := func(name string) string { return filepath.Join(dir, "firstboot", name) }
+	made, err := o.generate()
+	if err != nil {
+		return "", err
+	}
+	for name, content := range made {
+		if err := os.WriteFile(source(name), content, 0o600); err != nil {
+			return "", err
+		}
+	}
 	file := func(source, destination string, mode os.FileMode) *files.Content {
 		return &files.Content{Source: source, Destination: destination,
 			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: o.Date}}
@@ -48,21 +61,28 @@ func Firstboot(o Options) (name string, err error) {
 
 	info := &nfpm.Info{
 		Name: "banyan-firstboot", Arch: "amd64", Platform: "linux", Version: o.Version, VersionSchema: "none", Section: "admin", Priority: "optional",
-		Maintainer: "The Banyan authors <banyan@localhost>", MTime: o.Date,
+		Maintainer: maintainer, MTime: o.Date,
 		Description: "make this machine a PostgreSQL cluster member from its seed\n" +
 			"Reads one seed file, computes the machine's configuration from it, makes the\n" +
 			"machine agree and joins it to a highly available cluster of PostgreSQL under\n" +
 			"Patroni. Nothing reaches in from outside.",
 		Overridables: nfpm.Overridables{
 			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
-				"locales", "tzdata", "fdisk", "e2fsprogs", "util-linux"},
+				"locales", "tzdata", "fdisk", "e2fsprogs"},
 			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client"},
 			Contents: files.Contents{
 				file(o.Binary, "/usr/sbin/firstboot", 0o755),
-				file(script("banyan-plant.service"), units+"banyan-plant.service", 0o644),
-				file(script("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
+				file(source("banyan-plant.service"), units+"banyan-plant.service", 0o644),
+				file(source("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
+				file(source("firstboot.8.gz"), share+"man/man8/firstboot.8.gz", 0o644),
+				file(source("changelog.gz"), share+"doc/banyan-firstboot/changelog.gz", 0o644),
+				file(source("copyright"), share+"doc/banyan-firstboot/copyright", 0o644),
+				file(source("overrides"), share+"lintian/overrides/banyan-firstboot", 0o644),
+				file(source("bash"), share+"bash-completion/completions/firstboot", 0o644),
+				file(source("zsh"), share+"zsh/vendor-completions/_firstboot", 0o644),
+				file(source("fish"), share+"fish/vendor_completions.d/firstboot.fish", 0o644),
 			},
-			Scripts: nfpm.Scripts{PostInstall: script("postinst"), PreRemove: script("prerm"), PostRemove: script("postrm")},
+			Scripts: nfpm.Scripts{PostInstall: source("postinst"), PreRemove: source("prerm"), PostRemove: source("postrm")},
 		},
 	}
 	info = nfpm.WithDefaults(info)

@@ -33,7 +33,7 @@ func TestFirstboot(t *testing.T) {
 	}
 	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n" +
 		"Depends: systemd, systemd-resolved | systemd (<< 251), dbus, init-system-helpers (>= 1.52), passwd, sudo, " +
-		"locales, tzdata, fdisk, e2fsprogs, util-linux\n"; fields != want {
+		"locales, tzdata, fdisk, e2fsprogs\n"; fields != want {
 		t.Errorf("fields:\n%s", fields)
 	}
 	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)
@@ -42,7 +42,10 @@ func TestFirstboot(t *testing.T) {
 	}
 	for _, want := range []string{
 		"-rwxr-xr-x root/root", "./usr/sbin/firstboot", "./usr/lib/systemd/system/banyan-plant.service",
-		"./usr/lib/systemd/system/banyan-firstboot.service",
+		"./usr/lib/systemd/system/banyan-firstboot.service", "./usr/share/man/man8/firstboot.8.gz",
+		"./usr/share/doc/banyan-firstboot/changelog.gz", "./usr/share/doc/banyan-firstboot/copyright",
+		"./usr/share/bash-completion/completions/firstboot", "./usr/share/zsh/vendor-completions/_firstboot",
+		"./usr/share/fish/vendor_completions.d/firstboot.fish",
 	} {
 		if !strings.Contains(contents, want) {
 			t.Errorf("no %q in:\n%s", want, contents)
@@ -58,6 +61,19 @@ func TestFirstboot(t *testing.T) {
 	}
 	if string(first) != string(second) {
 		t.Error("one input gave two packages")
+	}
+}
+
+func TestChangelog(t *testing.T) {
+	east := time.FixedZone("", 3*60*60) // of whoever builds: it must not matter
+	got := Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0).In(east)}.changelog()
+	if want := `banyan-firstboot (0.1.0~git1) unstable; urgency=medium
+
+  * What changed is in the history of Banyan's git repository.
+
+ -- The Banyan authors <banyan@example.org>  Tue, 14 Nov 2023 22:13:20 +0000
+`; got != want {
+		t.Errorf("got:\n%s", got)
 	}
 }
 

@@ -23,8 +23,9 @@ func imageCommand() *cobra.Command {
 
 The image boots by BIOS and by UEFI. Write it to a disk, drop a seed.yaml on its
 BANYAN partition and start the machine. Building needs root.`,
-		Example: "  sudo build image --profile debian-13 --output dist/",
-		Args:    cobra.NoArgs,
+		Example:           "  sudo build image --profile debian-13 --output dist/",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if os.Geteuid() != 0 {
 				return errors.New("only root can make a root tree: run it with sudo")
@@ -50,6 +51,10 @@ BANYAN partition and start the machine. Building needs root.`,
 	cmd.Flags().StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", "))
 	cmd.Flags().StringVar(&output, "output", "dist", "the directory that the image goes to")
 	cmd.Flags().StringVar(&firstboot, "firstboot", "", "the node's program (default firstboot beside this one)")
+	cobra.CheckErr(errors.Join(
+		cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(rootfs.ProfileNames(), cobra.ShellCompDirectiveNoFileComp)),
+		cmd.MarkFlagDirname("output"),
+	))
 	return cmd
 }
 

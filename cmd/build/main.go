@@ -21,16 +21,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer stop()
 
-	root := &cobra.Command{
-		Use:           "build",
-		Short:         "Make Banyan's disk images",
-		Version:       version.Version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(imageCommand())
-
-	switch err := root.ExecuteContext(ctx); {
+	switch err := rootCommand().ExecuteContext(ctx); {
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled):
@@ -40,4 +31,16 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "build: %v\n", err)
 		return 1
 	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "build",
+		Short:         "Make Banyan's disk images",
+		Version:       version.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(imageCommand())
+	return root
 }

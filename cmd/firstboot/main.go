@@ -30,6 +30,20 @@ func run() int {
 	defer stop()
 	log.SetFlags(0) // the journal has the time
 
+	err := rootCommand().ExecuteContext(ctx)
+	var code exitCode
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	default:
+		fmt.Fprintf(os.Stderr, "firstboot: %v\n", err)
+		return 1
+	}
+}
+
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "firstboot",
 		Short: "Make this machine what its seed says",
@@ -49,18 +63,9 @@ is the one that was planted here: see firstboot plant.`,
 		},
 	}
 	root.AddCommand(plantCommand(), statusCommand(), initramfsCommand())
-
-	err := root.ExecuteContext(ctx)
-	var code exitCode
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
-	default:
-		fmt.Fprintf(os.Stderr, "firstboot: %v\n", err)
-		return 1
-	}
+	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	return root
 }
 
 func needRoot() error {

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"banyan/rootfs"
+)
+
+// What a shell is told when the last of the words is to be completed.
+func TestCompletion(t *testing.T) {
+	const files, nothing, directories = ":0\n", ":4\n", ":16\n" // cobra's ShellCompDirective
+	for line, want := range map[string]string{
+		"image --profile ":   strings.Join(rootfs.ProfileNames(), "\n") + "\n" + nothing,
+		"image --output ":    directories,
+		"image --firstboot ": files,
+		"image ":             nothing,
+	} {
+		root := rootCommand()
+		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))
+		var got strings.Builder
+		root.SetOut(&got)
+		root.SetErr(io.Discard)
+		if err := root.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want {
+			t.Errorf("%q: got %q, want %q", line, got.String(), want)
+		}
+	}
+}

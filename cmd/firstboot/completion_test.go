@@ -1,0 +1,33 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// What a shell is told when the last of the words is to be completed. No
+// argument is a file, and what the initramfs runs is not for typing.
+func TestCompletion(t *testing.T) {
+	const nothing = ":4\n" // cobra.ShellCompDirectiveNoFileComp
+	for line, want := range map[string]string{
+		"pl":         "plant\n" + nothing,
+		"plant ":     nothing,
+		"status --w": "--wait\n" + nothing,
+		"in":         nothing,
+	} {
+		root := rootCommand()
+		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))
+		var got strings.Builder
+		root.SetOut(&got)
+		root.SetErr(io.Discard)
+		if err := root.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want {
+			t.Errorf("%q: got %q, want %q", line, got.String(), want)
+		}
+	}
+}

@@ -66,7 +66,7 @@ soak: image ## test at every point, in every order, for hours (root)
 
 check: ## format, vet, lint, unit and golden tests, in a minute or two
 	@if [ $$(id -u) = 0 ]; then scripts/setup test; fi
-	@for tool in go golangci-lint; do command -v $$tool >/dev/null || \
+	@for tool in go golangci-lint lintian; do command -v $$tool >/dev/null || \
 		{ echo "$$tool is missing: sudo scripts/setup test"; exit 1; }; done
 	go vet ./...
 	golangci-lint run

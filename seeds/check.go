@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"banyan/internal/strict"
 )
 
+// document is a seed as it was written.
+type document struct{ *strict.Document }
+
 // check notes what breaks the rules that types alone cannot say.
-func (d *decoder) check(s Seed) {
+func (d document) check(s Seed) {
 	d.checkCluster(s.Cluster)
 	d.checkNodes(s.Nodes, s.Network.DHCP)
 	d.checkNetwork(s.Network)
@@ -21,24 +24,9 @@ func (d *decoder) check(s Seed) {
 	d.checkSecrets(s.Secrets)
 }
 
-// given reports whether the seed has a well-formed value at path.
-func (d *decoder) given(path string) bool { return d.values[path] != nil }
-
-// refuse notes a problem with the value at path: at a scalar itself, else at its
-// key. A value that is not given breaks no rule; where it ought to be given, or
-// well-formed, that was noted before.
-func (d *decoder) refuse(path, format string, args ...any) {
-	if n := d.values[path]; n != nil {
-		if key := d.keys[path]; key != nil && n.Kind != yaml.ScalarNode {
-			n = key
-		}
-		d.note(n, format, args...)
-	}
-}
-
 // oneOf says, after the value that was given, what is known instead.
 func oneOf(given string, known []string) string {
-	if meant := nearest(given, known); meant != "" {
+	if meant := strict.Nearest(given, known); meant != "" {
 		return fmt.Sprintf(", did you mean %q?", meant)
 	}
 	return ": this release knows " + strings.Join(known, ", ")
@@ -57,21 +45,21 @@ var (
 // checkCluster holds the name to what all its bearers take: a DNS label, a node of a
 // path in etcd, and cluster_name of PostgreSQL (printable ASCII, at most 63
 // bytes). Patroni's scope minds case and DNS does not, so there is only one case.
-func (d *decoder) checkCluster(c Cluster) {
+func (d document) checkCluster(c Cluster) {
 	if !clusterName.MatchString(c.Name) {
-		d.refuse("cluster.name", "%s cannot name a cluster: use 1 to 63 lower-case letters, digits and hyphens, with no hyphen first or last", quote(c.Name))
+		d.Refuse("cluster.name", "%s cannot name a cluster: use 1 to 63 lower-case letters, digits and hyphens, with no hyphen first or last", quote(c.Name))
 	}
 	if known := []string{"etcd"}; !slices.Contains(known, c.DCS) {
-		d.refuse("cluster.dcs", "unknown DCS %s%s", quote(c.DCS), oneOf(c.DCS, known))
+		d.Refuse("cluster.dcs", "unknown DCS %s%s", quote(c.DCS), oneOf(c.DCS, known))
 	}
 }
 
-func (d *decoder) checkNodes(nodes []Node, dhcp bool) {
+func (d document) checkNodes(nodes []Node, dhcp bool) {
 	switch {
 	case len(nodes) == 0:
-		d.refuse("nodes", "the list is empty: a cluster needs a node")
+		d.Refuse("nodes", "the list is empty: a cluster needs a node")
 	case len(nodes) > 1:
-		d.refuse("nodes[1]", "a cluster of several nodes is not yet supported by this release: list one")
+		d.Refuse("nodes[1]", "a cluster of several nodes is not yet supported by this release: list one")
 	}
 	for i, n := range nodes {
 		path := fmt.Sprintf("nodes[%d]", i)
@@ -83,18 +71,18 @@ func (d *decoder) checkNodes(nodes []Node, dhcp bool) {
 }
 
 // checkNodeName: a host name of Linux is at most 64 bytes, see hostname(7).
-func (d *decoder) checkNodeName(path, name string) {
+func (d document) checkNodeName(path, name string) {
 	switch {
 	case !hostName.MatchString(name) || len(name) > 64:
-		d.refuse(path, "%s is not a host name: use letters, digits and hyphens, at most 63 between dots and 64 in all, with no hyphen first or last", quote(name))
+		d.Refuse(path, "%s is not a host name: use letters, digits and hyphens, at most 63 between dots and 64 in all, with no hyphen first or last", quote(name))
 	case allDigits.MatchString(name):
-		d.refuse(path, "%s reads as an address or a number: a host name has a letter", quote(name))
+		d.Refuse(path, "%s reads as an address or a number: a host name has a letter", quote(name))
 	case strings.EqualFold(name, "localhost") || strings.HasPrefix(strings.ToLower(name), "localhost."):
-		d.refuse(path, "localhost is every machine's own name: give the node another")
+		d.Refuse(path, "localhost is every machine's own name: give the node another")
 	}
 }
 
-func (d *decoder) checkAddress(path string, p netip.Prefix) {
+func (d document) checkAddress(path string, p netip.Prefix) {
 	wrong := unusable(p.Addr())
 	switch {
 	case wrong != "":
@@ -107,23 +95,23 @@ func (d *decoder) checkAddress(path string, p netip.Prefix) {
 		wrong = "the address of its subnet: write the node's own"
 	}
 	if wrong != "" {
-		d.refuse(path, "%s is %s", p, wrong)
+		d.Refuse(path, "%s is %s", p, wrong)
 	}
 }
 
-func (d *decoder) checkGateway(path string, n Node, dhcp bool) {
+func (d document) checkGateway(path string, n Node, dhcp bool) {
 	gateway := path + ".gateway"
 	wrong := unusable(n.Gateway)
 	switch {
 	case dhcp:
-		d.refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
+		d.Refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
 	case wrong != "":
-		d.refuse(gateway, "%s is %s", n.Gateway, wrong)
-	case !d.given(path + ".address"):
+		d.Refuse(gateway, "%s is %s", n.Gateway, wrong)
+	case !d.Given(path + ".address"):
 	case n.Gateway == n.Address.Addr():
-		d.refuse(gateway, "%s is the node's own address: write the router's", n.Gateway)
+		d.Refuse(gateway, "%s is the node's own address: write the router's", n.Gateway)
 	case !n.Address.Contains(n.Gateway):
-		d.refuse(gateway, "%s is outside %s, the subnet of the node: write a router of that subnet", n.Gateway, n.Address.Masked())
+		d.Refuse(gateway, "%s is outside %s, the subnet of the node: write a router of that subnet", n.Gateway, n.Address.Masked())
 	}
 }
 
@@ -162,23 +150,23 @@ func broadcast(p netip.Prefix) netip.Addr {
 // knownServices is what a node of this release must run, all of it.
 var knownServices = []string{string(ServicePostgreSQL), string(ServiceEtcd)}
 
-func (d *decoder) checkServices(path string, services []Service) {
+func (d document) checkServices(path string, services []Service) {
 	var seen []string
 	understood := true
 	for i, s := range services {
 		at, name := fmt.Sprintf("%s[%d]", path, i), string(s)
 		switch {
 		case !slices.Contains(knownServices, name):
-			d.refuse(at, "unknown service %s%s", quote(name), oneOf(name, knownServices))
+			d.Refuse(at, "unknown service %s%s", quote(name), oneOf(name, knownServices))
 			understood = false
 		case slices.Contains(seen, name):
-			d.refuse(at, "%s is listed twice", name)
+			d.Refuse(at, "%s is listed twice", name)
 		}
 		seen = append(seen, name)
 	}
 	for _, name := range knownServices {
 		if understood && !slices.Contains(seen, name) {
-			d.refuse(path, "%s is missing: in this release a node runs all of %s", name, strings.Join(knownServices, ", "))
+			d.Refuse(path, "%s is missing: in this release a node runs all of %s", name, strings.Join(knownServices, ", "))
 		}
 	}
 }
@@ -187,22 +175,22 @@ func (d *decoder) checkServices(path string, services []Service) {
 // that is no pattern to systemd-networkd.
 var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,15}$`)
 
-func (d *decoder) checkNetwork(n Network) {
+func (d document) checkNetwork(n Network) {
 	const name, mac = "network.interface.name", "network.interface.mac"
 	switch {
-	case d.given(name) && d.given(mac):
-		d.refuse(mac, "an interface is picked by its name or by its MAC address: remove one of them")
+	case d.Given(name) && d.Given(mac):
+		d.Refuse(mac, "an interface is picked by its name or by its MAC address: remove one of them")
 	case !interfaceName.MatchString(n.Interface.Name):
-		d.refuse(name, "%s is not the name of an interface, such as eno1: see ip link", quote(n.Interface.Name))
+		d.Refuse(name, "%s is not the name of an interface, such as eno1: see ip link", quote(n.Interface.Name))
 	}
 	for i, a := range n.DNS {
 		if wrong := unusable(a); wrong != "" {
-			d.refuse(fmt.Sprintf("network.dns[%d]", i), "%s is %s", a, wrong)
+			d.Refuse(fmt.Sprintf("network.dns[%d]", i), "%s is %s", a, wrong)
 		}
 	}
 	for i, domain := range n.Domains {
 		if !hostName.MatchString(domain) || len(domain) > 253 {
-			d.refuse(fmt.Sprintf("network.domains[%d]", i), "%s is not a domain, such as example.org", quote(domain))
+			d.Refuse(fmt.Sprintf("network.domains[%d]", i), "%s is not a domain, such as example.org", quote(domain))
 		}
 	}
 }

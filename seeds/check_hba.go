@@ -60,20 +60,20 @@ var (
 
 // checkHBA holds a line to what PostgreSQL loads: it does not start with one that
 // it cannot. Options may hold passwords, so that no message shows a value.
-func (d *decoder) checkHBA(path, line string) {
+func (d document) checkHBA(path, line string) {
 	if strings.Count(line, `"`)%2 != 0 {
-		d.refuse(path, "a quote is not closed")
+		d.Refuse(path, "a quote is not closed")
 		return
 	}
 	fields := hbaField.FindAllString(hbaComment.ReplaceAllString(line, "$1"), -1)
 	if len(fields) == 0 {
-		d.refuse(path, "the line is empty: remove it")
+		d.Refuse(path, "the line is empty: remove it")
 		return
 	}
 	kind := fields[0]
 	least, ok := hbaTypes[kind]
 	if !ok {
-		d.refuse(path, "unknown type of connection %s%s", quote(kind), oneOf(kind, slices.Sorted(maps.Keys(hbaTypes))))
+		d.Refuse(path, "unknown type of connection %s%s", quote(kind), oneOf(kind, slices.Sorted(maps.Keys(hbaTypes))))
 		return
 	}
 	form, hasMask := "TYPE DATABASE USER METHOD", false
@@ -84,21 +84,21 @@ func (d *decoder) checkHBA(path, line string) {
 		}
 	}
 	if len(fields) < least {
-		d.refuse(path, "a line of this type has at least %d fields and this one has %d: %s", least, len(fields), form)
+		d.Refuse(path, "a line of this type has at least %d fields and this one has %d: %s", least, len(fields), form)
 		return
 	}
 	for _, part := range hbaPart.FindAllString(strings.Join(fields[1:3], " "), -1) {
 		if strings.HasPrefix(part, "@") {
-			d.refuse(path, "%s is a file, which the node does not have: write the names that it lists", quote(part))
+			d.Refuse(path, "%s is a file, which the node does not have: write the names that it lists", quote(part))
 			return
 		}
 	}
 	if wrong := wrongHBAAddress(fields[3:least-1], hasMask); wrong != "" {
-		d.refuse(path, "%s", wrong)
+		d.Refuse(path, "%s", wrong)
 		return
 	}
 	if wrong := wrongHBAMethod(kind, unquote(fields[least-1]), fields[least:]); wrong != "" {
-		d.refuse(path, "%s", wrong)
+		d.Refuse(path, "%s", wrong)
 	}
 }
 

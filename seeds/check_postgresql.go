@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"banyan/internal/strict"
 )
 
 // parameterName is the name of a PostgreSQL parameter; an extension's has dots.
@@ -46,18 +48,18 @@ var chosenParameters = map[string][]string{
 	"track_commit_timestamp": {"on", "off", "true", "false", "yes", "no", "1", "0"},
 }
 
-func (d *decoder) checkPostgreSQL(p PostgreSQL) {
+func (d document) checkPostgreSQL(p PostgreSQL) {
 	if p.Version < 10 || p.Version > 99 { // before 10 a major version was two numbers
-		d.refuse("postgresql.version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
+		d.Refuse("postgresql.version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
 	}
 	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
-		path := join("postgresql.parameters", name)
+		path := "postgresql.parameters." + name
 		d.checkParameter(path, name, p.Parameters[name])
 		// To PostgreSQL and to Patroni both are the same.
 		folded := strings.ToLower(name)
-		if other, ok := seen[folded]; ok && identifier.MatchString(name) {
-			d.note(d.keys[path], "%s and %s are one parameter: remove one of them", name, other)
+		if other, ok := seen[folded]; ok && strict.IsKey(name) {
+			d.RefuseKey(path, "%s and %s are one parameter: remove one of them", name, other)
 		}
 		seen[folded] = name
 	}
@@ -66,23 +68,22 @@ func (d *decoder) checkPostgreSQL(p PostgreSQL) {
 	}
 }
 
-func (d *decoder) checkParameter(path, name string, value any) {
-	key := d.keys[path]
+func (d document) checkParameter(path, name string, value any) {
 	folded := strings.ToLower(name)
 	if !parameterName.MatchString(name) {
-		d.note(key, "this is not the name of a PostgreSQL parameter, such as work_mem")
+		d.RefuseKey(path, "this is not the name of a PostgreSQL parameter, such as work_mem")
 		return
 	}
 	if why, own := ownParameters[folded]; own {
-		d.note(key, "%s is not for a seed: %s", folded, why)
+		d.RefuseKey(path, "%s is not for a seed: %s", folded, why)
 		return
 	}
 	written := fmt.Sprint(value)
 	if least, ok := leastParameters[folded]; ok && below(written, least) {
-		d.refuse(path, "%s is below %s, the least that Patroni takes", folded, least)
+		d.Refuse(path, "%s is below %s, the least that Patroni takes", folded, least)
 	}
 	if choice, ok := chosenParameters[folded]; ok && !slices.Contains(choice, strings.ToLower(written)) {
-		d.refuse(path, "%s has to be one of %s for Patroni", folded, strings.Join(choice, ", "))
+		d.Refuse(path, "%s has to be one of %s for Patroni", folded, strings.Join(choice, ", "))
 	}
 }
 
@@ -109,7 +110,7 @@ func megabytes(text string) (float64, bool) {
 // checkPatroni: the bounds are Patroni's, which since 3.2 changes a value that
 // breaks them and says so in its log only.
 // https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func (d *decoder) checkPatroni(p Patroni) {
+func (d document) checkPatroni(p Patroni) {
 	const ttl, loopWait, retryTimeout = "patroni.ttl", "patroni.loop_wait", "patroni.retry_timeout"
 	sound := true
 	for _, bound := range []struct {
@@ -117,15 +118,15 @@ func (d *decoder) checkPatroni(p Patroni) {
 		value, least Seconds
 	}{{ttl, p.TTL, 20}, {loopWait, p.LoopWait, 1}, {retryTimeout, p.RetryTimeout, 3}} {
 		if bound.value < bound.least {
-			d.refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, "patroni."), bound.value, bound.least)
+			d.Refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, "patroni."), bound.value, bound.least)
 		}
-		wellFormed := d.given(bound.path) || d.keys[bound.path] == nil
+		wellFormed := d.Given(bound.path) || !d.HasKey(bound.path)
 		sound = sound && wellFormed && bound.value >= bound.least
 	}
 	// Written so that no number is too large for it.
 	if sound && p.RetryTimeout > (p.TTL-p.LoopWait)/2 {
-		at := slices.IndexFunc([]string{ttl, loopWait, retryTimeout}, d.given)
-		d.refuse([]string{ttl, loopWait, retryTimeout}[at],
+		at := slices.IndexFunc([]string{ttl, loopWait, retryTimeout}, d.Given)
+		d.Refuse([]string{ttl, loopWait, retryTimeout}[at],
 			"Patroni needs loop_wait + 2 * retry_timeout <= ttl, and %d + 2 * %d is above %d: raise ttl or lower the others",
 			p.LoopWait, p.RetryTimeout, p.TTL)
 	}

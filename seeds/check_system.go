@@ -29,63 +29,63 @@ var systemUsers = []string{"root", "postgres", "etcd"}
 // The uids of people: FIRST_UID and LAST_UID of Debian's adduser.conf(5).
 const firstUID, lastUID = 1000, 59999
 
-func (d *decoder) checkSystem(s System) {
+func (d document) checkSystem(s System) {
 	if !timezone.MatchString(s.Timezone) {
-		d.refuse("system.timezone", "%s is not the name of a time zone, such as Europe/Moscow", quote(s.Timezone))
+		d.Refuse("system.timezone", "%s is not the name of a time zone, such as Europe/Moscow", quote(s.Timezone))
 	}
 	if !locale.MatchString(s.Locale) {
-		d.refuse("system.locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
+		d.Refuse("system.locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
 	}
 	names, uids := map[string]bool{}, map[int]string{}
 	for i, u := range s.Users {
 		path := fmt.Sprintf("system.users[%d]", i)
 		d.checkUser(path, u)
-		if at := path + ".name"; d.given(at) {
+		if at := path + ".name"; d.Given(at) {
 			if names[u.Name] {
-				d.refuse(at, "user %s is listed twice", quote(u.Name))
+				d.Refuse(at, "user %s is listed twice", quote(u.Name))
 			}
 			names[u.Name] = true
 		}
-		if at := path + ".uid"; d.given(at) {
+		if at := path + ".uid"; d.Given(at) {
 			if owner, taken := uids[u.UID]; taken {
-				d.refuse(at, "uid %d is that of user %s", u.UID, quote(owner))
+				d.Refuse(at, "uid %d is that of user %s", u.UID, quote(owner))
 			}
 			uids[u.UID] = u.Name
 		}
 	}
 }
 
-func (d *decoder) checkUser(path string, u User) {
+func (d document) checkUser(path string, u User) {
 	switch name := path + ".name"; {
 	case slices.Contains(systemUsers, u.Name):
-		d.refuse(name, "%s is an account of the system: list people only", u.Name)
+		d.Refuse(name, "%s is an account of the system: list people only", u.Name)
 	case !userName.MatchString(u.Name):
-		d.refuse(name, "%s is not the name of a user: use 1 to 31 lower-case letters, digits, hyphens and underscores, with a letter first", quote(u.Name))
+		d.Refuse(name, "%s is not the name of a user: use 1 to 31 lower-case letters, digits, hyphens and underscores, with a letter first", quote(u.Name))
 	}
 	if u.UID < firstUID || u.UID > lastUID {
-		d.refuse(path+".uid", "uid %d is not a person's: use %d to %d", u.UID, firstUID, lastUID)
+		d.Refuse(path+".uid", "uid %d is not a person's: use %d to %d", u.UID, firstUID, lastUID)
 	}
 	for i, group := range u.Groups {
 		at := fmt.Sprintf("%s.groups[%d]", path, i)
 		switch {
 		case !userName.MatchString(group):
-			d.refuse(at, "%s is not the name of a group", quote(group))
+			d.Refuse(at, "%s is not the name of a group", quote(group))
 		case group == u.Name:
-			d.refuse(at, "%s is the user's own group: remove it", group)
+			d.Refuse(at, "%s is the user's own group: remove it", group)
 		case slices.Contains(u.Groups[:i], group):
-			d.refuse(at, "%s is listed twice", group)
+			d.Refuse(at, "%s is listed twice", group)
 		}
 	}
 	if !shell.MatchString(u.Shell) {
-		d.refuse(path+".shell", "%s is not the path of a shell, such as /bin/bash", quote(u.Shell))
+		d.Refuse(path+".shell", "%s is not the path of a shell, such as /bin/bash", quote(u.Shell))
 	}
 	hash := u.HashedPasswd.Reveal()
 	if !passwordHash.MatchString(hash) || strings.ContainsAny(hash, `:;*!\`) {
-		d.refuse(path+".hashed_passwd", "this is not a hash of crypt(5): write what mkpasswd prints, $y$... or $6$...")
+		d.Refuse(path+".hashed_passwd", "this is not a hash of crypt(5): write what mkpasswd prints, $y$... or $6$...")
 	}
 	for i, key := range u.SSHAuthorizedKeys {
 		if wrong := unusableKey(key); wrong != "" {
-			d.refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "%s", wrong)
+			d.Refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "%s", wrong)
 		}
 	}
 }
@@ -93,11 +93,12 @@ func (d *decoder) checkUser(path string, u User) {
 // shortestPassword is in characters.
 const shortestPassword = 8
 
-func (d *decoder) checkSecrets(s Secrets) {
+func (d document) checkSecrets(s Secrets) {
 	v := reflect.ValueOf(s)
-	for _, f := range fieldsOf(v.Type()) {
-		if secret, ok := reflect.TypeAssert[Secret](v.Field(f.index)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
-			d.refuse("secrets."+f.key, "%s is shorter than %d characters", f.key, shortestPassword)
+	for i := range v.NumField() {
+		key := v.Type().Field(i).Tag.Get("yaml")
+		if secret, ok := reflect.TypeAssert[Secret](v.Field(i)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
+			d.Refuse("secrets."+key, "%s is shorter than %d characters", key, shortestPassword)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"banyan/internal/strict"
 )
 
 // VolumeLabels are the labels of the file systems, such as that of a USB stick,
@@ -193,5 +195,5 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, MaxSize+1))
+	return io.ReadAll(io.LimitReader(file, strict.MaxSize+1))
 }

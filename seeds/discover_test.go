@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"banyan/internal/strict"
 )
 
 // at is a place with one file.
@@ -100,7 +102,7 @@ func TestDiscoverFileNames(t *testing.T) {
 		"a directory":   {fstest.MapFS{"seed.yaml/x": file("")}, "", "seed.yaml is not a regular file: put the seed itself there"},
 		"a link":        {fstest.MapFS{"seed.yaml": {Data: []byte("../etc/shadow"), Mode: fs.ModeSymlink}}, "", "seed.yaml is not a regular file: put the seed itself there"},
 		"planted":       {fstest.MapFS{"seed.yaml": file(string(planted))}, "", "planted already: the secrets of this seed are sealed on its node"},
-		"too large":     {fstest.MapFS{"seed.yaml": file(minimal + strings.Repeat("#", MaxSize))}, "", "seed.yaml is not valid:\nseed.yaml:1:1: the file is larger than 1024 KiB: this is not a seed"},
+		"too large":     {fstest.MapFS{"seed.yaml": file(minimal + strings.Repeat("#", strict.MaxSize))}, "", "seed.yaml is not valid:\nseed.yaml:1:1: the file is larger than 1024 KiB: this is not a seed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, outcomes := Discover([]Place{{Source: "a", Visit: func(look func(fs.FS)) error {

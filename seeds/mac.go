@@ -20,6 +20,11 @@ func (m MAC) String() string {
 	return net.HardwareAddr(m[:]).String()
 }
 
+// Wanted says how a MAC address is written.
+func (MAC) Wanted() string {
+	return "the MAC address of an interface, such as 52:54:00:12:34:56"
+}
+
 // MarshalText writes what String returns.
 func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"banyan/internal/strict"
 )
 
 // The names of secrets are made of these words. They err on the side of hiding:
@@ -18,14 +20,22 @@ var (
 	bareKey = regexp.MustCompile(`^[-\s{[]*["']?[\w.-]+["']?\s*:(\s+|$)`)
 )
 
-// source is a line as it may be shown. It hides the parts of secrets that lie on
-// it, the value of a key that is named like a secret, and whatever stands below
+// quote repeats a value in a message, unless it may hold a secret.
+func quote(value string) string {
+	if secretWord.MatchString(value) {
+		return "this value"
+	}
+	return strict.Quote(value)
+}
+
+// source is a line as it may be shown. It hides the parts of it that are secrets,
+// the value of a key that is named like a secret, and whatever stands below
 // such a key. The latter two need no tree, so a file that is not even YAML keeps
 // its secrets too.
-func (t *text) source(line int, secrets []span) string {
-	whole := t.lines[line-1]
+func source(lines []string, line int, secrets []strict.Span) string {
+	whole := lines[line-1]
 	end := shownLength(whole)
-	if above := t.secretAbove(line); end == len(whole) && above != "" {
+	if above := secretAbove(lines, line); end == len(whole) && above != "" {
 		end = depth(whole)
 		if opensSection(above) { // whose keys are no secrets
 			end = max(end, len(bareKey.FindString(whole)))
@@ -43,7 +53,7 @@ func (t *text) source(line int, secrets []span) string {
 		at = to
 	}
 	for _, s := range secrets {
-		hide(s.start-t.start[line-1], min(s.end-t.start[line-1], end))
+		hide(s.Start, min(s.End, end))
 	}
 	hide(end, len(whole))
 	shown.WriteString(whole[at:])
@@ -72,17 +82,17 @@ func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t
 // which may stand on the next line and look like a key itself.
 func opensSection(line string) bool {
 	key, rest, _ := strings.Cut(line, ":")
-	return strings.TrimSpace(rest) == "" && slices.ContainsFunc(fieldsOf(reflect.TypeFor[Seed]()), func(f field) bool {
-		return f.key == key && isSection(reflect.TypeFor[Seed]().Field(f.index).Type)
+	return strings.TrimSpace(rest) == "" && slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[Seed]()), func(f reflect.StructField) bool {
+		return f.Tag.Get("yaml") == key && f.Type.Kind() == reflect.Struct
 	})
 }
 
 // secretAbove is the line, found by indentation, of the key that is open at a line
 // and named like a secret; it is empty where there is none.
-func (t *text) secretAbove(line int) string {
-	open := depth(t.lines[line-1])
+func secretAbove(lines []string, line int) string {
+	open := depth(lines[line-1])
 	for above := line - 1; above >= 1 && open > 0; above-- {
-		parent := t.lines[above-1]
+		parent := lines[above-1]
 		d := depth(parent)
 		if d >= open || d == len(parent) || parent[d] == '#' {
 			continue

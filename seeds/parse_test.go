@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"banyan/internal/strict"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -133,30 +135,6 @@ func TestFullSeed(t *testing.T) {
 	}
 }
 
-// TestEveryKey: what is in the schema can be read, and what the seed says has a
-// way into the value. It guards the keys that later releases add.
-func TestEveryKey(t *testing.T) {
-	var walk func(path string, typ reflect.Type)
-	walk = func(path string, typ reflect.Type) {
-		for _, f := range fieldsOf(typ) {
-			field := typ.Field(f.index)
-			if f.key == "" || f.required && f.fallback != "" {
-				t.Errorf("%s.%s: key %q, required %t, default %q", path, field.Name, f.key, f.required, f.fallback)
-			}
-			for typ := field.Type; ; typ = typ.Elem() {
-				wanted(typ) // panics for a type that nobody can be asked for
-				if isSection(typ) {
-					walk(join(path, f.key), typ)
-				}
-				if kind := typ.Kind(); isText(typ) || kind != reflect.Slice && kind != reflect.Map {
-					break
-				}
-			}
-		}
-	}
-	walk("", reflect.TypeFor[Seed]())
-}
-
 func TestGoodSeeds(t *testing.T) {
 	replace := func(old, new string) string {
 		if !strings.Contains(minimal, old) {
@@ -255,18 +233,29 @@ func TestLargeSeeds(t *testing.T) {
 		fmt.Fprintf(&keys, "key%d: 1\n", i)
 	}
 	for name, data := range map[string]string{
-		"more than 1 MiB":  strings.Repeat("#", MaxSize) + "\n",
+		"more than 1 MiB":  strings.Repeat("#", strict.MaxSize) + "\n",
 		"billion laughs":   laughs.String(),
 		"unknown keys":     keys.String(),
-		"open brackets":    "a: " + strings.Repeat("[", MaxSize/2),
-		"many open quotes": "a: 'b\n" + strings.Repeat("b: c\n", MaxSize/8),
+		"open brackets":    "a: " + strings.Repeat("[", strict.MaxSize/2),
+		"many open quotes": "a: 'b\n" + strings.Repeat("b: c\n", strict.MaxSize/8),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("seed.yaml", []byte(data))
-			var problems Problems
+			var problems strict.Problems
 			if !errors.As(err, &problems) || len(problems) > maxProblems {
 				t.Errorf("%d problems: %.200v", len(problems), err)
 			}
 		})
+	}
+}
+
+func TestProblemsAreAllListed(t *testing.T) {
+	_, err := Parse("seed.yaml", []byte(strings.NewReplacer("name: pgsql-cl", "nme: c", "172.16.32.11", "x", "Hush-rewind", "Hush").Replace(minimal)))
+	var problems strict.Problems
+	if !errors.As(err, &problems) || len(problems) != 3 {
+		t.Fatalf("%d problems, %v", len(problems), err)
+	}
+	if got, want := strings.Count(err.Error(), "seed.yaml:"), 3; got != want {
+		t.Errorf("the text lists %d problems of %d:\n%v", got, want, err)
 	}
 }

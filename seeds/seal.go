@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"banyan/internal/durable"
+	"banyan/internal/strict"
 )
 
 const (
@@ -49,47 +50,46 @@ func seal(path string, data []byte) error {
 // comment on the first line says where the secrets are. A comment that repeats a
 // secret keeps it.
 func Redacted(data []byte) ([]byte, error) {
-	t := newText("seed", data)
-	r := read(t)
-	if len(r.problems) > 0 {
-		return nil, fmt.Errorf("redact the seed: %w", r.problems)
+	s, d := read("seed", data)
+	if err := d.Err(); err != nil {
+		return nil, fmt.Errorf("redact the seed: %w", err)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, r.seed.Nodes[0].Name)
-	out.Write(redact(t, r.secrets))
+	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, s.Nodes[0].Name)
+	out.Write(redact(d.Data(), d.Secrets()))
 	return out.Bytes(), nil
 }
 
 // redact replaces the secrets, and drops the first line of an earlier planting.
-func redact(t *text, secrets []span) []byte {
+func redact(data []byte, secrets []strict.Span) []byte {
 	var out []byte
 	at := 0
-	if IsPlanted(t.data) && len(t.start) > 1 {
-		at = t.start[1]
+	if IsPlanted(data) {
+		at = 1 + bytes.IndexByte(data, '\n')
 	}
 	for _, s := range secrets {
-		out = append(append(out, t.data[at:s.start]...), sealed...)
-		at = s.end
+		out = append(append(out, data[at:s.Start]...), sealed...)
+		at = s.End
 	}
-	return append(out, t.data[at:]...)
+	return append(out, data[at:]...)
 }
 
 // IsPlanted tells a seed that Redacted made from one that is yet to be planted.
 func IsPlanted(data []byte) bool {
-	return bytes.HasPrefix(bytes.TrimPrefix(data, byteOrderMark), []byte(planted))
+	const byteOrderMark = "\ufeff" // an editor of Windows may have put it there since
+	return bytes.HasPrefix(bytes.TrimPrefix(data, []byte(byteOrderMark)), []byte(planted))
 }
 
 // Scrub is other with asterisks in place of each secret of a valid seed, so that
 // nothing else moves: for the seed with the mistake, which holds the same secrets
 // as the one that mended it.
 func Scrub(other, seed []byte) ([]byte, error) {
-	t := newText("seed", seed)
-	r := read(t)
-	if len(r.problems) > 0 {
-		return nil, fmt.Errorf("scrub after the seed: %w", r.problems)
+	_, d := read("seed", seed)
+	if err := d.Err(); err != nil {
+		return nil, fmt.Errorf("scrub after the seed: %w", err)
 	}
-	for _, s := range r.secrets {
-		secret := bytes.Trim(t.data[s.start:s.end], `"'`)
+	for _, s := range d.Secrets() {
+		secret := bytes.Trim(d.Data()[s.Start:s.End], `"'`)
 		other = bytes.ReplaceAll(other, secret, bytes.Repeat([]byte("*"), len(secret)))
 	}
 	return other, nil

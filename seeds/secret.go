@@ -1,8 +1,11 @@
 package seeds
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+
+	"banyan/internal/strict"
 )
 
 // Secret is text that no log, report or error may show: every way of printing
@@ -11,10 +14,23 @@ import (
 // its bytes.
 type Secret string
 
+var (
+	_ strict.Secret  = Secret("")
+	_ strict.Checker = Secret("")
+)
+
 const masked = "(secret)"
 
 // Reveal returns the text. Whoever calls it answers for where the text goes.
 func (s Secret) Reveal() string { return string(s) }
+
+// Check refuses what Redacted put in the place of a secret.
+func (s Secret) Check() error {
+	if s == sealed {
+		return errors.New("this secret was sealed on the node that the seed was planted on: write the real value here")
+	}
+	return nil
+}
 
 // String masks s.
 func (Secret) String() string { return masked }

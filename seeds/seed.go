@@ -15,9 +15,7 @@ import (
 // Version is the one schema version that this release reads.
 const Version = "banyan/v1"
 
-// Seed is a whole seed file. The struct tags are the schema: yaml is the key,
-// default the YAML text of what an absent key means, and a key that is required
-// has no default.
+// Seed is a whole seed file. The struct tags are the schema, see package strict.
 type Seed struct {
 	Version    string     `yaml:"version" required:"true"`
 	Cluster    Cluster    `yaml:"cluster" required:"true"`
@@ -89,6 +87,9 @@ type Seconds int
 
 // Duration is s as Go counts time.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// Wanted says how seconds are written.
+func (Seconds) Wanted() string { return "a whole number of seconds, such as 30" }
 
 // System is what the operating system is told.
 type System struct {

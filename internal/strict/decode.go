@@ -1,4 +1,4 @@
-package seeds
+package strict
 
 import (
 	"cmp"
@@ -16,50 +16,41 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// decoder fills a value of Go from the tree of a document. It notes each problem
-// and goes on, so that a person mends them all at once.
-type decoder struct {
-	problems Problems
-	keys     map[string]*yaml.Node // by path, such as "nodes[0].address"
-	values   map[string]*yaml.Node // the well-formed ones, by path
-	secrets  []*yaml.Node          // the values of Secret fields, well-formed or not
-}
-
-func newDecoder() *decoder {
-	return &decoder{keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}}
-}
-
 // note reports a problem where n begins. No argument may hold a secret.
-func (d *decoder) note(n *yaml.Node, format string, args ...any) {
-	d.problems = append(d.problems, Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
+func (d *Document) note(n *yaml.Node, format string, args ...any) {
+	d.noteAt(n.Line, n.Column, format, args...)
 }
 
-// value decodes n, which stands at path, into v.
-func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
-	if v.Type() == reflect.TypeFor[Secret]() {
+func (d *Document) noteAt(line, column int, format string, args ...any) {
+	d.problems = append(d.problems, Problem{Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+}
+
+// value decodes n, which stands at path, into v. If n inherits, it is what v holds.
+func (d *Document) value(path string, n *yaml.Node, v reflect.Value, inherits bool) {
+	if v.Type().Implements(reflect.TypeFor[Secret]()) {
 		d.secrets = append(d.secrets, n)
 	}
-	if d.isPlain(n) && d.set(path, n, v) {
+	if d.isPlain(n) && d.set(path, n, v, inherits) {
 		d.values[path] = n
 	}
 }
 
 const (
-	aliasMessage  = "YAML aliases are not read in a seed: write the value out, or quote it if it begins with an asterisk"
-	anchorMessage = "YAML anchors are not read in a seed: remove it, or quote the value if it begins with an ampersand"
-	tagMessage    = "YAML tags are not read in a seed: remove it, or quote the value if it begins with an exclamation mark"
+	aliasMessage  = "YAML aliases are not read in a %s: write the value out, or quote it if it begins with an asterisk"
+	anchorMessage = "YAML anchors are not read in a %s: remove it, or quote the value if it begins with an ampersand"
+	tagMessage    = "YAML tags are not read in a %s: remove it, or quote the value if it begins with an exclamation mark"
 )
 
 // isPlain refuses what YAML has beyond values. A password that begins with such
 // a character and is not quoted would otherwise lose its first part unseen.
-func (d *decoder) isPlain(n *yaml.Node) bool {
+func (d *Document) isPlain(n *yaml.Node) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.note(n, aliasMessage)
+		d.note(n, aliasMessage, d.kind.Noun)
 	case n.Anchor != "":
-		d.note(n, anchorMessage)
+		d.note(n, anchorMessage, d.kind.Noun)
 	case n.Style&yaml.TaggedStyle != 0:
-		d.note(n, tagMessage)
+		d.note(n, tagMessage, d.kind.Noun)
 	default:
 		return true
 	}
@@ -67,15 +58,15 @@ func (d *decoder) isPlain(n *yaml.Node) bool {
 }
 
 // set is false where n is not of v's kind.
-func (d *decoder) set(path string, n *yaml.Node, v reflect.Value) bool {
+func (d *Document) set(path string, n *yaml.Node, v reflect.Value, inherits bool) bool {
 	t := v.Type()
 	kind, decode := yaml.ScalarNode, func() bool { return d.scalar(n, v) }
 	switch {
 	case isSection(t):
-		kind, decode = yaml.MappingNode, func() bool { return d.section(path, n, v) }
+		kind, decode = yaml.MappingNode, func() bool { return d.section(path, n, v, inherits) }
 	case isText(t):
 	case t.Kind() == reflect.Map:
-		kind, decode = yaml.MappingNode, func() bool { return d.dictionary(path, n, v) }
+		kind, decode = yaml.MappingNode, func() bool { return d.dictionary(path, n, v, inherits) }
 	case t.Kind() == reflect.Slice:
 		kind, decode = yaml.SequenceNode, func() bool { return d.list(path, n, v) }
 	}
@@ -101,8 +92,10 @@ func shape(n *yaml.Node) string {
 	return "a single value"
 }
 
-func (d *decoder) section(path string, n *yaml.Node, v reflect.Value) bool {
-	setDefaults(v)
+func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits bool) bool {
+	if !inherits {
+		setDefaults(v)
+	}
 	fields := fieldsOf(v.Type())
 	given := map[string]bool{}
 	for key, value := range d.pairs(n) {
@@ -115,11 +108,12 @@ func (d *decoder) section(path string, n *yaml.Node, v reflect.Value) bool {
 		d.keys[below] = key
 		if !isNull(value) { // a key without a value says nothing
 			given[key.Value] = true
-			d.value(below, value, v.Field(fields[i].index))
+			d.value(below, value, v.Field(fields[i].index), inherits)
 		}
 	}
 	for _, f := range fields {
-		if f.required && !given[f.key] {
+		inherited := inherits && !v.Field(f.index).IsZero()
+		if f.required && !given[f.key] && !inherited {
 			place := cmp.Or(d.keys[join(path, f.key)], d.keys[path], n)
 			d.note(place, "missing %q: expected %s", f.key, wanted(v.Field(f.index).Type()))
 		}
@@ -148,38 +142,49 @@ func setDefaults(v reflect.Value) {
 		}
 		var document yaml.Node
 		if err := yaml.Unmarshal([]byte(f.fallback), &document); err != nil {
-			panic(fmt.Sprintf("seeds: default of %s.%s: %v", v.Type(), f.key, err))
+			panic(fmt.Sprintf("strict: default of %s.%s: %v", v.Type(), f.key, err))
 		}
-		d := newDecoder()
-		if d.value("", document.Content[0], field); len(d.problems) > 0 {
-			panic(fmt.Sprintf("seeds: default of %s.%s: %v", v.Type(), f.key, d.problems))
+		fallback := newDocument(Kind{}, field.Type(), nil)
+		if fallback.value("", document.Content[0], field, false); len(fallback.problems) > 0 {
+			panic(fmt.Sprintf("strict: default of %s.%s: %v", v.Type(), f.key, fallback.problems))
 		}
 	}
 }
 
-func (d *decoder) dictionary(path string, n *yaml.Node, v reflect.Value) bool {
-	v.Set(reflect.MakeMap(v.Type()))
+// dictionary makes a map of its own: the one in v may be somebody else's too.
+func (d *Document) dictionary(path string, n *yaml.Node, v reflect.Value, inherits bool) bool {
+	merged := reflect.MakeMap(v.Type())
+	if inherits {
+		for key, element := range v.Seq2() {
+			merged.SetMapIndex(key, element)
+		}
+	}
 	for key, value := range d.pairs(n) {
-		below := join(path, key.Value)
+		below, name := join(path, key.Value), reflect.ValueOf(key.Value)
 		d.keys[below] = key
 		element := reflect.New(v.Type().Elem()).Elem()
-		d.value(below, value, element)
-		v.SetMapIndex(reflect.ValueOf(key.Value), element)
+		inherited := inherits && v.MapIndex(name).IsValid()
+		if inherited {
+			element.Set(v.MapIndex(name))
+		}
+		d.value(below, value, element, inherited)
+		merged.SetMapIndex(name, element)
 	}
+	v.Set(merged)
 	return true
 }
 
-func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) bool {
+func (d *Document) list(path string, n *yaml.Node, v reflect.Value) bool {
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, item := range n.Content {
-		d.value(fmt.Sprintf("%s[%d]", path, i), item, v.Index(i))
+		d.value(fmt.Sprintf("%s[%d]", path, i), item, v.Index(i), false)
 	}
 	return true
 }
 
 // pairs are the keys of a mapping with their values. A duplicate is noted and
 // yet among them: what it holds may be a secret, or wrong as well.
-func (d *decoder) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+func (d *Document) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 	return func(yield func(key, value *yaml.Node) bool) {
 		first := map[string]*yaml.Node{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
@@ -191,7 +196,7 @@ func (d *decoder) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 				d.note(key, "expected a key, found %s", shape(key))
 				continue
 			case key.ShortTag() == "!!merge":
-				d.note(key, "YAML merge keys are not read in a seed: write the keys out")
+				d.note(key, "YAML merge keys are not read in a %s: write the keys out", d.kind.Noun)
 				continue
 			case ok:
 				d.note(key, "duplicate key%s: the first is on line %d", named(key.Value), earlier.Line)
@@ -207,9 +212,13 @@ func (d *decoder) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 
 var identifier = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,63}$`)
 
+// IsKey reports whether text looks like a key. What does not may be a value that
+// was pasted in its place, a secret even, so that no message repeats it.
+func IsKey(text string) bool { return identifier.MatchString(text) }
+
 // named repeats a key in a message, where it looks like one.
 func named(key string) string {
-	if !identifier.MatchString(key) {
+	if !IsKey(key) {
 		return ""
 	}
 	return fmt.Sprintf(" %q", key)
@@ -217,9 +226,9 @@ func named(key string) string {
 
 // unknown notes a key that a section does not have, and returns the one that was
 // meant, or "".
-func (d *decoder) unknown(key *yaml.Node, section reflect.Type) (meant string) {
-	meant = nearest(key.Value, keysOf(section))
-	homes := homesOf(key.Value, reflect.TypeFor[Seed]())
+func (d *Document) unknown(key *yaml.Node, section reflect.Type) (meant string) {
+	meant = Nearest(key.Value, keysOf(section))
+	homes := homesOf(key.Value, d.schema)
 	advice := ": known here are " + strings.Join(keysOf(section), ", ")
 	switch {
 	case meant != "":
@@ -233,7 +242,7 @@ func (d *decoder) unknown(key *yaml.Node, section reflect.Type) (meant string) {
 
 // scalar decodes what is written as one value. Text is taken as it stands: a
 // password of digits is no number.
-func (d *decoder) scalar(n *yaml.Node, v reflect.Value) bool {
+func (d *Document) scalar(n *yaml.Node, v reflect.Value) bool {
 	fits := true
 	unmarshaler, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch t := v.Type(); {
@@ -242,15 +251,12 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) bool {
 	case t.Kind() == reflect.Bool:
 		fits = n.ShortTag() == "!!bool"
 		v.SetBool(strings.EqualFold(n.Value, "true"))
-	case t.Kind() == reflect.Int:
-		var i int
-		i, fits = decimal(n)
-		v.SetInt(int64(i))
+	case v.CanInt():
+		var i int64
+		i, fits = decimal(n, t.Bits())
+		v.SetInt(i)
 	case strings.ContainsFunc(n.Value, unicode.IsControl):
 		d.note(n, "expected text on one line, without control characters")
-		return false
-	case t == reflect.TypeFor[Secret]() && n.Value == sealed:
-		d.note(n, "this secret was sealed on the node that the seed was planted on: write the real value here")
 		return false
 	case t.Kind() == reflect.Interface:
 		v.Set(reflect.ValueOf(untyped(n)))
@@ -262,16 +268,23 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) bool {
 		if n.Style != 0 && !isText {
 			quotes = " in quotes"
 		}
-		d.note(n, "expected %s, found %s%s", wanted(v.Type()), quote(n.Value), quotes)
+		d.note(n, "expected %s, found %s%s", wanted(v.Type()), d.quote(n.Value), quotes)
+		return false
 	}
-	return fits
+	if c, ok := reflect.TypeAssert[Checker](v); ok {
+		if err := c.Check(); err != nil {
+			d.note(n, "%v", err)
+			return false
+		}
+	}
+	return true
 }
 
-// decimal is the number that n is. 010, 0x10 and 1_000 mean different numbers to
-// different readers of YAML and are none here.
-func decimal(n *yaml.Node) (int, bool) {
-	i, err := strconv.Atoi(n.Value)
-	return i, err == nil && n.ShortTag() == "!!int" && strconv.Itoa(i) == n.Value
+// decimal is the number of that many bits that n is. 010, 0x10 and 1_000 mean
+// different numbers to different readers of YAML and are none here.
+func decimal(n *yaml.Node, bits int) (int64, bool) {
+	i, err := strconv.ParseInt(n.Value, 10, bits)
+	return i, err == nil && n.ShortTag() == "!!int" && strconv.FormatInt(i, 10) == n.Value
 }
 
 // untyped is n as YAML types it. What would not be written again as it is here,
@@ -280,8 +293,8 @@ func untyped(n *yaml.Node) any {
 	if n.ShortTag() == "!!bool" {
 		return strings.EqualFold(n.Value, "true")
 	}
-	if i, ok := decimal(n); ok {
-		return i
+	if i, ok := decimal(n, strconv.IntSize); ok {
+		return int(i)
 	}
 	if f, err := strconv.ParseFloat(n.Value, 64); err == nil && n.ShortTag() == "!!float" &&
 		strconv.FormatFloat(f, 'f', -1, 64) == n.Value {
@@ -290,13 +303,18 @@ func untyped(n *yaml.Node) any {
 	return n.Value
 }
 
-// quote repeats a value in a message, unless it may hold a secret.
-func quote(value string) string {
+// quote is Quote, as the kind of document has it.
+func (d *Document) quote(value string) string {
+	if d.kind.Quote == nil {
+		return Quote(value)
+	}
+	return d.kind.Quote(value)
+}
+
+// Quote repeats a value in a message, the beginning of a long one.
+func Quote(value string) string {
 	const longest = 60
-	switch {
-	case secretWord.MatchString(value):
-		return "this value"
-	case utf8.RuneCountInString(value) > longest:
+	if utf8.RuneCountInString(value) > longest {
 		value = string([]rune(value)[:longest]) + "..."
 	}
 	return strconv.Quote(value)

@@ -1,11 +1,11 @@
-package seeds
+package strict
 
 import "strings"
 
-// nearest is the one of names that was probably meant by the mistyped one, or ""
+// Nearest is the one of names that was probably meant by the mistyped one, or ""
 // where none is near.
-func nearest(typed string, names []string) string {
-	if !identifier.MatchString(typed) {
+func Nearest(typed string, names []string) string {
+	if !IsKey(typed) {
 		return ""
 	}
 	plain := strings.NewReplacer("-", "", "_", "").Replace

@@ -1,7 +1,6 @@
-package seeds
+package strict
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,19 +53,8 @@ func TestNearest(t *testing.T) {
 		"addess": "address", "addresss": "address", "addrses": "address", "addrexx": "address", "addrxxx": "",
 		"loop-wait": "loop_wait", "LoopWait": "loop_wait", "tll": "ttl", "tlt": "ttl", "lt": "", "service": "services", "nodes": "", "": "",
 	} {
-		if got := nearest(typed, names); got != want {
+		if got := Nearest(typed, names); got != want {
 			t.Errorf("%q: %q, want %q", typed, got, want)
 		}
-	}
-}
-
-func TestProblemsAreAllListed(t *testing.T) {
-	_, err := Parse("seed.yaml", []byte(strings.NewReplacer("name: pgsql-cl", "nme: c", "172.16.32.11", "x", "Hush-rewind", "Hush").Replace(minimal)))
-	var problems Problems
-	if !errors.As(err, &problems) || len(problems) != 3 {
-		t.Fatalf("%d problems, %v", len(problems), err)
-	}
-	if got, want := strings.Count(err.Error(), "seed.yaml:"), 3; got != want {
-		t.Errorf("the text lists %d problems of %d:\n%v", got, want, err)
 	}
 }

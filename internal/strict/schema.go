@@ -1,4 +1,4 @@
-package seeds
+package strict
 
 import (
 	"encoding"
@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// field is a key of the schema: a field of one of the structs of seed.go.
+// field is a key of the schema: a field of a struct.
 type field struct {
 	key      string
 	index    int
@@ -40,7 +40,7 @@ func homesOf(key string, t reflect.Type) []string {
 	var homes []string
 	for _, f := range fieldsOf(t) {
 		section := t.Field(f.index).Type
-		if section.Kind() == reflect.Slice {
+		for section.Kind() == reflect.Slice || section.Kind() == reflect.Map {
 			section = section.Elem()
 		}
 		if !isSection(section) {
@@ -64,31 +64,61 @@ func isText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
+// Wanter is a type that says, in a person's words, how its values are written,
+// such as "a whole number of seconds, such as 30". It is asked on the zero value.
+type Wanter interface{ Wanted() string }
+
+// Checker is a type of single values that does not take all of them. Its error
+// becomes the [Problem], so it may not repeat what is secret.
+type Checker interface{ Check() error }
+
+// Secret is a type of single values that nothing may show, unless it is asked to
+// reveal them. Only its kind of document knows what to put in their place, see
+// Quote and Source of [Kind].
+type Secret interface{ Reveal() string }
+
 // wanted says, in a person's words, how a value of type t is written.
 func wanted(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[netip.Addr]():
-		return "an address, such as 172.16.32.1"
-	case reflect.TypeFor[netip.Prefix]():
-		return "an address with its prefix length, such as 172.16.32.11/24"
-	case reflect.TypeFor[MAC]():
-		return "the MAC address of an interface, such as 52:54:00:12:34:56"
-	case reflect.TypeFor[Seconds]():
-		return "a whole number of seconds, such as 30"
+	if w, ok := reflect.TypeAssert[Wanter](reflect.Zero(t)); ok {
+		return w.Wanted()
 	}
-	switch t.Kind() {
-	case reflect.Struct, reflect.Map:
+	switch kind := t.Kind(); {
+	case t == reflect.TypeFor[netip.Addr]():
+		return "an address, such as 172.16.32.1"
+	case t == reflect.TypeFor[netip.Prefix]():
+		return "an address with its prefix length, such as 172.16.32.11/24"
+	case isText(t): // only it could say
+	case kind == reflect.Struct, kind == reflect.Map && t.Key() == reflect.TypeFor[string]():
 		return "keys with values, one \"key: value\" on each line"
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		return "a list, one \"- item\" on each line"
-	case reflect.Int:
+	case kind == reflect.Int, kind == reflect.Int64:
 		return "a whole number"
-	case reflect.Bool:
+	case kind == reflect.Bool:
 		return "true or false"
-	case reflect.Interface:
+	case kind == reflect.Interface:
 		return "one value: text, a number, true or false"
-	case reflect.String:
+	case kind == reflect.String:
 		return "text"
 	}
-	panic(fmt.Sprintf("seeds: the schema has no words for %s", t))
+	panic(fmt.Sprintf("strict: the schema has no words for %s", t))
+}
+
+// vet panics where a struct, or one below it, is no schema. Else nobody would know
+// before a document has the key.
+func vet(t reflect.Type) {
+	for _, f := range fieldsOf(t) {
+		if f.key == "" || f.required && f.fallback != "" {
+			panic(fmt.Sprintf("strict: %s.%s: key %q, required %t, default %q", t, t.Field(f.index).Name, f.key, f.required, f.fallback))
+		}
+		for typ := t.Field(f.index).Type; ; typ = typ.Elem() {
+			wanted(typ)
+			if isSection(typ) {
+				vet(typ)
+			}
+			if kind := typ.Kind(); isText(typ) || kind != reflect.Slice && kind != reflect.Map {
+				break
+			}
+		}
+	}
 }

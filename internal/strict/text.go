@@ -1,4 +1,4 @@
-package seeds
+package strict
 
 import (
 	"bytes"
@@ -11,8 +11,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// MaxSize bounds a seed file, in bytes. A seed is a few kilobytes; the bound keeps
-// a wrong file, or a hostile stick, from filling the memory of the initramfs.
+// MaxSize bounds a document, in bytes. One that a person wrote is a few kilobytes;
+// the bound keeps a wrong file, or a hostile stick, from filling the memory of the
+// initramfs.
 const MaxSize = 1 << 20
 
 // text is a file as a person wrote it: lines and columns both count from 1, and
@@ -43,9 +44,9 @@ func newText(name string, data []byte) *text {
 
 // check finds what keeps data from being text at all, before YAML is asked. Such
 // a line is not shown: a secret on it may not read as one.
-func (t *text) check() *Problem {
+func (t *text) check(noun string) *Problem {
 	if len(t.data) > MaxSize {
-		return &Problem{File: t.name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB: this is not a seed", MaxSize>>10)}
+		return &Problem{File: t.name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB: this is not a %s", MaxSize>>10, noun)}
 	}
 	for i := 0; i < len(t.data); {
 		r, size := utf8.DecodeRune(t.data[i:])
@@ -61,7 +62,7 @@ func (t *text) check() *Problem {
 		// YAML 1.1 takes some of these for line breaks and refuses others; a
 		// person sees none of them.
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\ufeff', r == '\ufffe', r == '\uffff':
-			message = fmt.Sprintf("the control character %U may not stand in a seed: remove it", r)
+			message = fmt.Sprintf("the control character %U may not stand in a %s: remove it", r, noun)
 		}
 		if message != "" {
 			line, column := t.position(i)
@@ -90,39 +91,22 @@ func (t *text) offset(line, column int) int {
 	return offset + len(t.lines[line-1])
 }
 
-// span is a stretch of data, its end excluded.
-type span struct{ start, end int }
-
-// spans is where the values of secrets stand, in the order of the file. One whose
-// end is not known, since it is no plain value, takes the rest of the file.
-func (t *text) spans(secrets []*yaml.Node) []span {
-	var spans []span
-	for _, n := range secrets {
-		s, ok := t.span(n)
-		if !ok {
-			s.end = len(t.data)
-		}
-		spans = append(spans, s)
-	}
-	return spans
-}
-
 // span is where the scalar n stands, with its quotes. It is false where n does
 // not read as a scalar there, as with a tag before it.
-func (t *text) span(n *yaml.Node) (s span, ok bool) {
-	s.start = t.offset(n.Line, n.Column)
-	s.end = s.start
-	rest := t.data[s.start:]
+func (t *text) span(n *yaml.Node) (s Span, ok bool) {
+	s.Start = t.offset(n.Line, n.Column)
+	s.End = s.Start
+	rest := t.data[s.Start:]
 	switch n.Style {
 	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
 		length := quotedLength(rest)
-		return span{s.start, s.start + length}, length > 0
+		return Span{s.Start, s.Start + length}, length > 0
 	case yaml.LiteralStyle, yaml.FoldedStyle:
 		header := bytes.IndexByte(rest, '\n')
 		if header < 0 {
 			header = len(rest)
 		}
-		s.end += header
+		s.End += header
 	case 0:
 	default:
 		return s, false
@@ -130,11 +114,11 @@ func (t *text) span(n *yaml.Node) (s span, ok bool) {
 	// What is not quoted differs from its value in white space alone.
 	isWhite := func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 	for _, word := range strings.FieldsFunc(n.Value, isWhite) {
-		rest := bytes.TrimLeftFunc(t.data[s.end:], isWhite)
+		rest := bytes.TrimLeftFunc(t.data[s.End:], isWhite)
 		if !bytes.HasPrefix(rest, []byte(word)) {
 			return s, false
 		}
-		s.end = len(t.data) - len(rest) + len(word)
+		s.End = len(t.data) - len(rest) + len(word)
 	}
 	return s, true
 }

@@ -1,8 +1,9 @@
-package seeds
+package strict
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -33,7 +34,7 @@ func readTree(r io.Reader) (*yaml.Node, error) {
 }
 
 // syntaxProblem is what readTree failed with, for a person.
-func (t *text) syntaxProblem(err error) Problem {
+func (t *text) syntaxProblem(err error, noun string) Problem {
 	message := syntaxPlace.ReplaceAllString(err.Error(), "")
 	line := t.firstBadLine()
 	if message == misplacedColon && line > 1 && !hasKey.MatchString(t.lines[line-2]) {
@@ -43,9 +44,9 @@ func (t *text) syntaxProblem(err error) Problem {
 	bad := t.lines[line-1]
 	indentation := bad[:len(bad)-len(strings.TrimLeft(bad, " \t"))]
 	if tab := strings.IndexByte(indentation, '\t'); tab >= 0 {
-		return t.problem(line, tab+1, syntaxWords[misplacedTab])
+		return Problem{Line: line, Column: tab + 1, Message: syntaxWords[misplacedTab]}
 	}
-	return t.problem(line, len(indentation)+1, syntaxAdvice(message))
+	return Problem{Line: line, Column: len(indentation) + 1, Message: syntaxAdvice(message, noun)}
 }
 
 var (
@@ -93,18 +94,19 @@ var syntaxWords = map[string]string{
 	"found unexpected document indicator":                    "a quote that is not closed",
 	"found unknown escape character":                         `a backslash in double quotes that begins no escape: write it twice, or use single quotes`,
 	"found character that cannot start any token":            "a value cannot begin with this character: put it in quotes",
-	errSecondDocument.Error():                                "a second YAML document begins here: a seed is one document",
 }
 
 // syntaxAdvice is what to do about a message of yaml.v3. All are constants but
 // one, which repeats the file: the alias that it does not know may be a password
 // that begins with an asterisk.
-func syntaxAdvice(message string) string {
-	if advice, ok := syntaxWords[message]; ok {
+func syntaxAdvice(message, noun string) string {
+	switch advice, ok := syntaxWords[message]; {
+	case ok:
 		return advice
-	}
-	if strings.HasPrefix(message, "unknown anchor") {
-		return aliasMessage
+	case message == errSecondDocument.Error():
+		return fmt.Sprintf("a second YAML document begins here: a %s is one document", noun)
+	case strings.HasPrefix(message, "unknown anchor"):
+		return fmt.Sprintf(aliasMessage, noun)
 	}
 	return "this is not YAML: " + message
 }

@@ -1,4 +1,4 @@
-package seeds
+package strict
 
 import (
 	"fmt"
@@ -8,13 +8,13 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Problem is one thing that is wrong with a seed, and where.
+// Problem is one thing that is wrong with a document, and where.
 type Problem struct {
 	File    string
 	Line    int    // from 1
 	Column  int    // in characters, from 1
 	Message string // what is wrong and what to write instead
-	Source  string // the line, with every secret masked
+	Source  string // the line, as it may be shown
 }
 
 // String is the problem for a console: place and message, then the line with a
@@ -101,11 +101,11 @@ func cellWidth(r rune) int {
 	return 1
 }
 
-// Problems is all that is wrong with a seed, in the order of the file. It is the
-// error of [Parse].
+// Problems is all that is wrong with a document, in the order of the file. It is
+// the error of [Document.Err].
 type Problems []Problem
 
-// Error is all problems for a console. It holds no secret.
+// Error is all problems for a console.
 func (ps Problems) Error() string {
 	texts := make([]string, len(ps))
 	for i, p := range ps {

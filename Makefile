@@ -1,5 +1,5 @@
-# Run as root, every target but check sets up what it needs by itself, so that
-# `sudo make image` and `sudo make test` work on a bare Debian 12 or 13.
+# Run as root, every target sets up what it needs by itself, so that `sudo make
+# image` and `sudo make test` work on a bare Debian 12 or 13.
 
 PROFILE ?= debian-13
 OUTPUT  ?= dist
@@ -31,15 +31,23 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help image programs test soak check bench clean
 
+# set-up is told what for, and by which programs anybody but root finds out that
+# it is still to be done.
+define set-up
+@if [ $$(id -u) = 0 ]; then scripts/setup $1; fi
+@for tool in $2; do command -v $$tool >/dev/null || \
+	{ echo "$$tool is missing: sudo scripts/setup $1"; exit 1; }; done
+endef
+
 help: ## say this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
 	@echo 'PROFILE=$(PROFILE) OUTPUT=$(OUTPUT) VERSION=$(VERSION)'
 
-image: programs ## build the disk image of PROFILE into OUTPUT (root)
+image: programs ## build the disk image of PROFILE into OUTPUT
 	bin/build image --profile $(PROFILE) --output $(OUTPUT)/
 
 programs:
-	scripts/setup image
+	$(call set-up,image,go mmdebstrap)
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X banyan/internal/version.Version=$(VERSION)' -o bin/ ./cmd/...
 
@@ -65,9 +73,7 @@ soak: image ## test at every point, in every order, for hours (root)
 	$(call run-tests,boot soak,24h)
 
 check: ## format, vet, lint, unit and golden tests, in a minute or two
-	@if [ $$(id -u) = 0 ]; then scripts/setup test; fi
-	@for tool in go golangci-lint lintian; do command -v $$tool >/dev/null || \
-		{ echo "$$tool is missing: sudo scripts/setup test"; exit 1; }; done
+	$(call set-up,test,go golangci-lint lintian)
 	go vet ./...
 	golangci-lint run
 	go test ./...

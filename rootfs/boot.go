@@ -25,15 +25,19 @@ var grubModules = []string{"biosdisk", "part_gpt", "fat", "normal", "configfile"
 // bootFiles lays out the ESP below dir: Debian's signed shim and GRUB where
 // firmware looks when no boot entry was made, GRUB's configuration, and the
 // kernel of slot a.
-func bootFiles(root, dir, profile, version string) error {
-	for from, to := range map[string]string{
-		"usr/lib/shim/shimx64.efi.signed":                   "EFI/BOOT/BOOTX64.EFI",
-		"usr/lib/shim/mmx64.efi.signed":                     "EFI/BOOT/mmx64.efi",
-		"usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed": "EFI/BOOT/grubx64.efi",
-		"boot/vmlinuz":    "banyan/a/vmlinuz",
-		"boot/initrd.img": "banyan/a/initrd.img",
+func bootFiles(dir string, base *base, initrd, profile, version string) error {
+	kernel, _, err := base.kernel()
+	if err != nil {
+		return err
+	}
+	for to, from := range map[string]string{
+		"EFI/BOOT/BOOTX64.EFI": filepath.Join(base.root(), "usr/lib/shim/shimx64.efi.signed"),
+		"EFI/BOOT/mmx64.efi":   filepath.Join(base.root(), "usr/lib/shim/mmx64.efi.signed"),
+		"EFI/BOOT/grubx64.efi": filepath.Join(base.root(), "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
+		"banyan/a/vmlinuz":     kernel,
+		"banyan/a/initrd.img":  initrd,
 	} {
-		content, err := os.ReadFile(filepath.Join(root, from))
+		content, err := os.ReadFile(from)
 		if err != nil {
 			return fmt.Errorf("the tree lacks a boot file: %w", err)
 		}
@@ -61,7 +65,7 @@ func bootFiles(root, dir, profile, version string) error {
 func biosCore(ctx context.Context, root string) ([]byte, error) {
 	const inside = "/tmp/core.img"
 	args := append([]string{"--format=i386-pc", "--prefix=(,gpt2)/banyan", "--output=" + inside}, grubModules...)
-	if _, err := inChroot(ctx, root, "grub-mkimage", args...); err != nil {
+	if _, err := inChroot(ctx, root, nil, "grub-mkimage", args...); err != nil {
 		return nil, err
 	}
 	core, err := os.ReadFile(root + inside)

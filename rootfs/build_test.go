@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,12 +21,14 @@ func stub(t *testing.T, name, script string) {
 }
 
 // build builds into a new directory, with a base tree that the given script
-// pretends to make, and returns what it leaves there and in the working one.
+// pretends to make, and returns what it leaves there, in the working one and
+// among the trees of the cache.
 func build(ctx context.Context, t *testing.T, makeBase string) (left []string, err error) {
 	t.Helper()
-	work, output := t.TempDir(), t.TempDir()
+	work, output, cache := t.TempDir(), filepath.Join(t.TempDir(), "dist"), t.TempDir()
 	t.Setenv("TMPDIR", work)
-	stub(t, "apt-get", "exit 0")
+	stub(t, "apt-get", `for option; do case $option in Dir::State::Lists=*) lists=${option#*=} ;; esac; done
+case $* in *\ update) echo "Date: Sat, 21 Nov 2026 14:03:05 UTC" >"$lists/a_dists_trixie_InRelease" ;; esac`)
 	stub(t, "unshare", makeBase)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
@@ -40,22 +43,22 @@ func build(ctx context.Context, t *testing.T, makeBase string) (left []string, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: firstboot}, log)
-	for _, dir := range []string{work, output} {
-		entries, err := os.ReadDir(dir)
+	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: firstboot, Format: raw, Cache: cache,
+		Keyring: firstboot, // apt, which would read it, is a stub
+	}, log)
+	for _, pattern := range []string{work + "/*", output, cache + "/trees/*"} {
+		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range entries {
-			left = append(left, filepath.Join(dir, e.Name()))
-		}
+		left = append(left, names...)
 	}
 	return left, err
 }
 
 func TestAFailedBuildLeavesNothing(t *testing.T) {
 	left, err := build(t.Context(), t, `echo "E: no space left on device" >&2; exit 1`)
-	if err == nil || len(left) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "no space left") || len(left) > 0 {
 		t.Errorf("error %v, and this is left: %q", err, left)
 	}
 }

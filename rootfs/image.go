@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"syscall"
 
@@ -79,23 +80,38 @@ func copySparse(f *os.File, offset int64, name string, room int64) error {
 		return err
 	}
 	if info.Size() > room {
-		return fmt.Errorf("%d MiB do not fit into %d MiB: enlarge the partition in the profile", info.Size()/mebibyte+1, room/mebibyte)
+		return fmt.Errorf("%d MiB do not fit into %d: enlarge the partition in the profile", info.Size()/mebibyte+1, room/mebibyte)
 	}
-	for at := int64(0); ; {
-		data, err := src.Seek(at, unix.SEEK_DATA)
-		if errors.Is(err, syscall.ENXIO) {
-			return nil // nothing but a hole is left
-		}
+	for data, err := range dataOf(src) {
 		if err != nil {
 			return err
 		}
-		hole, err := src.Seek(data, unix.SEEK_HOLE)
-		if err != nil {
+		if _, err := io.Copy(io.NewOffsetWriter(f, offset+data.start), io.NewSectionReader(src, data.start, data.end-data.start)); err != nil {
 			return err
 		}
-		if _, err := io.Copy(io.NewOffsetWriter(f, offset+data), io.NewSectionReader(src, data, hole-data)); err != nil {
-			return err
+	}
+	return nil
+}
+
+// extent is a stretch of a file, its end excluded.
+type extent struct{ start, end int64 }
+
+// dataOf is what of a file is no hole: lseek(2).
+func dataOf(f *os.File) iter.Seq2[extent, error] {
+	return func(yield func(extent, error) bool) {
+		for at := int64(0); ; {
+			start, err := f.Seek(at, unix.SEEK_DATA)
+			if errors.Is(err, syscall.ENXIO) {
+				return // nothing but a hole is left
+			}
+			end := start
+			if err == nil {
+				end, err = f.Seek(start, unix.SEEK_HOLE)
+			}
+			if !yield(extent{start, end}, err) || err != nil {
+				return
+			}
+			at = end
 		}
-		at = hole
 	}
 }

@@ -1,37 +1,51 @@
 package rootfs
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"banyan/internal/strict"
 )
 
-//go:embed profiles/*.yaml
+//go:embed profiles
 var profiles embed.FS
 
 // Profile says what one image is made of. Nothing about a suite stands outside
 // its profile.
 type Profile struct {
-	Name         string           `yaml:"name"`
-	Suite        string           `yaml:"suite"`
-	Architecture string           `yaml:"architecture"`
-	Archives     []Archive        `yaml:"archives"`
-	Components   []string         `yaml:"components"`
-	Keyring      string           `yaml:"keyring"` // what the archives' Release files are verified with
-	Kernel       string           `yaml:"kernel"`
-	Firmware     []string         `yaml:"firmware"`
-	Packages     [][]string       `yaml:"packages"` // in groups, for the reader
-	Locales      []string         `yaml:"locales"`
-	Users        map[string]User  `yaml:"users"`
-	Groups       map[string]Group `yaml:"groups"`
-	Partitions   Partitions       `yaml:"partitions"`
+	Name string // of its file, without the suffix
+	settings
+}
+
+// settings is what a profile's file says, and what it inherits: keys are merged,
+// lists replaced.
+type settings struct {
+	Inherits     string              `yaml:"inherits"` // a built-in profile, or the path of a file
+	Description  string              `yaml:"description"`
+	Suite        string              `yaml:"suite"`
+	Architecture string              `yaml:"architecture"`
+	Archives     []Archive           `yaml:"archives"`
+	Components   []string            `yaml:"components"`
+	Keyring      string              `yaml:"keyring"` // what the archives' Release files are verified with
+	Expired      bool                `yaml:"expired"` // the archives are past their end of life: Valid-Until says nothing
+	Kernel       string              `yaml:"kernel"`
+	Firmware     []string            `yaml:"firmware"`
+	Packages     map[string][]string `yaml:"packages"` // in groups, so that a profile may replace one
+	Locales      []string            `yaml:"locales"`
+	Users        map[string]User     `yaml:"users"`
+	Groups       map[string]Group    `yaml:"groups"`
+	Units        Units               `yaml:"units"`
+	Partitions   Partitions          `yaml:"partitions"`
 }
 
 // Archive is one package archive.
@@ -59,6 +73,14 @@ type Group struct {
 	Members []string `yaml:"members"`
 }
 
+// Units is systemd's units, by what is done with them. A unit that no package
+// enables by itself may be given by its path.
+type Units struct {
+	Enable  []string `yaml:"enable"`
+	Disable []string `yaml:"disable"`
+	Mask    []string `yaml:"mask"`
+}
+
 // Partitions holds partition sizes in MiB.
 type Partitions struct {
 	ESP    int64 `yaml:"esp"`
@@ -67,20 +89,12 @@ type Partitions struct {
 	State  int64 `yaml:"state"`
 }
 
-// LoadProfile reads the built-in profile of that name.
+// LoadProfile reads the built-in profile of that name or, where name ends in
+// .yaml, the profile in that file.
 func LoadProfile(name string) (*Profile, error) {
-	data, err := profiles.ReadFile("profiles/" + name + ".yaml")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no profile %q; there are: %s", name, strings.Join(ProfileNames(), ", "))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read profile %s: %w", name, err)
-	}
-	p := &Profile{}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(p); err != nil {
-		return nil, fmt.Errorf("profile %s: %w", name, err)
+	p := &Profile{Name: strings.TrimSuffix(filepath.Base(name), suffix)}
+	if err := p.load(name, nil); err != nil {
+		return nil, err
 	}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("profile %s: %w", name, err)
@@ -88,41 +102,93 @@ func LoadProfile(name string) (*Profile, error) {
 	return p, nil
 }
 
-// ProfileNames lists the built-in profiles.
+const suffix = ".yaml"
+
+// load reads what name inherits and then itself. heirs are those who inherit it.
+func (p *Profile) load(name string, heirs []string) error {
+	if slices.Contains(heirs, name) {
+		return fmt.Errorf("profile %s inherits itself: %s", name, strings.Join(append(heirs, name), " inherits "))
+	}
+	content, err := readProfile(name)
+	if err != nil {
+		return err
+	}
+	var parent struct{ Inherits string }
+	// What is wrong with the file is said, with its place, by the strict reader below.
+	if err := yaml.Unmarshal(content, &parent); err == nil && parent.Inherits != "" {
+		from := parent.Inherits
+		if isFile(from) && !filepath.IsAbs(from) {
+			from = filepath.Join(filepath.Dir(name), from)
+		}
+		if err := p.load(from, append(heirs, name)); err != nil {
+			return err
+		}
+	}
+	return strict.Kind{Noun: "profile"}.DecodeOnto(name, content, &p.settings).Err()
+}
+
+// isFile tells the path of a file from the name of a built-in profile.
+func isFile(name string) bool { return strings.HasSuffix(name, suffix) }
+
+func readProfile(name string) ([]byte, error) {
+	if isFile(name) {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the profile: %w", err)
+		}
+		return content, nil
+	}
+	content, err := profiles.ReadFile("profiles/" + name + suffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no profile %q; there are %s, or name a file that ends in %s", name, strings.Join(ProfileNames(), ", "), suffix)
+	}
+	return content, err
+}
+
+// YAML is the profile with all that it inherits, as a file would say it.
+func (p *Profile) YAML() ([]byte, error) {
+	content, err := yaml.Marshal(p.settings)
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %w", p.Name, err)
+	}
+	return content, nil
+}
+
+// ProfileNames lists the built-in profiles that an image can be made of.
 func ProfileNames() []string {
-	files, err := fs.Glob(profiles, "profiles/*.yaml")
+	files, err := fs.Glob(profiles, "profiles/*"+suffix)
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	for i, f := range files {
-		files[i] = strings.TrimSuffix(path.Base(f), ".yaml")
+		files[i] = strings.TrimSuffix(path.Base(f), suffix)
 	}
 	return files
 }
 
-// check finds what strict decoding cannot: something left out, or one id given twice.
+// check finds what reading it strictly cannot: something left out, or one id given twice.
 func (p *Profile) check() error {
-	var errs []error
+	var wrong []string
 	for what, missing := range map[string]bool{
-		"name": p.Name == "", "suite": p.Suite == "", "architecture": p.Architecture == "", "archives": len(p.Archives) == 0,
+		"suite": p.Suite == "", "architecture": p.Architecture == "", "archives": len(p.Archives) == 0,
 		"components": len(p.Components) == 0, "keyring": p.Keyring == "", "kernel": p.Kernel == "", "packages": len(p.Packages) == 0,
 		"locales": len(p.Locales) == 0,
 	} {
 		if missing {
-			errs = append(errs, fmt.Errorf("%s is missing", what))
+			wrong = append(wrong, what+" is missing")
 		}
 	}
 	for what, size := range map[string]int64{
 		"esp": p.Partitions.ESP, "banyan": p.Partitions.Banyan, "root": p.Partitions.Root, "state": p.Partitions.State,
 	} {
 		if size <= 0 {
-			errs = append(errs, fmt.Errorf("partitions.%s must be a size in MiB", what))
+			wrong = append(wrong, fmt.Sprintf("partitions.%s must be a size in MiB", what))
 		}
 	}
 	uids, gids := map[int]string{}, map[int]string{}
 	claim := func(ids map[int]string, kind string, id int, name string) {
 		if other, taken := ids[id]; taken {
-			errs = append(errs, fmt.Errorf("%s and %s have the same %s %d", other, name, kind, id))
+			wrong = append(wrong, fmt.Sprintf("%s and %s have the same %s %d", other, name, kind, id))
 		}
 		ids[id] = name
 	}
@@ -135,8 +201,11 @@ func (p *Profile) check() error {
 	for name, g := range p.Groups {
 		claim(gids, "gid", g.GID, name)
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(errs...)
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return errors.New(strings.Join(wrong, "; "))
 }
 
 // nogroup is Debian's static group for users without one of their own.
@@ -145,7 +214,7 @@ const nogroup = 65534
 // include is every package that the image names, in a stable order.
 func (p *Profile) include() []string {
 	names := append([]string{p.Kernel}, p.Firmware...)
-	for _, group := range p.Packages {
+	for group := range maps.Values(p.Packages) {
 		names = append(names, group...)
 	}
 	slices.Sort(names)

@@ -1,6 +1,9 @@
 package rootfs
 
 import (
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -16,8 +19,24 @@ func TestEveryProfileLoads(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if p.Name != name {
-			t.Errorf("profile %s calls itself %s", name, p.Name)
+		if p.Name != name || p.Description == "" {
+			t.Errorf("profile %s: name %q, description %q", name, p.Name, p.Description)
+		}
+		// What is shown is a profile, and the same one.
+		shown, err := p.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), name+".yaml")
+		if err := os.WriteFile(file, shown, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		again, err := LoadProfile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if twice, err := again.YAML(); err != nil || string(twice) != string(shown) {
+			t.Errorf("%s, shown and read again: %v\n%s", name, err, twice)
 		}
 	}
 }
@@ -30,10 +49,10 @@ func TestUnknownProfileNamesTheKnown(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
-	p := Profile{
+	p := Profile{settings: settings{
 		Users:  map[string]User{"etcd": {UID: 903, GID: 903}, "postgres": {UID: 903, GID: 902}},
 		Groups: map[string]Group{"ssl-cert": {GID: 902}},
-	}
+	}}
 	err := p.check()
 	if err == nil {
 		t.Fatal("an empty profile passed")
@@ -46,13 +65,13 @@ func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
 }
 
 func TestAccounts(t *testing.T) {
-	p := Profile{
+	p := Profile{settings: settings{
 		Users: map[string]User{
 			"sshd":     {UID: 990, GID: nogroup, Comment: "sshd user", Home: "/run/sshd"},
 			"postgres": {UID: 902, GID: 902, Comment: "PostgreSQL administrator", Home: "/var/lib/postgresql", Shell: "/bin/bash"},
 		},
 		Groups: map[string]Group{"ssl-cert": {GID: 911, Members: []string{"postgres"}}},
-	}
+	}}
 	const passwd = "postgres:*:902:902:PostgreSQL administrator:/var/lib/postgresql:/bin/bash\n" +
 		"sshd:*:990:65534:sshd user:/run/sshd:/usr/sbin/nologin\n"
 	if got := p.passwd(); got != passwd {
@@ -61,5 +80,56 @@ func TestAccounts(t *testing.T) {
 	const group = "postgres:x:902:\nssl-cert:x:911:postgres\n"
 	if got := p.group(); got != group {
 		t.Errorf("group:\n%s", got)
+	}
+}
+
+// profile writes a profile into a file of dir and loads it.
+func profile(t *testing.T, dir, name, content string) (*Profile, error) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return LoadProfile(file)
+}
+
+func TestInheritance(t *testing.T) {
+	dir := t.TempDir()
+	site, err := profile(t, dir, "site.yaml", "inherits: debian-13\npackages: {tools: [less]}\npartitions: {root: 2048}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := profile(t, dir, "ours.yaml", "inherits: site.yaml\npackages: {ours: [postgresql-17-postgis-3]}\nusers: {postgres: {shell: /bin/sh}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	debian, err := LoadProfile("debian-13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case p.Name != "ours" || site.Name != "site":
+		t.Errorf("names %s and %s", p.Name, site.Name)
+	case p.Suite != debian.Suite, p.Partitions.ESP != debian.Partitions.ESP, len(p.Packages["cluster"]) == 0:
+		t.Error("what is not said is not inherited")
+	case p.Partitions.Root != 2048, !reflect.DeepEqual(p.Packages["tools"], []string{"less"}), len(p.Packages["ours"]) != 1:
+		t.Errorf("what is said is not so: %+v", p)
+	case p.Users["postgres"].Shell != "/bin/sh" || p.Users["postgres"].UID != debian.Users["postgres"].UID:
+		t.Errorf("got %+v", p.Users["postgres"])
+	case len(site.Packages["ours"]) > 0 || len(debian.Packages["ours"]) > 0:
+		t.Error("the heir's packages are in what it inherits")
+	}
+}
+
+func TestAProfileInheritsNotItself(t *testing.T) {
+	if _, err := profile(t, t.TempDir(), "self.yaml", "inherits: self.yaml\n"); err == nil || !strings.Contains(err.Error(), "inherits itself") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsWrongWithAProfileHasItsPlace(t *testing.T) {
+	_, err := profile(t, t.TempDir(), "typo.yaml", "inherits: debian-13\npartitions:\n  rot: 2048\n")
+	if err == nil || !strings.Contains(err.Error(), `typo.yaml:3:3: unknown key "rot", did you mean "root"?`) {
+		t.Errorf("got %v", err)
 	}
 }

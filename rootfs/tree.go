@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,26 +11,11 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-
-	"banyan/internal/command"
+	"golang.org/x/sys/unix"
 )
 
 //go:embed all:overlay
 var overlay embed.FS
-
-// inChroot runs a program of the tree in it, in mount and process namespaces of
-// its own: whatever happens, nothing stays mounted and nothing keeps running.
-func inChroot(ctx context.Context, root, name string, args ...string) (string, error) {
-	out, err := command.Command{
-		Name: "unshare",
-		Args: append([]string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--root=" + root, "--", name}, args...),
-		Env:  []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"},
-	}.Run(ctx)
-	if err != nil {
-		return "", fmt.Errorf("%s in the tree: %w", name, err)
-	}
-	return out, nil
-}
 
 // installPackages installs .deb files as any host would, with no service started.
 func installPackages(ctx context.Context, root string, debs []string) (err error) {
@@ -50,7 +34,7 @@ func installPackages(ctx context.Context, root string, debs []string) (err error
 		if err := writeFile(root+inside, string(content), 0o644); err != nil {
 			return err
 		}
-		if _, err := inChroot(ctx, root, "dpkg", "--install", inside); err != nil {
+		if _, err := inChroot(ctx, root, nil, "dpkg", "--install", inside); err != nil {
 			return err
 		}
 		if err := os.Remove(root + inside); err != nil {
@@ -60,10 +44,12 @@ func installPackages(ctx context.Context, root string, debs []string) (err error
 	return nil
 }
 
-// layOverlay writes the files that make a Debian tree a Banyan image.
-func layOverlay(root string) error {
-	const tree = "overlay/tree"
-	return fs.WalkDir(overlay, tree, func(name string, d fs.DirEntry, err error) error {
+// overlayTree is what makes a Debian tree a Banyan image.
+const overlayTree = "overlay/tree"
+
+// layOverlay writes the files below dir of the overlay over those below root.
+func layOverlay(dir, root string) error {
+	return fs.WalkDir(overlay, dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -75,47 +61,25 @@ func layOverlay(root string) error {
 		if strings.HasPrefix(string(content), "#!") {
 			mode = 0o755
 		}
-		return writeFile(filepath.Join(root, strings.TrimPrefix(name, tree)), string(content), mode)
+		return writeFile(filepath.Join(root, strings.TrimPrefix(name, dir)), string(content), mode)
 	})
 }
 
 // setUnits decides what a node runs before it knows its seed. The components
 // are started by what the seed makes of the node, never by having been installed.
-func setUnits(ctx context.Context, root string) error {
-	enabled := []string{"systemd-networkd.service", "systemd-networkd-wait-online.service", "systemd-resolved.service", "ssh.service",
-		"banyan-hostkeys.service"}
-	disabled := []string{"etcd.service", "patroni.service", "haproxy.service", "postgresql.service",
-		// The image is replaced, never upgraded in place.
-		"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "grub-common.service"}
-	masked := []string{"systemd-firstboot.service"}
-	for verb, units := range map[string][]string{"enable": enabled, "disable": disabled, "mask": masked} {
-		if _, err := inChroot(ctx, root, "systemctl", append([]string{"--quiet", verb}, units...)...); err != nil {
+func (p *Profile) setUnits(ctx context.Context, root string) error {
+	for verb, units := range map[string][]string{"enable": p.Units.Enable, "disable": p.Units.Disable, "mask": p.Units.Mask} {
+		if _, err := inChroot(ctx, root, nil, "systemctl", append([]string{"--quiet", verb}, units...)...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeInitramfs makes the kernel's and the initramfs's files, boot/vmlinuz and
-// boot/initrd.img, out of the one kernel that the tree holds.
-func makeInitramfs(ctx context.Context, root string) error {
-	kernels, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
-	if err != nil {
-		return err
-	}
-	if len(kernels) != 1 {
-		return fmt.Errorf("the tree holds %d kernels, not one: %v", len(kernels), kernels)
-	}
-	release := strings.TrimPrefix(filepath.Base(kernels[0]), "vmlinuz-")
-	if _, err := inChroot(ctx, root, "mkinitramfs", "-o", "/boot/initrd.img", release); err != nil {
-		return err
-	}
-	return os.Rename(kernels[0], filepath.Join(root, "boot/vmlinuz"))
-}
-
 // seal takes out of the tree what no two machines may share and what building
 // left behind, and moves aside what is only the pattern for state.
-func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error {
+// What is not as old as a package, since it was made after began, gets the image's date.
+func (p *Profile) seal(ctx context.Context, root string, epoch, began time.Time) error {
 	for _, pattern := range []string{
 		"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
 		"var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*", "var/lib/dpkg/*-old",
@@ -123,7 +87,7 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 		"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock", "etc/subuid-", "etc/subgid-",
 		"etc/ssl/private/*", "etc/ssl/certs/ssl-cert-snakeoil.pem", "etc/.resolv.conf.systemd-resolved.bak",
 		"etc/dpkg/dpkg.cfg.d/99mmdebstrap", "etc/apt/apt.conf.d/99mmdebstrap", "etc/hostname",
-		"boot/System.map-*", "boot/config-*", "boot/initrd.img-*", "vmlinuz*", "initrd.img*", "tmp/*", "var/tmp/*", "run/*", "root/.*history",
+		"boot/*", "vmlinuz*", "initrd.img*", "tmp/*", "var/tmp/*", "run/*", "dev/*", "root/.*history",
 	} {
 		if err := removeAll(root, pattern); err != nil {
 			return err
@@ -133,15 +97,12 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 		"etc/machine-id": "", // written from state in the initramfs
 		"etc/fstab":      "# State is mounted by the initramfs.\n",
 		"etc/apt/sources.list": "# Where this image's packages come from. The image is replaced as a whole, never upgraded in place.\n" +
-			strings.Join(p.sources(p.Archives), "\n") + "\n",
+			strings.Join(p.sources(p.Archives, p.Keyring), "\n") + "\n",
 		"usr/lib/clock-epoch": "", // systemd's clock is never older than this file: systemd(1)
 	} {
 		if err := writeFile(filepath.Join(root, name), content, 0o644); err != nil {
 			return err
 		}
-	}
-	if err := os.Chtimes(filepath.Join(root, "usr/lib/clock-epoch"), epoch, epoch); err != nil {
-		return err
 	}
 	if err := renameio.Symlink("../run/systemd/resolve/stub-resolv.conf", filepath.Join(root, "etc/resolv.conf")); err != nil {
 		return err
@@ -158,7 +119,25 @@ func (p *Profile) seal(ctx context.Context, root string, epoch time.Time) error 
 	if err := p.verify(ctx, root); err != nil {
 		return err
 	}
-	return makeFactory(root)
+	if err := makeFactory(root); err != nil {
+		return err
+	}
+	return setDates(root, epoch, began)
+}
+
+// setDates gives epoch to everything that was changed after began.
+func setDates(root string, epoch, began time.Time) error {
+	stamp := unix.NsecToTimespec(epoch.UnixNano())
+	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || info.ModTime().Before(began) {
+			return err
+		}
+		return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW)
+	})
 }
 
 // makeFactory moves what outlives the image to where `firstboot initramfs`

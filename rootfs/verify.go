@@ -45,7 +45,7 @@ func (p *Profile) verify(ctx context.Context, root string) error {
 }
 
 func (p *Profile) verifyLocales(ctx context.Context, root string) error {
-	out, err := inChroot(ctx, root, "localedef", "--list-archive")
+	out, err := inChroot(ctx, root, nil, "localedef", "--list-archive")
 	if err != nil {
 		return err
 	}

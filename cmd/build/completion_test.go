@@ -14,7 +14,7 @@ import (
 func TestCompletion(t *testing.T) {
 	const files, nothing, directories = ":0\n", ":4\n", ":16\n" // cobra's ShellCompDirective
 	for line, want := range map[string]string{
-		"image --profile ":   strings.Join(rootfs.ProfileNames(), "\n") + "\n" + nothing,
+		"image --profile ":   strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
 		"image --output ":    directories,
 		"image --firstboot ": files,
 		"image ":             nothing,

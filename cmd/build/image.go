@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,53 +10,112 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/userns"
 	"banyan/internal/version"
 	"banyan/rootfs"
 	"banyan/seeds"
 )
 
 func imageCommand() *cobra.Command {
-	var profile, output, firstboot string
+	var (
+		profile, format, compress string
+		asJSON                    bool
+		size                      bytes
+		limit                     = bytes(8 << 30)
+		o                         = rootfs.Options{Version: version.Version, Example: seeds.Example}
+	)
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "Build a bootable disk image",
 		Long: `Build a bootable disk image and, beside it, its manifest and SHA256SUMS.
 
 The image boots by BIOS and by UEFI. Write it to a disk, drop a seed.yaml on its
-BANYAN partition and start the machine. Building needs root.`,
-		Example:           "  sudo build image --profile debian-13 --output dist/",
+BANYAN partition and start the machine.
+
+Root builds as root; anybody else in a user namespace, where the kernel allows
+that and /etc/subuid and /etc/subgid have ids for him. The tree is made below
+$TMPDIR (/var/tmp by default). What does not change with Banyan itself is kept
+in a cache, see build cache.`,
+		Example: `  sudo build image --profile debian-13 --output dist/
+  build image --format qcow2 --size 40G
+  build image --mirror http://mirror.example/debian --mirror http://mirror.example/debian-security`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if os.Geteuid() != 0 {
-				return errors.New("only root can make a root tree: run it with sudo")
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Profile, err = loadProfile(profile); err != nil {
+				return err
 			}
-			if firstboot == "" {
-				firstboot = beside("firstboot")
+			if o.Format, err = rootfs.ParseFormat(format); err != nil {
+				return err
 			}
-			p, err := rootfs.LoadProfile(profile)
+			switch compress {
+			case "zst":
+				o.Compress = true
+			case "none":
+			default:
+				return fmt.Errorf("no compression %q; there are: none, zst", compress)
+			}
+			if err := userns.Enter(cmd.Context()); err != nil {
+				return err
+			}
+			root, err := userns.IsRoot()
 			if err != nil {
 				return err
 			}
-			image, err := rootfs.Build(cmd.Context(), rootfs.Options{
-				Profile: p, Version: version.Version, Output: output, Example: seeds.Example,
-				Firstboot: firstboot,
-			}, os.Stdout)
+			out := os.Stdout
+			if asJSON {
+				out = os.Stderr
+			}
+			if root {
+				fmt.Fprintln(out, "building as root")
+			} else {
+				fmt.Fprintln(out, "building without root, in a user namespace")
+			}
+			if o.Firstboot == "" {
+				o.Firstboot = beside("firstboot")
+			}
+			o.Size, o.CacheLimit = int64(size), int64(limit)
+			result, err := rootfs.Build(cmd.Context(), o, out)
 			if err != nil {
 				return err
 			}
-			fmt.Println(image)
+			if asJSON {
+				return json.NewEncoder(os.Stdout).Encode(result)
+			}
+			fmt.Println(result.Image)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", "))
-	cmd.Flags().StringVar(&output, "output", "dist", "the directory that the image goes to")
-	cmd.Flags().StringVar(&firstboot, "firstboot", "", "the node's program (default firstboot beside this one)")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", ")+", or a `file`")
+	flags.StringArrayVar(&o.Mirrors, "mirror", nil, "take an archive from this `URI`, or ARCHIVE=URI where it ends otherwise than the archive; may be repeated")
+	flags.StringVar(&o.Keyring, "keyring", "", "the `file` of keys that the archives are signed with (default the profile's)")
+	flags.StringVar(&o.Output, "output", "dist", "the `directory` that the image goes to")
+	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(formats(), ", "))
+	flags.StringVar(&compress, "compress", "none", "the image: none, zst")
+	flags.Var(&size, "size", "of the disk, such as 40G (default what the profile's partitions take)")
+	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
+	flags.StringVar(&o.Cache, "cache", defaultCache(), "the `directory` of the cache")
+	flags.Var(&limit, "cache-limit", "what the cache may take; what was used longest ago goes first")
+	flags.BoolVar(&asJSON, "json", false, "print the image's name and what each stage took as JSON; progress goes to standard error")
 	cobra.CheckErr(errors.Join(
-		cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(rootfs.ProfileNames(), cobra.ShellCompDirectiveNoFileComp)),
+		cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(rootfs.ProfileNames(), cobra.ShellCompDirectiveDefault)),
+		cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)),
+		cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"none", "zst"}, cobra.ShellCompDirectiveNoFileComp)),
+		cmd.MarkFlagFilename("keyring", "gpg", "asc", "pgp"),
 		cmd.MarkFlagDirname("output"),
+		cmd.MarkFlagDirname("cache"),
 	))
 	return cmd
+}
+
+func formats() []string {
+	var names []string
+	for _, f := range rootfs.Formats() {
+		names = append(names, string(f))
+	}
+	return names
 }
 
 // beside is the path of the program of that name beside this one.

@@ -41,6 +41,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(imageCommand())
+	root.AddCommand(imageCommand(), profileCommand(), cacheCommand())
 	return root
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -21,20 +23,28 @@ type Stages struct {
 	bar  *mpb.Bar // nil where there is no terminal
 	bars *mpb.Progress
 
-	mu   sync.Mutex
-	now  string
-	done []stage
+	began time.Time
+	mu    sync.Mutex
+	now   []string // several stages may run side by side
+	done  []Stage
 }
 
-type stage struct {
-	name  string
-	took  time.Duration
-	bytes int64
+// Stage is what a stage took and made.
+type Stage struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Made
+}
+
+// Made is what a stage made.
+type Made struct {
+	Bytes  int64 `json:"bytes"`            // on the disk
+	Cached bool  `json:"cached,omitempty"` // it was there already
 }
 
 // New starts following total stages on out.
 func New(out *os.File, total int) *Stages {
-	s := &Stages{out: out}
+	s := &Stages{out: out, began: time.Now()}
 	// A serial console of unknown size is a terminal that a bar cannot be drawn on.
 	if width, height, err := term.GetSize(int(out.Fd())); err == nil && width > 0 && height > 0 {
 		s.bars = mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh())
@@ -48,30 +58,35 @@ func New(out *os.File, total int) *Stages {
 func (s *Stages) current() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now
+	return strings.Join(s.now, ", ")
 }
 
-// Run runs one stage. f returns the size in bytes of what it made.
-func (s *Stages) Run(name string, f func() (int64, error)) error {
+// Run runs one stage.
+func (s *Stages) Run(name string, f func() (Made, error)) error {
 	s.mu.Lock()
-	s.now = name
-	s.mu.Unlock()
+	s.now = append(s.now, name)
 	if s.bar == nil {
 		fmt.Fprintf(s.out, "%s ...\n", name)
 	}
+	s.mu.Unlock()
 	start := time.Now()
-	bytes, err := f()
+	made, err := f()
 	took := time.Since(start)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = slices.DeleteFunc(s.now, func(n string) bool { return n == name })
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	s.mu.Lock()
-	s.done = append(s.done, stage{name, took, bytes})
-	s.mu.Unlock()
-	if s.bar == nil {
-		fmt.Fprintf(s.out, "%s: %.1f s, %s\n", name, took.Seconds(), Bytes(bytes))
-	} else {
+	s.done = append(s.done, Stage{name, took.Seconds(), made})
+	switch {
+	case s.bar != nil:
 		s.bar.Increment()
+	case made.Cached:
+		fmt.Fprintf(s.out, "%s: %.1f s, cached\n", name, took.Seconds())
+	default:
+		fmt.Fprintf(s.out, "%s: %.1f s, %s\n", name, took.Seconds(), Bytes(made.Bytes))
 	}
 	return nil
 }
@@ -84,16 +99,22 @@ func (s *Stages) Close() {
 	}
 }
 
-// Table prints what each stage took and made.
+// Done is the stages that were run, in the order of their ends.
+func (s *Stages) Done() []Stage { return s.done }
+
+// Table prints what each stage took and made, and what all took from the call of
+// [New] on.
 func (s *Stages) Table() error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "stage\tseconds\tbytes\t")
-	var total time.Duration
 	for _, d := range s.done {
-		total += d.took
-		fmt.Fprintf(w, "%s\t%.1f\t%d\t\n", d.name, d.took.Seconds(), d.bytes)
+		name := d.Name
+		if d.Cached {
+			name += " (cached)"
+		}
+		fmt.Fprintf(w, "%s\t%.1f\t%d\t\n", name, d.Seconds, d.Bytes)
 	}
-	fmt.Fprintf(w, "total\t%.1f\t\t\n", total.Seconds())
+	fmt.Fprintf(w, "total\t%.1f\t\t\n", time.Since(s.began).Seconds())
 	return w.Flush()
 }
 

@@ -16,11 +16,14 @@ func TestStagesInAFile(t *testing.T) {
 	}
 	defer out.Close()
 	stages := New(out, 2)
-	if err := stages.Run("squashfs", func() (int64, error) { return 3 << 20, nil }); err != nil {
+	if err := stages.Run("squashfs", func() (Made, error) { return Made{Bytes: 3 << 20}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := stages.Run("base tree", func() (Made, error) { return Made{Bytes: 1, Cached: true}, nil }); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("no space left")
-	if err := stages.Run("image", func() (int64, error) { return 0, broken }); !errors.Is(err, broken) || err.Error() != "image: no space left" {
+	if err := stages.Run("image", func() (Made, error) { return Made{}, broken }); !errors.Is(err, broken) || err.Error() != "image: no space left" {
 		t.Errorf("got %v", err)
 	}
 	stages.Close()
@@ -33,9 +36,12 @@ func TestStagesInAFile(t *testing.T) {
 	}
 	want := regexp.MustCompile(`^squashfs \.\.\.
 squashfs: \d+\.\d s, 3\.0 MiB
+base tree \.\.\.
+base tree: \d+\.\d s, cached
 image \.\.\.
  +stage +seconds +bytes
  +squashfs +\d+\.\d +3145728
+ +base tree \(cached\) +\d+\.\d +1
  +total +\d+\.\d +
 $`)
 	if !want.Match(content) {

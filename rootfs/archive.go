@@ -1,0 +1,281 @@
+package rootfs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"banyan/internal/command"
+)
+
+// apt asks the profile's archives through an apt of its own: its lists and
+// packages are in the cache, and of the machine's apt it has the way to the
+// network (proxies, see apt-transport-http(1)) and nothing else.
+type apt struct {
+	profile *Profile
+	keyring string
+	dir     string // of the profile's lists
+	debs    string // a directory, common to all profiles
+}
+
+// lists is apt's own directory: it removes from it what is no list.
+func (a apt) lists() string { return filepath.Join(a.dir, "lists") }
+
+func (a apt) sourceList() string { return filepath.Join(a.dir, "sources.list") }
+
+// status is dpkg's database of nothing installed; apt locks it and so it is a file.
+func (a apt) status() string { return filepath.Join(a.dir, "status") }
+
+func (a apt) run(ctx context.Context, name string, args ...string) (string, error) {
+	options := []string{
+		"Dir::State=" + a.dir, "Dir::State::Lists=" + a.lists(), "Dir::State::status=" + a.status(),
+		"Dir::Etc::SourceList=" + a.sourceList(), "Dir::Etc::SourceParts=/dev/null",
+		"Dir::Etc::Preferences=/dev/null", "Dir::Etc::PreferencesParts=/dev/null",
+		"Dir::Cache::Archives=" + a.debs, "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=",
+		"APT::Architecture=" + a.profile.Architecture, "APT::Architectures=" + a.profile.Architecture,
+		"APT::Install-Recommends=false",
+		"APT::Sandbox::User=root",         // the cache may be where _apt cannot go
+		"APT::Update::Error-Mode=any",     // by default what cannot be fetched is only warned of
+		"APT::Keep-Downloaded-Packages=1", // that is what they are downloaded for
+		"Acquire::Languages=none", "Acquire::ForceHash=SHA256", "Acquire::Retries=2",
+		"Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false", // of what appstream asks for, where it is installed
+		"Acquire::Check-Valid-Until=" + fmt.Sprint(!a.profile.Expired),
+	}
+	all := []string{"--quiet=2"}
+	for _, o := range options {
+		all = append(all, "--option", o)
+	}
+	return command.Command{Name: name, Args: append(all, args...), Env: []string{"LC_ALL=C"}}.Run(ctx)
+}
+
+// update fetches what is new in the archives' lists, and verifies them.
+func (a apt) update(ctx context.Context, archives []Archive) error {
+	for _, dir := range []string{a.lists(), a.debs} {
+		if err := os.MkdirAll(filepath.Join(dir, "partial"), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := writeFile(a.sourceList(), strings.Join(a.profile.sources(archives, a.keyring), "\n")+"\n", 0o644); err != nil {
+		return err
+	}
+	if err := writeFile(a.status(), "", 0o644); err != nil {
+		return err
+	}
+	_, err := a.run(ctx, "apt-get", "update")
+	if err != nil && ctx.Err() == nil {
+		return explainUpdate(err, a.keyring)
+	}
+	return err
+}
+
+var (
+	unfetched  = regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*)$`)
+	unverified = regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*: (.*)$`)
+	unsigned   = regexp.MustCompile(`(?m)^E: The repository '(.*)' (?:is not signed|does not have a Release file|no longer has a Release file)`)
+)
+
+// explainUpdate says in one line what apt-get update failed with.
+func explainUpdate(err error, keyring string) error {
+	said := err.Error()
+	if m := unverified.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("%s is not signed with a key of %s (%s): name the archive's keyring with --keyring", m[1], keyring, m[2])
+	}
+	if m := unfetched.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("cannot fetch %s: %s: is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
+	}
+	if m := unsigned.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("%s is no signed archive: name another mirror with --mirror", m[1])
+	}
+	return err
+}
+
+// release is a checksum over what the archives' Release files say of the
+// profile's packages, and the date of the first of them. The other dates say
+// nothing: some Release files are written anew several times a day.
+func (a apt) release() (sum string, date time.Time, err error) {
+	files, err := filepath.Glob(filepath.Join(a.lists(), "*Release"))
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	slices.Sort(files)
+	h := sha256.New()
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return "", time.Time{}, err
+		}
+		for _, line := range a.profile.indexes(string(content)) {
+			fmt.Fprintln(h, line)
+		}
+		if strings.Contains(name, "_dists_"+a.profile.Archives[0].Suites[0]+"_") {
+			if date, err = releaseDate(string(content)); err != nil {
+				return "", time.Time{}, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	if date.IsZero() {
+		return "", time.Time{}, fmt.Errorf("no Release file of %s is among apt's lists in %s", a.profile.Archives[0].Suites[0], a.lists())
+	}
+	return hex.EncodeToString(h.Sum(nil)), date, nil
+}
+
+// indexes is the lines of a Release file that have the SHA256 of the lists of
+// the profile's packages: https://wiki.debian.org/DebianRepository/Format.
+func (p *Profile) indexes(release string) []string {
+	wanted := regexp.MustCompile(`(?m)^ [0-9a-f]{64} +\d+ (?:` + strings.Join(p.Components, "|") + `)/binary-(?:all|` + p.Architecture + `)/Packages\b.*$`)
+	return wanted.FindAllString(release, -1)
+}
+
+func releaseDate(release string) (time.Time, error) {
+	m := regexp.MustCompile(`(?m)^Date: (.*)$`).FindStringSubmatch(release)
+	if m == nil {
+		return time.Time{}, errors.New("it has no date")
+	}
+	return time.Parse(time.RFC1123, m[1])
+}
+
+// everything is what mmdebstrap's variant minbase and the profile install, as apt's patterns.
+func (p *Profile) everything() []string {
+	return append([]string{"?essential", "?priority(required)", "apt"}, p.include()...)
+}
+
+// fetch downloads what is not among the debs yet, or is not what the archive
+// says, and returns all that the profile's tree is made of.
+func (a apt) fetch(ctx context.Context) ([]Package, error) {
+	install := append([]string{"install"}, a.profile.everything()...)
+	out, err := a.run(ctx, "apt-get", append([]string{"--print-uris"}, install...)...)
+	if err != nil {
+		return nil, explainFetch(err)
+	}
+	packages, err := readURIs(out)
+	if err != nil {
+		return nil, err
+	}
+	missing := false
+	now := time.Now()
+	for _, p := range packages {
+		deb := filepath.Join(a.debs, p.file())
+		sum, err := checksum(ctx, deb)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			missing = true
+		case err != nil:
+			return nil, err
+		case sum != p.SHA256: // apt looks at the size alone
+			missing = true
+			err = os.Remove(deb)
+		default:
+			err = os.Chtimes(deb, now, now) // used last: the cache removes the oldest
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if missing {
+		if _, err := a.run(ctx, "apt-get", append([]string{"--download-only"}, install...)...); err != nil {
+			return nil, explainFetch(err)
+		}
+	}
+	return packages, nil
+}
+
+// readURIs reads what apt-get --print-uris says: 'URI' FILE SIZE SHA256:SUM.
+func readURIs(out string) ([]Package, error) {
+	var packages []Package
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) != 4 || !strings.HasPrefix(f[3], "SHA256:") {
+			return nil, fmt.Errorf("apt-get --print-uris said %q, which has no SHA256", strings.TrimSpace(line))
+		}
+		p, err := packageOf(f[1])
+		if err != nil {
+			return nil, err
+		}
+		p.SHA256 = strings.TrimPrefix(f[3], "SHA256:")
+		packages = append(packages, p)
+	}
+	return packages, nil
+}
+
+var (
+	unfound  = regexp.MustCompile(`E: (Unable to locate package .*|Package '.*' has no installation candidate)`)
+	conflict = regexp.MustCompile(`(?m)^ (\S+ : (?:Depends|Conflicts|PreDepends|Breaks): .*)$`)
+)
+
+// explainFetch says in one line why the packages cannot be had.
+func explainFetch(err error) error {
+	said := err.Error()
+	if m := unfound.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("%s: correct the profile's packages", strings.ToLower(m[1][:1])+m[1][1:])
+	}
+	if m := conflict.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("%s: correct the profile's packages", m[1])
+	}
+	if m := unfetched.FindStringSubmatch(said); m != nil {
+		return fmt.Errorf("cannot fetch %s: %s: is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
+	}
+	return err
+}
+
+// sources is the archives as lines of sources.list(5).
+func (p *Profile) sources(archives []Archive, keyring string) []string {
+	var lines []string
+	for _, a := range archives {
+		for _, suite := range a.Suites {
+			lines = append(lines, fmt.Sprintf("deb [signed-by=%s] %s %s %s", keyring, a.URI, suite, strings.Join(p.Components, " ")))
+		}
+	}
+	return lines
+}
+
+// archives is the profile's archives, each at the mirror that was named for it
+// or, where none was, that this machine's own apt uses: an archive
+// "debian-security" is taken from the URI that ends so.
+func (p *Profile) archives(ctx context.Context, mirrors []string) ([]Archive, error) {
+	out, err := command.Run(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
+	if err != nil {
+		return nil, fmt.Errorf("ask apt for its mirrors: %w", err)
+	}
+	near := map[string]string{}
+	for uri := range strings.FieldsSeq(out) {
+		near[path.Base(uri)] = strings.TrimSuffix(uri, "/")
+	}
+	var known []string
+	for _, a := range p.Archives {
+		known = append(known, path.Base(a.URI))
+	}
+	for _, mirror := range mirrors {
+		name, uri, named := strings.Cut(mirror, "=")
+		if !named || strings.Contains(name, "/") {
+			name, uri = path.Base(mirror), mirror
+		}
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("the mirror %s is of none of the archives %s: write it as ARCHIVE=URI", mirror, strings.Join(known, ", "))
+		}
+		if scheme, _, ok := strings.Cut(uri, ":/"); !ok || scheme == "" {
+			return nil, fmt.Errorf("the mirror %s is no URI, such as http://mirror.example/debian or file:/srv/debian", mirror)
+		}
+		// apt leaves the packages of a file: archive where they are, which is not in the tree.
+		if rest, ok := strings.CutPrefix(uri, "file:"); ok {
+			uri = "copy:" + rest
+		}
+		near[name] = strings.TrimSuffix(uri, "/")
+	}
+	archives := slices.Clone(p.Archives)
+	for i, a := range archives {
+		if uri, ok := near[path.Base(a.URI)]; ok {
+			archives[i].URI = uri
+		}
+	}
+	return archives, nil
+}

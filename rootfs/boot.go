@@ -13,6 +13,7 @@ import (
 	"text/template"
 
 	"banyan/internal/command"
+	"banyan/internal/grubenv"
 )
 
 const sectorSize = 512
@@ -23,7 +24,7 @@ var grubModules = []string{"biosdisk", "part_gpt", "fat", "normal", "configfile"
 	"serial", "terminal", "minicmd", "all_video", "reboot", "halt"}
 
 // bootFiles lays out the ESP below dir: Debian's signed shim and GRUB where
-// firmware looks when no boot entry was made, GRUB's configuration, and the
+// firmware looks when no boot entry was made, GRUB's own files, and the
 // kernel of slot a.
 func bootFiles(dir string, base *base, initrd, profile, version string) error {
 	kernel, _, err := base.kernel()
@@ -45,19 +46,49 @@ func bootFiles(dir string, base *base, initrd, profile, version string) error {
 			return err
 		}
 	}
-	grub, err := template.ParseFS(overlay, "overlay/grub.cfg")
+	configuration, err := grubFiles(profile, version)
 	if err != nil {
 		return err
 	}
-	var config strings.Builder
-	if err := grub.Execute(&config, struct{ Version, Profile string }{version, profile}); err != nil {
-		return err
+	for name, content := range configuration {
+		if err := writeFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
 	}
-	if err := writeFile(filepath.Join(dir, "banyan/grub.cfg"), config.String(), 0o644); err != nil {
-		return err
+	return nil
+}
+
+// grubFiles are GRUB's own files on the ESP: the disk's, and those that come with
+// the image in slot a.
+func grubFiles(profile, version string) (map[string]string, error) {
+	shared, err := overlay.ReadFile("overlay/grub.cfg")
+	if err != nil {
+		return nil, err
 	}
-	// Debian's signed GRUB looks for its configuration here.
-	return writeFile(filepath.Join(dir, "EFI/debian/grub.cfg"), "configfile /banyan/grub.cfg\n", 0o644)
+	ofSlot, err := template.ParseFS(overlay, "overlay/slot.cfg")
+	if err != nil {
+		return nil, err
+	}
+	var entry strings.Builder
+	if err := ofSlot.Execute(&entry, struct{ Version, Profile string }{version, profile}); err != nil {
+		return nil, err
+	}
+	choice, err := grubenv.Format(grubenv.Variable{Name: "slot", Value: "a"})
+	if err != nil {
+		return nil, err
+	}
+	held, err := grubenv.Format(grubenv.Variable{Name: "version", Value: version}, grubenv.Variable{Name: "profile", Value: profile},
+		grubenv.Variable{Name: "arguments"})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"EFI/debian/grub.cfg": "configfile /banyan/grub.cfg\n", // where Debian's signed GRUB looks
+		"banyan/grub.cfg":     string(shared),
+		"banyan/grubenv":      string(choice),
+		"banyan/a/grub.cfg":   entry.String(),
+		"banyan/a/grubenv":    string(held),
+	}, nil
 }
 
 // biosCore makes GRUB's core image for BIOS with the tree's own GRUB. It finds

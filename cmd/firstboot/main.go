@@ -62,7 +62,7 @@ is the one that was planted here: see firstboot plant.`,
 			return flow.Run(cmd.Context())
 		},
 	}
-	root.AddCommand(plantCommand(), statusCommand(), initramfsCommand())
+	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root

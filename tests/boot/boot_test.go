@@ -57,9 +57,12 @@ func TestSeedOnStick(t *testing.T) {
 	}
 }
 
+// TestBrokenSeed also boots slot b.
 func TestBrokenSeed(t *testing.T) {
 	t.Parallel()
 	seed, disk := NewSeed(t), NewDisk(t)
+	const argument = "extra=1"
+	disk.FillSlotB(t, argument)
 	seed.Text = strings.NewReplacer(", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}").Replace(seed.Text)
 	// The mistake is on the line of a secret, which must not be shown with it.
 	const mistake = "superuser_pasword"
@@ -81,8 +84,12 @@ func TestBrokenSeed(t *testing.T) {
 	journal := n.root("journalctl --boot --unit banyan-plant --output cat --no-pager") + "\n"
 	checkSeedError(t, seedError.FindStringSubmatch(journal), line, column, mistake)
 	n.checkSecrets()
+	n.checkSlots(argument)
 	m.PowerOff(haltTime)
 	checkBanyan(t, disk, seed) // the broken seed has the same secrets
+	if choice, held := disk.Grubenv(t, "grubenv"), disk.Grubenv(t, "b/grubenv"); choice.Get("slot") != "a" || held.Get("arguments") != "x=y" {
+		t.Errorf("on the ESP stand %q and %q, want slot=a and arguments=x=y", choice, held)
+	}
 }
 
 // checkSeedError looks at a match of seedError.

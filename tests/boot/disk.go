@@ -10,6 +10,8 @@ import (
 
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/partition/gpt"
+
+	"banyan/internal/grubenv"
 )
 
 // diskSize is that of every machine's disk: larger than the image, as a
@@ -73,23 +75,23 @@ func (d *Disk) partition(t *testing.T, name string) *gpt.Partition {
 	return nil
 }
 
-// banyan is the BANYAN partition as mtools are told of it.
-func (d *Disk) banyan(t *testing.T) string {
+// drive is a FAT partition as mtools are told of it.
+func (d *Disk) drive(t *testing.T, name string) string {
 	t.Helper()
-	return fmt.Sprintf("%s@@%d", d.Path, d.PartitionStart(t, "BANYAN"))
+	return fmt.Sprintf("%s@@%d", d.Path, d.PartitionStart(t, name))
 }
 
 // DropSeed puts seed.yaml on the BANYAN partition of a machine that is off.
 func (d *Disk) DropSeed(t *testing.T, seed string) {
 	t.Helper()
-	copySeed(t, d.banyan(t), seed)
+	copySeed(t, d.drive(t, "BANYAN"), seed)
 }
 
 // ReadSeed returns the seed.yaml on the BANYAN partition of a machine that is off.
 func (d *Disk) ReadSeed(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "seed.yaml")
-	run(t, "mcopy", "-i", d.banyan(t), "::seed.yaml", name)
+	run(t, "mcopy", "-i", d.drive(t, "BANYAN"), "::seed.yaml", name)
 	return string(read(t, name))
 }
 
@@ -108,6 +110,44 @@ func (d *Disk) ReadBanyan(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+// FillSlotB puts what slot a holds into slot b too, as an upgrade will, and makes
+// it the default, with an extra kernel argument.
+func (d *Disk) FillSlotB(t *testing.T, argument string) {
+	t.Helper()
+	const block = 1 << 20
+	a, b := d.partition(t, "root-a"), d.partition(t, "root-b")
+	run(t, "dd", "if="+d.Path, "of="+d.Path, "conv=notrunc,sparse", "status=none", fmt.Sprintf("bs=%d", block),
+		fmt.Sprintf("skip=%d", a.GetStart()/block), fmt.Sprintf("seek=%d", b.GetStart()/block), fmt.Sprintf("count=%d", a.GetSize()/block))
+
+	esp, dir := d.drive(t, "esp"), t.TempDir()
+	run(t, "mcopy", "-i", esp, "-s", "::banyan", dir)
+	name := func(name string) string { return filepath.Join(dir, "banyan", name) }
+	if err := os.Rename(name("a"), name("b")); err != nil {
+		t.Fatal(err)
+	}
+	for file, v := range map[string]grubenv.Variable{
+		"grubenv": {Name: "slot", Value: "b"}, "b/grubenv": {Name: "arguments", Value: argument},
+	} {
+		if err := grubenv.Update(name(file), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "mcopy", "-i", esp, "-s", name("b"), "::banyan")
+	run(t, "mcopy", "-i", esp, "-o", name("grubenv"), "::banyan")
+}
+
+// Grubenv reads an environment block on the ESP of a machine that is off.
+func (d *Disk) Grubenv(t *testing.T, path string) grubenv.Block {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "grubenv")
+	run(t, "mcopy", "-i", d.drive(t, "esp"), "::banyan/"+path, name)
+	block, err := grubenv.Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return block
 }
 
 // NewStick makes a USB stick that holds seed.yaml and no partition table, and

@@ -9,14 +9,18 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/ssh"
+
+	"banyan/internal/slot"
 )
 
 // node is a machine that says it is ready, with an operator logged in.
@@ -176,6 +180,37 @@ func (n *node) checkState() {
 	// ext4's journal and inode tables are not in what df calls its size.
 	if room := int64(diskSize) - start; size < room*9/10 || size > room {
 		n.Errorf("/var has %d MiB, the disk has room for %d", size>>20, room>>20)
+	}
+}
+
+// checkSlots looks at a node whose disk FillSlotB has prepared, and has its next
+// boot be another.
+func (n *node) checkSlots(argument string) {
+	n.Helper()
+	const root = `lsblk --noheadings --output PARTLABEL "$(findmnt --noheadings --output SOURCE /)"`
+	if got := n.root(root); got != "root-b" {
+		n.Errorf("the root is %q", got)
+	}
+	if got := strings.Fields(n.root("cat /proc/cmdline")); !slices.Contains(got, argument) || !slices.Contains(got, "banyan.slot=b") {
+		n.Errorf("the kernel was booted with %q, want banyan.slot=b and %s there", got, argument)
+	}
+	var slots []slot.Slot
+	out := n.root("firstboot slot list --json")
+	if err := json.Unmarshal([]byte(out), &slots); err != nil || len(slots) != 2 || slots[0].Version == "" {
+		n.Fatalf("firstboot slot list --json: %v in:\n%s", err, out)
+	}
+	a := slot.Slot{Name: "a", Version: slots[0].Version, Profile: slots[0].Profile, Arguments: []string{}, Bootable: true}
+	b := slot.Slot{Name: "b", Version: a.Version, Profile: a.Profile, Arguments: []string{argument}, Bootable: true, Booted: true, Default: true}
+	if want := []slot.Slot{a, b}; !reflect.DeepEqual(slots, want) {
+		n.Errorf("the slots are %+v, want %+v", slots, want)
+	}
+	for _, change := range []string{"arguments b x=y", "default a"} {
+		if said := n.root("firstboot slot " + change); !strings.Contains(said, "next boot") {
+			n.Errorf("firstboot slot %s says %q", change, said)
+		}
+	}
+	if left := n.root("findmnt --noheadings --types vfat"); left != "" {
+		n.Errorf("firstboot slot left mounted:\n%s", left)
 	}
 }
 

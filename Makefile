@@ -57,7 +57,7 @@ programs:
 # test has proved nothing, so it fails the run.
 define run-tests
 scripts/setup test
-BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
+BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
 	BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)' \
 	go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
 	tee $(OUTPUT)/test.log | sed -u '/^ *=== /d; /^ *--- PASS/d'

@@ -36,12 +36,13 @@ func (a apt) sourceList() string { return filepath.Join(a.dir, "sources.list") }
 // status is dpkg's database of nothing installed; apt locks it and so it is a file.
 func (a apt) status() string { return filepath.Join(a.dir, "status") }
 
-func (a apt) run(ctx context.Context, name string, args ...string) (string, error) {
+// run runs apt-get on the archives, with debs as the directory of what it has downloaded.
+func (a apt) run(ctx context.Context, debs string, args ...string) (string, error) {
 	options := []string{
 		"Dir::State=" + a.dir, "Dir::State::Lists=" + a.lists(), "Dir::State::status=" + a.status(),
 		"Dir::Etc::SourceList=" + a.sourceList(), "Dir::Etc::SourceParts=/dev/null",
 		"Dir::Etc::Preferences=/dev/null", "Dir::Etc::PreferencesParts=/dev/null",
-		"Dir::Cache::Archives=" + a.debs, "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=",
+		"Dir::Cache::Archives=" + debs, "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=",
 		"APT::Architecture=" + a.profile.Architecture, "APT::Architectures=" + a.profile.Architecture,
 		"APT::Install-Recommends=false",
 		"APT::Sandbox::User=root",         // the cache may be where _apt cannot go
@@ -55,12 +56,14 @@ func (a apt) run(ctx context.Context, name string, args ...string) (string, erro
 	for _, o := range options {
 		all = append(all, "--option", o)
 	}
-	return command.Command{Name: name, Args: append(all, args...), Env: []string{"LC_ALL=C"}}.Run(ctx)
+	return command.Command{Name: "apt-get", Args: append(all, args...), Env: []string{"LC_ALL=C"}}.Run(ctx)
 }
+
+func (a apt) nothing() string { return filepath.Join(a.dir, "nothing") }
 
 // update fetches what is new in the archives' lists, and verifies them.
 func (a apt) update(ctx context.Context, archives []Archive) error {
-	for _, dir := range []string{a.lists(), a.debs} {
+	for _, dir := range []string{a.lists(), a.debs, a.nothing()} {
 		if err := os.MkdirAll(filepath.Join(dir, "partial"), 0o755); err != nil {
 			return err
 		}
@@ -71,7 +74,7 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 	if err := writeFile(a.status(), "", 0o644); err != nil {
 		return err
 	}
-	_, err := a.run(ctx, "apt-get", "update")
+	_, err := a.run(ctx, a.debs, "update")
 	if err != nil && ctx.Err() == nil {
 		return explainUpdate(err, a.keyring)
 	}
@@ -79,8 +82,8 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 }
 
 var (
-	unfetched  = regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*)$`)
-	unverified = regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*: (.*)$`)
+	unfetched  = regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*?):?$`)
+	unverified = regexp.MustCompile(`(?m)^(?:W: GPG error: (\S+ \S+) .*|E: Failed to fetch (\S+) +)(The following signatures .*|.*NO_PUBKEY.*)$`)
 	unsigned   = regexp.MustCompile(`(?m)^E: The repository '(.*)' (?:is not signed|does not have a Release file|no longer has a Release file)`)
 )
 
@@ -88,10 +91,10 @@ var (
 func explainUpdate(err error, keyring string) error {
 	said := err.Error()
 	if m := unverified.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("%s is not signed with a key of %s (%s): name the archive's keyring with --keyring", m[1], keyring, m[2])
+		return fmt.Errorf("%s is signed with none of the keys in %s (%s): name the archive's keyring with --keyring", m[1]+m[2], keyring, m[3])
 	}
 	if m := unfetched.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("cannot fetch %s: %s: is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
+		return fmt.Errorf("cannot fetch %s (%s): is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
 	}
 	if m := unsigned.FindStringSubmatch(said); m != nil {
 		return fmt.Errorf("%s is no signed archive: name another mirror with --mirror", m[1])
@@ -153,7 +156,8 @@ func (p *Profile) everything() []string {
 // says, and returns all that the profile's tree is made of.
 func (a apt) fetch(ctx context.Context) ([]Package, error) {
 	install := append([]string{"install"}, a.profile.everything()...)
-	out, err := a.run(ctx, "apt-get", append([]string{"--print-uris"}, install...)...)
+	// It leaves out what it has downloaded: to it that is nothing.
+	out, err := a.run(ctx, a.nothing(), append([]string{"--print-uris"}, install...)...)
 	if err != nil {
 		return nil, explainFetch(err)
 	}
@@ -182,7 +186,7 @@ func (a apt) fetch(ctx context.Context) ([]Package, error) {
 		}
 	}
 	if missing {
-		if _, err := a.run(ctx, "apt-get", append([]string{"--download-only"}, install...)...); err != nil {
+		if _, err := a.run(ctx, a.debs, append([]string{"--download-only"}, install...)...); err != nil {
 			return nil, explainFetch(err)
 		}
 	}
@@ -221,10 +225,7 @@ func explainFetch(err error) error {
 	if m := conflict.FindStringSubmatch(said); m != nil {
 		return fmt.Errorf("%s: correct the profile's packages", m[1])
 	}
-	if m := unfetched.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("cannot fetch %s: %s: is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
-	}
-	return err
+	return explainUpdate(err, "")
 }
 
 // sources is the archives as lines of sources.list(5).

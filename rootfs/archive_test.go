@@ -64,11 +64,14 @@ func TestExplain(t *testing.T) {
 		want    string
 	}{
 		{"refused", explainKeyring,
-			"E: Failed to fetch http://127.0.0.1:1/debian/dists/trixie/InRelease  Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused)\nE: Some index files failed to download.",
-			"cannot fetch http://127.0.0.1:1/debian/dists/trixie/InRelease: Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused)"},
+			"E: Failed to fetch http://127.0.0.1:1/debian/dists/trixie/InRelease  Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused):\nE: Some index files failed to download.",
+			"cannot fetch http://127.0.0.1:1/debian/dists/trixie/InRelease (Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused))"},
+		{"key, and the archive was known", explainKeyring,
+			"W: An error occurred during the signature verification. The repository is not updated and the previous index files will be used.\nE: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\nE: Some index files failed to download.",
+			"http://deb.debian.org/debian/dists/trixie/InRelease is signed with none of the keys in /etc/keys.gpg"},
 		{"key", explainKeyring,
 			"W: GPG error: http://deb.debian.org/debian trixie InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\nE: The repository 'http://deb.debian.org/debian trixie InRelease' is not signed.",
-			"http://deb.debian.org/debian trixie is not signed with a key of /etc/keys.gpg"},
+			"http://deb.debian.org/debian trixie is signed with none of the keys in /etc/keys.gpg"},
 		{"no archive", explainKeyring,
 			"E: The repository 'http://deb.debian.org/debain trixie Release' does not have a Release file.",
 			"http://deb.debian.org/debain trixie Release is no signed archive"},

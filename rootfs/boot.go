@@ -155,10 +155,10 @@ func makeFAT(ctx context.Context, name, label, id, bits string, size int64, dir 
 		default:
 			_, err = command.Run(ctx, "mcopy", "-i", name, path, inside)
 		}
-		if err != nil {
-			return fmt.Errorf("fill the partition %s of %d MiB: %w", label, size>>20, err)
+		if err != nil && strings.Contains(err.Error(), "Disk full") {
+			return fmt.Errorf("partition %s: what goes into it does not fit into %d MiB: enlarge the partition in the profile", label, size/mebibyte)
 		}
-		return nil
+		return err
 	})
 }
 

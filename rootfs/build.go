@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -145,7 +146,12 @@ func readable(name string) error {
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	defer f.Close()
+	_, err = f.Read(make([]byte, 1))
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s is empty", name)
+	}
+	return err
 }
 
 // makeDir makes a directory, unless it is there.
@@ -251,7 +257,7 @@ func (b *builder) updateArchives(ctx context.Context) (progress.Made, error) {
 	if err != nil {
 		return progress.Made{}, err
 	}
-	b.basePath = b.cache.path("trees", b.Profile.Name+"-"+key)
+	b.basePath = b.cache.path("trees", b.Profile.Suite+"-"+key)
 	if b.base, err = readBase(b.basePath); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return progress.Made{}, err
 	}

@@ -178,11 +178,17 @@ func (p *Profile) check() error {
 			wrong = append(wrong, what+" is missing")
 		}
 	}
-	for what, size := range map[string]int64{
-		"esp": p.Partitions.ESP, "banyan": p.Partitions.Banyan, "root": p.Partitions.Root, "state": p.Partitions.State,
+	for _, part := range []struct {
+		name        string
+		size, least int64
+	}{
+		{"esp", p.Partitions.ESP, 64}, // FAT32 has at least 65525 clusters
+		{"banyan", p.Partitions.Banyan, 16},
+		{"root", p.Partitions.Root, 1},
+		{"state", p.Partitions.State, 256}, // its journal takes half of that
 	} {
-		if size <= 0 {
-			wrong = append(wrong, fmt.Sprintf("partitions.%s must be a size in MiB", what))
+		if part.size < part.least {
+			wrong = append(wrong, fmt.Sprintf("partitions.%s must be %d MiB at least", part.name, part.least))
 		}
 	}
 	uids, gids := map[int]string{}, map[int]string{}

@@ -57,7 +57,7 @@ func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty profile passed")
 	}
-	for _, want := range []string{"suite is missing", "partitions.esp must be a size", "the same uid 903", "the same gid 902"} {
+	for _, want := range []string{"suite is missing", "partitions.esp must be 64 MiB", "the same uid 903", "the same gid 902"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}

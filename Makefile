@@ -51,15 +51,17 @@ programs:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X banyan/internal/version.Version=$(VERSION)' -o bin/ ./cmd/...
 
+# What was built, for those who test and measure it.
+built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
+	BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)'
+
 # run-tests is given build tags and a time limit for a package. The packages
 # take turns, since the machines that the tests boot want all of this one, and
 # nothing comes from Go's cache, which knows nothing of the image. A skipped
 # test has proved nothing, so it fails the run.
 define run-tests
 scripts/setup test
-BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
-	BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)' \
-	go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
+$(built) go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
 	tee $(OUTPUT)/test.log | sed -u '/^ *=== /d; /^ *--- PASS/d'
 @echo 'Minutes per package:'
 @awk '/^ok/ { printf "%6.1f %s\n", $$3 / 60, $$2 }' $(OUTPUT)/test.log
@@ -79,9 +81,9 @@ check: ## format, vet, lint, unit and golden tests, in a minute or two
 	go test ./...
 	go mod tidy -diff
 
-bench: ## run the benchmarks
-	@uname -nrm
-	go test -run '^$$' -bench . ./...
+bench: image ## measure building, booting and parsing (root)
+	scripts/setup test
+	$(built) scripts/bench
 
 clean: ## remove what was built
 	rm -rf bin dist

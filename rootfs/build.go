@@ -55,6 +55,7 @@ type Result struct {
 // user namespace is enough. When it fails or ctx ends it leaves nothing behind
 // but what is whole in the cache, no mount and no loop device (it uses none).
 func Build(ctx context.Context, o Options, out *os.File) (result Result, err error) {
+	unix.Umask(0o022) // a tree has the modes that it is given
 	epoch, err := sourceDate()
 	if err != nil {
 		return Result{}, err

@@ -3,7 +3,6 @@ package rootfs
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"banyan/internal/command"
@@ -20,10 +19,14 @@ const raw Format = "raw"
 
 // ParseFormat reads the name of a format.
 func ParseFormat(name string) (Format, error) {
-	if f := Format(name); slices.Contains(Formats(), f) {
-		return f, nil
+	var names []string
+	for _, f := range Formats() {
+		if string(f) == name {
+			return f, nil
+		}
+		names = append(names, string(f))
 	}
-	return "", fmt.Errorf("no format %q; there are: %s", name, strings.Trim(fmt.Sprint(Formats()), "[]"))
+	return "", fmt.Errorf("no format %q; there are: %s", name, strings.Join(names, ", "))
 }
 
 // suffix ends the name of an image.

@@ -269,7 +269,7 @@ func TestFormats(t *testing.T) {
 	output(t, "zstd", "--quiet", "--decompress", "--rm", images[0])
 	qcow2 := strings.TrimSuffix(images[0], ".zst")
 	vmdk := strings.TrimSuffix(qcow2, ".qcow2") + ".vmdk"
-	output(t, "qemu-img", "compare", "-s", qcow2, vmdk)
+	output(t, "qemu-img", "compare", qcow2, vmdk)
 	disk := filepath.Join(dir, "disk")
 	output(t, "qemu-img", "convert", "-O", "raw", qcow2, disk)
 	if info, err := os.Stat(disk); err != nil || info.Size() != 8<<30 {

@@ -53,6 +53,7 @@ func readBase(dir string) (*base, error) {
 // depends on is in it.
 type recipe struct {
 	Args   []string          // of mmdebstrap, without paths
+	Env    []string          // of it
 	Before map[string]string // what stands in the tree before the packages come, which is theirs to find, not to replace
 	Homes  []User            // to be made for users whom the package finds
 	Date   time.Time         // that the tree carries
@@ -71,6 +72,8 @@ func (p *Profile) recipe(date time.Time) recipe {
 			`--aptopt=Acquire::Languages "none"`,
 			fmt.Sprintf(`--aptopt=Acquire::Check-Valid-Until "%t"`, !p.Expired),
 		},
+		// Whatever the caller's locale; and what Python keeps of a module that a maintainer script imports is another each time.
+		Env: []string{"LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0"},
 		Before: map[string]string{
 			"passwd": p.passwd(),
 			"group":  p.group(),
@@ -125,8 +128,8 @@ func (a apt) makeBase(ctx context.Context, r recipe, archives []Archive, package
 	}, a.profile.sources(archives, a.keyring))
 	_, err = command.Command{
 		Name: "unshare", Args: args,
-		Env: []string{"TMPDIR=" + work, // what mmdebstrap leaves when it is killed goes with the rest
-			fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.Date.Unix())},
+		Env: append(r.Env, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.Date.Unix()),
+			"TMPDIR="+work), // what mmdebstrap leaves when it is killed goes with the rest
 	}.Run(ctx)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,26 +16,32 @@ import (
 
 func TestSeedOnStick(t *testing.T) {
 	t.Parallel()
-	seed, disk := NewSeed(t), NewDisk(t)
-	m := Start(t, disk, UEFI)
-	m.WaitFor(noSeed, bootTime)
+	seed, disk := newSeed(t), newDisk(t)
+	m := start(t, disk, uefi)
+	m.waitFor(noSeed, bootTime)
 	for _, place := range places {
-		m.WaitFor(place, time.Minute)
+		m.waitFor(place, time.Minute)
 	}
 
-	stick := NewStick(t, seed.Text)
+	stick := newStick(t, seed.text)
 	asMade := read(t, stick)
-	m.Plug(stick)
-	m.WaitFor(ready, birthTime)
+	m.plug(stick)
+	m.waitFor(ready, birthTime)
 	checkFirstBootWrites(t, m)
 	n := login(t, m, seed)
 	n.check()
+	n.checkSecureBoot()
 
 	n.sql("create table kept (word text); insert into kept values ('banyan') returning word")
 	hosts, before := n.root("cat /etc/hosts"), n.identity()
 	n.root("echo 192.0.2.1 drift >>/etc/hosts; echo drift >/etc/drift")
+	const argument = "extra=1" // GRUB reads it from grubenv, with Secure Boot too
+	n.root("firstboot slot arguments a " + argument)
 	n = n.reboot()
 	n.check()
+	if got := strings.Fields(n.root("cat /proc/cmdline")); !slices.Contains(got, argument) {
+		t.Errorf("after a reboot the kernel has %q, want %s there", got, argument)
+	}
 	if got := n.sql("select word from kept"); got != "banyan" {
 		t.Errorf("after a reboot the table holds %q", got)
 	}
@@ -50,7 +57,7 @@ func TestSeedOnStick(t *testing.T) {
 		t.Errorf("after a reboot the machine is %v, was %v", after, before)
 	}
 
-	m.PowerOff(haltTime)
+	m.powerOff()
 	checkBanyan(t, disk, seed)
 	if !bytes.Equal(read(t, stick), asMade) {
 		t.Error("the operator's stick was written to")
@@ -60,34 +67,34 @@ func TestSeedOnStick(t *testing.T) {
 // TestBrokenSeed also boots slot b.
 func TestBrokenSeed(t *testing.T) {
 	t.Parallel()
-	seed, disk := NewSeed(t), NewDisk(t)
+	seed, disk := newSeed(t), newDisk(t)
 	const argument = "extra=1"
-	disk.FillSlotB(t, argument)
-	seed.Text = strings.NewReplacer(", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}").Replace(seed.Text)
+	disk.fillSlotB(t, argument)
+	seed.text = strings.NewReplacer(", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}").Replace(seed.text)
 	// The mistake is on the line of a secret, which must not be shown with it.
 	const mistake = "superuser_pasword"
-	broken := strings.Replace(seed.Text, "superuser_password", mistake, 1)
-	disk.DropSeed(t, broken)
-	m := Start(t, disk, BIOS)
+	broken := strings.Replace(seed.text, "superuser_password", mistake, 1)
+	disk.dropSeed(t, broken)
+	m := start(t, disk, bios)
 
 	before, _, _ := strings.Cut(broken, mistake)
 	line, column := 1+strings.Count(before, "\n"), len(before)-strings.LastIndex(before, "\n")
-	checkSeedError(t, m.WaitFor(seedError, bootTime), line, column, mistake)
-	if ready.MatchString(m.Console.Text()) {
+	checkSeedError(t, m.waitFor(seedError, bootTime), line, column, mistake)
+	if ready.MatchString(m.console.String()) {
 		t.Fatal("the machine took the broken seed")
 	}
 
 	// A stick mends it: nobody can reach the disk of a machine that stands in a rack.
-	m.Plug(NewStick(t, seed.Text))
-	m.WaitFor(ready, birthTime)
+	m.plug(newStick(t, seed.text))
+	m.waitFor(ready, birthTime)
 	n := login(t, m, seed)
 	journal := n.root("journalctl --boot --unit banyan-plant --output cat --no-pager") + "\n"
 	checkSeedError(t, seedError.FindStringSubmatch(journal), line, column, mistake)
 	n.checkSecrets()
 	n.checkSlots(argument)
-	m.PowerOff(haltTime)
+	m.powerOff()
 	checkBanyan(t, disk, seed) // the broken seed has the same secrets
-	if choice, held := disk.Grubenv(t, "grubenv"), disk.Grubenv(t, "b/grubenv"); choice.Get("slot") != "a" || held.Get("arguments") != "x=y" {
+	if choice, held := disk.grubenv(t, "grubenv"), disk.grubenv(t, "b/grubenv"); choice.Get("slot") != "a" || held.Get("arguments") != "x=y" {
 		t.Errorf("on the ESP stand %q and %q, want slot=a and arguments=x=y", choice, held)
 	}
 }
@@ -112,7 +119,7 @@ func checkSeedError(t *testing.T, found []string, line, column int, mistake stri
 
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	for _, firmware := range []Firmware{UEFI, BIOS} {
+	for _, firmware := range []firmware{uefi, bios} {
 		t.Run(string(firmware), func(t *testing.T) {
 			t.Parallel()
 			checkPowerCut(t, firmware, drawCut(t))
@@ -122,22 +129,22 @@ func TestPowerCut(t *testing.T) {
 
 // checkPowerCut cuts the power of a first boot after so many writes and sees to
 // it that the next boot ends in a working node.
-func checkPowerCut(t *testing.T, firmware Firmware, after int64) {
+func checkPowerCut(t *testing.T, firmware firmware, after int64) {
 	t.Helper()
-	seed, disk := NewSeed(t), NewDisk(t)
-	disk.DropSeed(t, seed.Text)
-	first := Start(t, disk, firmware)
+	seed, disk := newSeed(t), newDisk(t)
+	disk.dropSeed(t, seed.text)
+	first := start(t, disk, firmware)
 	cutPower(t, first, after)
-	if leaked := seed.Leaked(first.Console.Text()); leaked != nil {
+	if leaked := seed.leaked(first.console.String()); leaked != nil {
 		t.Errorf("the first boot's console shows %q", leaked)
 	}
 
-	next := Start(t, disk, firmware)
-	next.WaitFor(ready, birthTime)
+	next := start(t, disk, firmware)
+	next.waitFor(ready, birthTime)
 	login(t, next, seed).check()
-	next.PowerOff(haltTime)
+	next.powerOff()
 	checkBanyan(t, disk, seed)
-	if left := disk.ReadSeed(t); !strings.HasPrefix(left, "# planted on pgsql-n1") {
+	if left := disk.readSeed(t); !strings.HasPrefix(left, "# planted on pgsql-n1") {
 		t.Errorf("the seed on the BANYAN partition does not say that it was planted:\n%s", left)
 	}
 }
@@ -159,13 +166,13 @@ func drawCut(t *testing.T) int64 {
 
 // cutPower kills a machine as soon as it has made that many writes to its disk or
 // is ready.
-func cutPower(t *testing.T, m *Machine, after int64) {
+func cutPower(t *testing.T, m *machine, after int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), birthTime)
 	defer cancel()
 	end := make(chan error, 1)
 	go func() {
-		_, err := m.Console.WaitFor(ctx, ready)
+		_, err := m.console.waitFor(ctx, ready)
 		end <- err
 	}()
 	poll := time.NewTicker(50 * time.Millisecond)
@@ -179,20 +186,20 @@ func cutPower(t *testing.T, m *Machine, after int64) {
 			after = 0 // it will write no more than this
 		case <-poll.C:
 			var err error
-			if written, err = m.Writes(ctx); err != nil {
+			if written, err = m.writes(ctx); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	m.Kill()
-	t.Logf("the power was cut when the console ended with:\n%s", m.Console.Tail(3))
+	m.kill()
+	t.Logf("the power was cut when the console ended with:\n%s", m.console.tail(3))
 }
 
 // checkFirstBootWrites sees to it that the points that TestPowerCut draws are
 // spread over the whole of a first boot.
-func checkFirstBootWrites(t *testing.T, m *Machine) {
+func checkFirstBootWrites(t *testing.T, m *machine) {
 	t.Helper()
-	written, err := m.Writes(t.Context())
+	written, err := m.writes(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

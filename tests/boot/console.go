@@ -25,24 +25,24 @@ var (
 	unfinished = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\n]*\x1b?|[ -/]*)$`)
 
 	// deadEnd is a machine that waits for a person, which no test is.
-	deadEnd = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|\(initramfs\)|grub>|grub rescue>|UEFI Interactive Shell`)
+	deadEnd = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|\(initramfs\)|grub>|grub rescue>|Security Violation|No bootable option`)
 )
 
-// Console follows what a machine writes to its serial port. Its Write is the
+// console follows what a machine writes to its serial port. Its Write is the
 // port's other end.
-type Console struct {
+type console struct {
 	*watched
 	log  io.Writer
 	held []byte // the start of an escape sequence
 	text []byte // everything so far, plain
-	seen int    // how much of text WaitFor has gone past
+	seen int    // how much of text waitFor has gone past
 	end  error  // why nothing follows any more
 }
 
-// NewConsole makes a console that copies its plain text to log.
-func NewConsole(log io.Writer) *Console { return &Console{watched: newWatched(), log: log} }
+// newConsole makes a console that copies its plain text to log.
+func newConsole(log io.Writer) *console { return &console{watched: newWatched(), log: log} }
 
-func (c *Console) Write(p []byte) (n int, err error) {
+func (c *console) Write(p []byte) (n int, err error) {
 	c.update(func() {
 		raw := slices.Concat(c.held, p)
 		whole := len(raw)
@@ -58,12 +58,12 @@ func (c *Console) Write(p []byte) (n int, err error) {
 }
 
 // close says that nothing follows, and why.
-func (c *Console) close(why error) { c.update(func() { c.end = why }) }
+func (c *console) close(why error) { c.update(func() { c.end = why }) }
 
-// WaitFor waits for text that matches re, in whole lines after the text that the
+// waitFor waits for text that matches re, in whole lines after the text that the
 // previous call returned, and returns the match and its submatches. It does not
 // wait for a machine that has ended or that waits for a person.
-func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (match []string, err error) {
+func (c *console) waitFor(ctx context.Context, re *regexp.Regexp) (match []string, err error) {
 	err = c.wait(ctx, func() (bool, error) {
 		rest := c.text[c.seen:]
 		lines := rest[:bytes.LastIndexByte(rest, '\n')+1]
@@ -85,18 +85,18 @@ func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (match []strin
 	return match, nil
 }
 
-// Skip makes WaitFor go past all that the console has shown so far.
-func (c *Console) Skip() { c.update(func() { c.seen = len(c.text) }) }
+// skip makes waitFor go past all that the console has shown so far.
+func (c *console) skip() { c.update(func() { c.seen = len(c.text) }) }
 
-// Text is everything that the console has shown.
-func (c *Console) Text() string {
+// String is everything that the console has shown.
+func (c *console) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return string(c.text)
 }
 
-// Tail is the last n lines that the console has shown.
-func (c *Console) Tail(n int) string {
-	lines := strings.Split(strings.TrimSpace(c.Text()), "\n")
+// tail is the last n lines that the console has shown.
+func (c *console) tail(n int) string {
+	lines := strings.Split(strings.TrimSpace(c.String()), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

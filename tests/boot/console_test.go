@@ -20,20 +20,20 @@ func TestConsoleShowsPlainText(t *testing.T) {
 	)
 	for _, size := range []int{1, 2, 7, len(raw)} {
 		var log bytes.Buffer
-		c := NewConsole(&log)
+		c := newConsole(&log)
 		for rest := []byte(raw); len(rest) > 0; rest = rest[min(size, len(rest)):] {
 			if _, err := c.Write(rest[:min(size, len(rest))]); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if c.Text() != plain || log.String() != plain {
-			t.Errorf("in pieces of %d bytes: text %q, log %q, want %q", size, c.Text(), log.String(), plain)
+		if c.String() != plain || log.String() != plain {
+			t.Errorf("in pieces of %d bytes: text %q, log %q, want %q", size, c.String(), log.String(), plain)
 		}
 	}
 }
 
 func TestWaitForGoesOnWhereItWas(t *testing.T) {
-	c := NewConsole(io.Discard)
+	c := newConsole(io.Discard)
 	ready := regexp.MustCompile(`node (\d) is ready`)
 	wrote := make(chan error)
 	go func() {
@@ -41,7 +41,7 @@ func TestWaitForGoesOnWhereItWas(t *testing.T) {
 		wrote <- err
 	}()
 	for _, want := range []string{"1", "2"} {
-		match, err := c.WaitFor(t.Context(), ready)
+		match, err := c.waitFor(t.Context(), ready)
 		if err != nil || match[1] != want {
 			t.Fatalf("got %q, %v; want node %s", match, err, want)
 		}
@@ -52,22 +52,22 @@ func TestWaitForGoesOnWhereItWas(t *testing.T) {
 	}
 	ended := errors.New("qemu: exit status 1")
 	c.close(ended)
-	if _, err := c.WaitFor(t.Context(), ready); !errors.Is(err, ended) {
+	if _, err := c.waitFor(t.Context(), ready); !errors.Is(err, ended) {
 		t.Errorf("a line that never ended: got %v, want %v", err, ended)
 	}
 }
 
 func TestWaitForGivesUp(t *testing.T) {
-	c := NewConsole(io.Discard)
+	c := newConsole(io.Discard)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.WaitFor(ctx, regexp.MustCompile("ready")); !errors.Is(err, context.Canceled) {
+	if _, err := c.waitFor(ctx, regexp.MustCompile("ready")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if _, err := io.WriteString(c, "ALERT! no disk\n(initramfs) "); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.WaitFor(t.Context(), regexp.MustCompile("ready")); err == nil {
+	if _, err := c.waitFor(t.Context(), regexp.MustCompile("ready")); err == nil {
 		t.Error("waited at a prompt for a person")
 	}
 }

@@ -18,51 +18,51 @@ import (
 // server's is, so that state has somewhere to grow.
 const diskSize = 12 << 30
 
-// Disk is a machine's disk: a raw file that only takes the room of what was
+// disk is a machine's disk: a raw file that only takes the room of what was
 // written.
-type Disk struct {
-	Path   string
+type disk struct {
+	path   string
 	starts int // how many machines were started with it
 }
 
-// NewDisk writes the image under test to a new disk.
-func NewDisk(t *testing.T) *Disk {
+// newDisk writes the image under test to a new disk.
+func newDisk(t testing.TB) *disk {
 	t.Helper()
 	image := os.Getenv("BANYAN_IMAGE")
 	if !filepath.IsAbs(image) {
 		t.Fatalf("BANYAN_IMAGE is %q: set it to the absolute path of the image to test, such as $PWD/dist/banyan-debian-13-VERSION.img", image)
 	}
-	d := &Disk{Path: filepath.Join(t.TempDir(), "disk.img")}
-	run(t, "cp", "--sparse=always", "--reflink=auto", image, d.Path)
-	info, err := os.Stat(d.Path)
+	d := &disk{path: filepath.Join(t.TempDir(), "disk.img")}
+	run(t, "cp", "--sparse=always", "--reflink=auto", image, d.path)
+	info, err := os.Stat(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.Size() >= diskSize {
 		t.Fatalf("the image has %d bytes: enlarge diskSize, there is nothing for it to grow into", info.Size())
 	}
-	if err := os.Truncate(d.Path, diskSize); err != nil {
+	if err := os.Truncate(d.path, diskSize); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-// PartitionStart is where on the disk, in bytes, a partition starts.
-func (d *Disk) PartitionStart(t *testing.T, name string) int64 {
+// partitionStart is where on the disk, in bytes, a partition starts.
+func (d *disk) partitionStart(t testing.TB, name string) int64 {
 	t.Helper()
 	return d.partition(t, name).GetStart()
 }
 
-func (d *Disk) partition(t *testing.T, name string) *gpt.Partition {
+func (d *disk) partition(t testing.TB, name string) *gpt.Partition {
 	t.Helper()
-	f, err := os.Open(d.Path)
+	f, err := os.Open(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close() // nothing was written
 	table, err := gpt.Read(file.New(f, true), 512, 512)
 	if err != nil {
-		t.Fatalf("read the partition table of %s: %v", d.Path, err)
+		t.Fatalf("read the partition table of %s: %v", d.path, err)
 	}
 	var names []string
 	for _, p := range table.Partitions {
@@ -76,31 +76,31 @@ func (d *Disk) partition(t *testing.T, name string) *gpt.Partition {
 }
 
 // drive is a FAT partition as mtools are told of it.
-func (d *Disk) drive(t *testing.T, name string) string {
+func (d *disk) drive(t testing.TB, name string) string {
 	t.Helper()
-	return fmt.Sprintf("%s@@%d", d.Path, d.PartitionStart(t, name))
+	return fmt.Sprintf("%s@@%d", d.path, d.partitionStart(t, name))
 }
 
-// DropSeed puts seed.yaml on the BANYAN partition of a machine that is off.
-func (d *Disk) DropSeed(t *testing.T, seed string) {
+// dropSeed puts seed.yaml on the BANYAN partition of a machine that is off.
+func (d *disk) dropSeed(t testing.TB, seed string) {
 	t.Helper()
 	copySeed(t, d.drive(t, "BANYAN"), seed)
 }
 
-// ReadSeed returns the seed.yaml on the BANYAN partition of a machine that is off.
-func (d *Disk) ReadSeed(t *testing.T) string {
+// readSeed returns the seed.yaml on the BANYAN partition of a machine that is off.
+func (d *disk) readSeed(t testing.TB) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "seed.yaml")
 	run(t, "mcopy", "-i", d.drive(t, "BANYAN"), "::seed.yaml", name)
 	return string(read(t, name))
 }
 
-// ReadBanyan returns every byte of the BANYAN partition of a machine that is off,
+// readBanyan returns every byte of the BANYAN partition of a machine that is off,
 // those that belong to no file among them.
-func (d *Disk) ReadBanyan(t *testing.T) string {
+func (d *disk) readBanyan(t testing.TB) string {
 	t.Helper()
 	p := d.partition(t, "BANYAN")
-	f, err := os.Open(d.Path)
+	f, err := os.Open(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,13 +112,13 @@ func (d *Disk) ReadBanyan(t *testing.T) string {
 	return string(content)
 }
 
-// FillSlotB puts what slot a holds into slot b too, as an upgrade will, and makes
+// fillSlotB puts what slot a holds into slot b too, as an upgrade will, and makes
 // it the default, with an extra kernel argument.
-func (d *Disk) FillSlotB(t *testing.T, argument string) {
+func (d *disk) fillSlotB(t testing.TB, argument string) {
 	t.Helper()
 	const block = 1 << 20
 	a, b := d.partition(t, "root-a"), d.partition(t, "root-b")
-	run(t, "dd", "if="+d.Path, "of="+d.Path, "conv=notrunc,sparse", "status=none", fmt.Sprintf("bs=%d", block),
+	run(t, "dd", "if="+d.path, "of="+d.path, "conv=notrunc,sparse", "status=none", fmt.Sprintf("bs=%d", block),
 		fmt.Sprintf("skip=%d", a.GetStart()/block), fmt.Sprintf("seek=%d", b.GetStart()/block), fmt.Sprintf("count=%d", a.GetSize()/block))
 
 	esp, dir := d.drive(t, "esp"), t.TempDir()
@@ -138,8 +138,8 @@ func (d *Disk) FillSlotB(t *testing.T, argument string) {
 	run(t, "mcopy", "-i", esp, "-o", name("grubenv"), "::banyan")
 }
 
-// Grubenv reads an environment block on the ESP of a machine that is off.
-func (d *Disk) Grubenv(t *testing.T, path string) grubenv.Block {
+// grubenv reads an environment block on the ESP of a machine that is off.
+func (d *disk) grubenv(t testing.TB, path string) grubenv.Block {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "grubenv")
 	run(t, "mcopy", "-i", d.drive(t, "esp"), "::banyan/"+path, name)
@@ -150,9 +150,9 @@ func (d *Disk) Grubenv(t *testing.T, path string) grubenv.Block {
 	return block
 }
 
-// NewStick makes a USB stick that holds seed.yaml and no partition table, and
+// newStick makes a USB stick that holds seed.yaml and no partition table, and
 // returns its file.
-func NewStick(t *testing.T, seed string) string {
+func newStick(t testing.TB, seed string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "stick.img")
 	run(t, "mkfs.vfat", "-n", "BANYAN-SEED", "-C", name, "16384")
@@ -161,7 +161,7 @@ func NewStick(t *testing.T, seed string) string {
 }
 
 // copySeed puts seed.yaml on the FAT file system that mtools call drive.
-func copySeed(t *testing.T, drive, seed string) {
+func copySeed(t testing.TB, drive, seed string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "seed.yaml")
 	if err := os.WriteFile(name, []byte(seed), 0o600); err != nil {

@@ -1,10 +1,12 @@
 //go:build boot
 
 // Package boot proves the disk image from outside: it boots the image itself in
-// QEMU, with UEFI and with BIOS, and looks at it as an operator does, on the
-// console, over SSH and SQL, with a USB stick and by pulling the plug.
+// QEMU, with UEFI and Secure Boot and with BIOS, and looks at it as an operator
+// does, on the console, over SSH and SQL, with a USB stick and by pulling the plug.
 //
-//	BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img go test -tags boot -timeout 40m -v ./tests/boot
+//	export BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img
+//	go test -tags boot -timeout 40m -v ./tests/boot
+//	go test -tags boot -timeout 40m -run '^$' -bench '^BenchmarkBoot$' -benchtime 1x ./tests/boot
 //
 // It needs qemu-system-x86, ovmf, mtools and dosfstools. Without KVM a machine
 // keeps a core busy, so let -parallel not exceed the number of cores. The

@@ -15,7 +15,7 @@ import (
 
 // artifacts is the directory that what is worth reading after a failure is kept
 // in.
-func artifacts(t *testing.T) string {
+func artifacts(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.Abs(cmp.Or(os.Getenv("BANYAN_ARTIFACTS"), "../../dist/boot"))
 	if err == nil {
@@ -28,7 +28,7 @@ func artifacts(t *testing.T) string {
 }
 
 // freeAddresses finds a free loopback address for each of the guest's ports.
-func freeAddresses(t *testing.T, ports []int) map[int]string {
+func freeAddresses(t testing.TB, ports []int) map[int]string {
 	t.Helper()
 	addresses := map[int]string{}
 	for _, port := range ports {
@@ -44,7 +44,7 @@ func freeAddresses(t *testing.T, ports []int) map[int]string {
 
 // socketPair makes two connected Unix sockets: one end to speak over and one for
 // another process to inherit.
-func socketPair(t *testing.T) (ours net.Conn, theirs *os.File) {
+func socketPair(t testing.TB) (ours net.Conn, theirs *os.File) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -59,7 +59,7 @@ func socketPair(t *testing.T) (ours net.Conn, theirs *os.File) {
 }
 
 // run runs a program to its end.
-func run(t *testing.T, name string, args ...string) {
+func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if _, err := command.Run(t.Context(), name, args...); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func run(t *testing.T, name string, args ...string) {
 }
 
 // read reads a whole file.
-func read(t *testing.T, name string) []byte {
+func read(t testing.TB, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	if err != nil {

@@ -21,19 +21,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Firmware is what starts a machine.
-type Firmware string
+// firmware is what starts a machine.
+type firmware string
 
 // The firmware that servers have.
 const (
-	BIOS Firmware = "BIOS"
-	UEFI Firmware = "UEFI"
+	bios firmware = "BIOS"
+	uefi firmware = "UEFI"
 )
 
-// UEFI's code and the variables that a new machine has.
+// UEFI's code and the variables that a new machine has: Microsoft's keys are
+// enrolled, and Secure Boot is on.
 const (
-	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"
+	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 )
 
 // forwarded are the guest's ports that a loopback port of the host leads to.
@@ -45,13 +46,13 @@ const (
 	patroniPort  = 8008
 )
 
-// Machine is a running server. It fails its test by itself where it does not do
+// machine is a running server. It fails its test by itself where it does not do
 // what it is asked to.
-type Machine struct {
-	Console *Console
-	t       *testing.T
-	disk    *Disk
-	qmp     *QMP
+type machine struct {
+	console *console
+	t       testing.TB
+	disk    *disk
+	qmp     *qmp
 	process *os.Process
 	addr    map[int]string // loopback addresses by the guest's port
 	kept    string         // what the names of its artifacts begin with
@@ -59,13 +60,13 @@ type Machine struct {
 	exit    error // once exited is closed
 }
 
-// Start turns on a machine with that disk. It is gone when the test ends; if the
+// start turns on a machine with that disk. It is gone when the test ends; if the
 // test failed, the last of its console is printed and its screen is kept.
-func Start(t *testing.T, disk *Disk, firmware Firmware) *Machine {
+func start(t testing.TB, disk *disk, firmware firmware) *machine {
 	t.Helper()
 	disk.starts++
 	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), disk.starts)
-	m := &Machine{
+	m := &machine{
 		t: t, disk: disk,
 		addr:   freeAddresses(t, forwarded),
 		kept:   filepath.Join(artifacts(t), name),
@@ -80,11 +81,11 @@ func Start(t *testing.T, disk *Disk, firmware Firmware) *Machine {
 			t.Error(err)
 		}
 	})
-	m.Console = NewConsole(log)
+	m.console = newConsole(log)
 
 	monitor, theirs := socketPair(t)
 	cmd := exec.Command("qemu-system-x86_64", m.arguments(firmware)...)
-	cmd.Stdout = m.Console
+	cmd.Stdout = m.console
 	cmd.ExtraFiles = []*os.File{theirs} // file descriptor 3
 	started := make(chan error)
 	go m.run(cmd, started)
@@ -92,8 +93,8 @@ func Start(t *testing.T, disk *Disk, firmware Firmware) *Machine {
 		t.Fatalf("start a machine: %v", err)
 	}
 	t.Cleanup(m.cleanUp)
-	if m.qmp, err = NewQMP(t.Context(), monitor); err != nil {
-		m.Kill()
+	if m.qmp, err = newQMP(t.Context(), monitor); err != nil {
+		m.kill()
 		t.Fatalf("%v; %v", err, m.exit)
 	}
 	return m
@@ -101,30 +102,32 @@ func Start(t *testing.T, disk *Disk, firmware Firmware) *Machine {
 
 // arguments is QEMU's command line: a server of the kind that the image is for,
 // with nothing that QEMU would add by itself.
-func (m *Machine) arguments(firmware Firmware) []string {
+func (m *machine) arguments(firmware firmware) []string {
 	args := []string{
 		"-nodefaults", "-display", "none", "-no-user-config",
 		"-machine", "q35", "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", "2G",
 		"-device", "VGA", "-device", "qemu-xhci,id=usb",
 		"-device", "virtio-rng-pci",
-		"-blockdev", "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.Path,
+		"-blockdev", "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.path,
 		"-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0,write-cache=on",
 		// As in an air-gapped rack, nothing but the forwarded ports leads in or out.
 		"-netdev", "user,id=net,restrict=on" + m.forwards(), "-device", "virtio-net-pci,netdev=net",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
 	}
-	if firmware == UEFI {
+	if firmware == uefi {
 		vars := filepath.Join(m.t.TempDir(), "vars.fd")
 		run(m.t, "cp", ovmfVars, vars)
 		args = append(args,
+			// The firmware writes its variables in system management mode, and nobody else can.
+			"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
 			"-drive", "if=pflash,format=raw,readonly=on,file="+ovmfCode,
 			"-drive", "if=pflash,format=raw,file="+vars)
 	}
 	return args
 }
 
-func (m *Machine) forwards() string {
+func (m *machine) forwards() string {
 	var s strings.Builder
 	for port, addr := range m.addr {
 		fmt.Fprintf(&s, ",hostfwd=tcp:%s-:%d", addr, port)
@@ -147,7 +150,7 @@ func accelerator() string {
 }
 
 // run runs QEMU to its end.
-func (m *Machine) run(cmd *exec.Cmd, started chan<- error) {
+func (m *machine) run(cmd *exec.Cmd, started chan<- error) {
 	// Should the test binary be killed, the kernel kills QEMU. It counts as dead
 	// when the thread that started QEMU is.
 	runtime.LockOSThread()
@@ -163,28 +166,28 @@ func (m *Machine) run(cmd *exec.Cmd, started chan<- error) {
 	if err := cmd.Wait(); err != nil {
 		m.exit = fmt.Errorf("qemu: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	m.Console.close(cmp.Or(m.exit, errors.New("the machine is off")))
+	m.console.close(cmp.Or(m.exit, errors.New("the machine is off")))
 	close(m.exited)
 }
 
-func (m *Machine) cleanUp() {
+func (m *machine) cleanUp() {
 	if m.t.Failed() {
 		if m.running() && m.qmp != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			screen := map[string]string{"filename": m.kept + ".png", "format": "png"}
-			if err := m.qmp.Execute(ctx, "screendump", screen, nil); err != nil {
+			if err := m.qmp.execute(ctx, "screendump", screen, nil); err != nil {
 				m.t.Log(err)
 			}
 		}
-		m.t.Logf("the console ended with:\n%s\nall that was kept is %s.*", m.Console.Tail(60), m.kept)
+		m.t.Logf("the console ended with:\n%s\nall that was kept is %s.*", m.console.tail(60), m.kept)
 	}
 	if m.running() {
-		m.Kill()
+		m.kill()
 	}
 }
 
-func (m *Machine) running() bool {
+func (m *machine) running() bool {
 	select {
 	case <-m.exited:
 		return false
@@ -193,8 +196,8 @@ func (m *Machine) running() bool {
 	}
 }
 
-// Kill cuts the power: what the guest holds in memory is gone.
-func (m *Machine) Kill() {
+// kill cuts the power: what the guest holds in memory is gone.
+func (m *machine) kill() {
 	m.t.Helper()
 	if err := m.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		m.t.Errorf("kill qemu: %v", err)
@@ -202,20 +205,20 @@ func (m *Machine) Kill() {
 	<-m.exited
 }
 
-// PowerOff presses the power button and waits until the machine is off.
-func (m *Machine) PowerOff(within time.Duration) {
+// powerOff presses the power button and waits until the machine is off.
+func (m *machine) powerOff() {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	ctx, cancel := context.WithTimeout(m.t.Context(), haltTime)
 	defer cancel()
-	if err := m.qmp.Execute(ctx, "system_powerdown", nil, nil); err != nil {
+	if err := m.qmp.execute(ctx, "system_powerdown", nil, nil); err != nil {
 		m.t.Fatal(err)
 	}
 	var shutdown struct {
 		Guest  bool   `json:"guest"`
 		Reason string `json:"reason"`
 	}
-	if err := m.qmp.WaitEvent(ctx, "SHUTDOWN", &shutdown); err != nil {
-		m.t.Fatalf("the machine did not turn itself off within %v of its power button: %v", within, err)
+	if err := m.qmp.waitEvent(ctx, "SHUTDOWN", &shutdown); err != nil {
+		m.t.Fatalf("the machine did not turn itself off within %v of its power button: %v", haltTime, err)
 	}
 	if !shutdown.Guest {
 		m.t.Errorf("the machine went off by %s, not by itself", shutdown.Reason)
@@ -226,37 +229,37 @@ func (m *Machine) PowerOff(within time.Duration) {
 	}
 }
 
-// WaitFor waits for a line on the console.
-func (m *Machine) WaitFor(re *regexp.Regexp, within time.Duration) []string {
+// waitFor waits for a line on the console.
+func (m *machine) waitFor(re *regexp.Regexp, within time.Duration) []string {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), within)
 	defer cancel()
-	match, err := m.Console.WaitFor(ctx, re)
+	match, err := m.console.waitFor(ctx, re)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return match
 }
 
-// WaitReset waits until the guest has reset the machine. What the console showed
+// waitReset waits until the guest has reset the machine. What the console showed
 // before is not waited for any more: it may be said again after.
-func (m *Machine) WaitReset(within time.Duration) {
+func (m *machine) waitReset() {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	ctx, cancel := context.WithTimeout(m.t.Context(), haltTime)
 	defer cancel()
-	if err := m.qmp.WaitEvent(ctx, "RESET", nil); err != nil {
+	if err := m.qmp.waitEvent(ctx, "RESET", nil); err != nil {
 		m.t.Fatal(err)
 	}
-	m.Console.Skip()
+	m.console.skip()
 }
 
-// Writes is how many writes were made to the disk since the power came.
-func (m *Machine) Writes(ctx context.Context) (int64, error) {
-	return m.qmp.Writes(ctx, "disk")
+// writes is how many writes were made to the disk since the power came.
+func (m *machine) writes(ctx context.Context) (int64, error) {
+	return m.qmp.writes(ctx, "disk")
 }
 
-// Plug puts a USB stick in.
-func (m *Machine) Plug(stick string) {
+// plug puts a USB stick in.
+func (m *machine) plug(stick string) {
 	m.t.Helper()
 	type object = map[string]any
 	for _, c := range []struct {
@@ -266,7 +269,7 @@ func (m *Machine) Plug(stick string) {
 		{"blockdev-add", object{"node-name": "stick", "driver": "raw", "file": object{"driver": "file", "filename": stick}}},
 		{"device_add", object{"id": "stick", "driver": "usb-storage", "bus": "usb.0", "drive": "stick", "removable": true}},
 	} {
-		if err := m.qmp.Execute(m.t.Context(), c.command, c.arguments, nil); err != nil {
+		if err := m.qmp.execute(m.t.Context(), c.command, c.arguments, nil); err != nil {
 			m.t.Fatal(err)
 		}
 	}

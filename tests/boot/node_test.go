@@ -25,10 +25,10 @@ import (
 
 // node is a machine that says it is ready, with an operator logged in.
 type node struct {
-	*testing.T
-	machine *Machine
-	seed    *Seed
-	shell   *Shell
+	testing.TB
+	machine *machine
+	seed    *seed
+	shell   *shell
 }
 
 // identity is what a node is told from others by, and one of its boots from
@@ -38,11 +38,11 @@ type identity struct{ machineID, hostKey, bootID string }
 // owners is the disk that each machine-id and host key was seen on.
 var owners sync.Map
 
-func login(t *testing.T, m *Machine, seed *Seed) *node {
+func login(t testing.TB, m *machine, seed *seed) *node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), loginTime)
 	defer cancel()
-	shell, err := Dial(ctx, m.addr[sshPort], "dba", seed.Key)
+	shell, err := dial(ctx, m.addr[sshPort], "dba", seed.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func (n *node) root(script string) string {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	out, err := n.shell.Root(ctx, script)
+	out, err := n.shell.root(ctx, script)
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (n *node) sql(statements string) string {
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
 	server := url.URL{Scheme: "postgres", Host: n.machine.addr[postgresPort], Path: "postgres",
-		User: url.UserPassword("postgres", n.seed.Secrets["superuser_password"])}
+		User: url.UserPassword("postgres", n.seed.secrets["superuser_password"])}
 	conn, err := pgx.Connect(ctx, server.String())
 	if err != nil {
 		n.Fatal(err)
@@ -101,7 +101,7 @@ func (n *node) check() {
 		{"the sealed seed", "test -s " + sealedSeed + " && stat -c '%a %U' " + sealedSeed, `600 root`},
 		{"etcd", etcdHealth, `.* is healthy: .*`},
 	} {
-		got, err := n.shell.Root(ctx, look.with)
+		got, err := n.shell.root(ctx, look.with)
 		if err != nil {
 			n.Errorf("%s: %v", look.at, err)
 		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
@@ -171,7 +171,7 @@ func (n *node) patroni(path string, answer any) {
 // room for.
 func (n *node) checkState() {
 	n.Helper()
-	start := n.machine.disk.PartitionStart(n.T, "state")
+	start := n.machine.disk.partitionStart(n.TB, "state")
 	out := n.root("df --block-size=1 --output=size /var | tail -n 1")
 	size, err := strconv.ParseInt(out, 10, 64)
 	if err != nil {
@@ -183,7 +183,18 @@ func (n *node) checkState() {
 	}
 }
 
-// checkSlots looks at a node whose disk FillSlotB has prepared, and has its next
+// checkSecureBoot asks the firmware, and the kernel what follows from it.
+func (n *node) checkSecureBoot() {
+	n.Helper()
+	if got := n.root("mokutil --sb-state"); got != "SecureBoot enabled" {
+		n.Errorf("mokutil --sb-state says %q", got)
+	}
+	if got := n.root("cat /sys/kernel/security/lockdown"); !strings.Contains(got, "[integrity]") {
+		n.Errorf("the kernel's lockdown is %q, want integrity", got)
+	}
+}
+
+// checkSlots looks at a node whose disk fillSlotB has prepared, and has its next
 // boot be another.
 func (n *node) checkSlots(argument string) {
 	n.Helper()
@@ -223,11 +234,11 @@ func (n *node) checkSecrets() {
 		n.Error(err)
 	}
 	for where, text := range map[string]string{
-		"the console":   n.machine.Console.Text(),
+		"the console":   n.machine.console.String(),
 		"the journal":   journal,
 		"command lines": n.root("ps -e -ww -o args="),
 	} {
-		if leaked := n.seed.Leaked(text); leaked != nil {
+		if leaked := n.seed.leaked(text); leaked != nil {
 			n.Errorf("%s: anybody can read %q there", where, leaked)
 		}
 	}
@@ -239,7 +250,7 @@ func (n *node) identity() identity {
 	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(machineID) {
 		n.Errorf("the machine-id is %q", machineID)
 	}
-	return identity{machineID, n.shell.HostKey, n.root("cat /proc/sys/kernel/random/boot_id")}
+	return identity{machineID, n.shell.hostKey, n.root("cat /proc/sys/kernel/random/boot_id")}
 }
 
 // reboot starts the node again and logs in once more.
@@ -249,19 +260,19 @@ func (n *node) reboot() *node {
 	defer cancel()
 	// The connection may be gone before the command's end is reported.
 	missing := new(ssh.ExitMissingError)
-	if _, err := n.shell.Root(ctx, "systemctl reboot"); err != nil && !errors.As(err, &missing) {
+	if _, err := n.shell.root(ctx, "systemctl reboot"); err != nil && !errors.As(err, &missing) {
 		n.Fatal(err)
 	}
-	n.machine.WaitReset(haltTime)
-	n.machine.WaitFor(ready, bootTime)
-	return login(n.T, n.machine, n.seed)
+	n.machine.waitReset()
+	n.machine.waitFor(ready, bootTime)
+	return login(n.TB, n.machine, n.seed)
 }
 
 // checkBanyan looks for the seed's secrets on the BANYAN partition of a machine
 // that is off.
-func checkBanyan(t *testing.T, disk *Disk, seed *Seed) {
+func checkBanyan(t *testing.T, disk *disk, seed *seed) {
 	t.Helper()
-	if leaked := seed.Leaked(disk.ReadBanyan(t)); leaked != nil {
+	if leaked := seed.leaked(disk.readBanyan(t)); leaked != nil {
 		t.Errorf("the BANYAN partition still holds %q", leaked)
 	}
 }

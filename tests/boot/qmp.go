@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// QMP speaks the QEMU Machine Protocol with one machine:
+// qmp speaks the QEMU Machine Protocol with one machine:
 // https://www.qemu.org/docs/master/interop/qmp-spec.html
-type QMP struct {
+type qmp struct {
 	*watched
 	conn    io.ReadWriteCloser
 	lastID  int
 	replies map[int]qmpMessage
-	events  []qmpMessage // those that no WaitEvent has returned yet
+	events  []qmpMessage // those that no waitEvent has returned yet
 	end     error        // why nothing follows any more
 }
 
@@ -35,14 +35,14 @@ type qmpMessage struct {
 	Data  json.RawMessage `json:"data"`
 }
 
-// NewQMP takes over conn, QEMU's monitor in control mode.
-func NewQMP(ctx context.Context, conn io.ReadWriteCloser) (*QMP, error) {
-	q := &QMP{watched: newWatched(), conn: conn, replies: map[int]qmpMessage{}}
+// newQMP takes over conn, QEMU's monitor in control mode.
+func newQMP(ctx context.Context, conn io.ReadWriteCloser) (*qmp, error) {
+	q := &qmp{watched: newWatched(), conn: conn, replies: map[int]qmpMessage{}}
 	go q.read()
-	return q, q.Execute(ctx, "qmp_capabilities", nil, nil)
+	return q, q.execute(ctx, "qmp_capabilities", nil, nil)
 }
 
-func (q *QMP) read() {
+func (q *qmp) read() {
 	for dec := json.NewDecoder(q.conn); ; {
 		var m qmpMessage
 		if err := dec.Decode(&m); err != nil {
@@ -61,9 +61,9 @@ func (q *QMP) read() {
 	}
 }
 
-// Execute runs a command and decodes what it returns into result, unless that
+// execute runs a command and decodes what it returns into result, unless that
 // is nil.
-func (q *QMP) Execute(ctx context.Context, command string, arguments, result any) error {
+func (q *qmp) execute(ctx context.Context, command string, arguments, result any) error {
 	id, err := q.send(command, arguments)
 	if err != nil {
 		return fmt.Errorf("qmp %s: %w", command, err)
@@ -90,7 +90,7 @@ func (q *QMP) Execute(ctx context.Context, command string, arguments, result any
 	return nil
 }
 
-func (q *QMP) send(command string, arguments any) (id int, err error) {
+func (q *qmp) send(command string, arguments any) (id int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lastID++
@@ -101,10 +101,10 @@ func (q *QMP) send(command string, arguments any) (id int, err error) {
 	}{command, arguments, q.lastID})
 }
 
-// WaitEvent waits for an event, which may have come since the last call, and
+// waitEvent waits for an event, which may have come since the last call, and
 // decodes its data into data, unless that is nil. Events before it are
 // forgotten.
-func (q *QMP) WaitEvent(ctx context.Context, name string, data any) error {
+func (q *qmp) waitEvent(ctx context.Context, name string, data any) error {
 	var event qmpMessage
 	err := q.wait(ctx, func() (bool, error) {
 		i := slices.IndexFunc(q.events, func(m qmpMessage) bool { return m.Event == name })
@@ -124,16 +124,16 @@ func (q *QMP) WaitEvent(ctx context.Context, name string, data any) error {
 	return nil
 }
 
-// Writes is how many writes the guest has made so far to the disk whose device
+// writes is how many writes the guest has made so far to the disk whose device
 // has the given id.
-func (q *QMP) Writes(ctx context.Context, device string) (int64, error) {
+func (q *qmp) writes(ctx context.Context, device string) (int64, error) {
 	var disks []struct {
 		QDev  string `json:"qdev"` // the device's path in QEMU's object tree
 		Stats struct {
 			Writes int64 `json:"wr_operations"`
 		} `json:"stats"`
 	}
-	if err := q.Execute(ctx, "query-blockstats", nil, &disks); err != nil {
+	if err := q.execute(ctx, "query-blockstats", nil, &disks); err != nil {
 		return 0, err
 	}
 	for _, d := range disks {

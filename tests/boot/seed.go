@@ -14,16 +14,16 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Seed is the seed of a one-node cluster and what only its author knows.
-type Seed struct {
-	Text    string
-	Secrets map[string]string // by the names that the seed gives them
-	Key     ssh.Signer        // of the user dba
+// seed is the seed of a one-node cluster and what only its author knows.
+type seed struct {
+	text    string
+	secrets map[string]string // by the names that the seed gives them
+	key     ssh.Signer        // of the user dba
 }
 
-// NewSeed makes a seed. Its addresses are those of QEMU's user networking; its
+// newSeed makes a seed. Its addresses are those of QEMU's user networking; its
 // secrets are such that nothing else holds them by chance.
-func NewSeed(t *testing.T) *Seed {
+func newSeed(t testing.TB) *seed {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -33,12 +33,12 @@ func NewSeed(t *testing.T) *Seed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Seed{Key: key, Secrets: map[string]string{
+	s := &seed{key: key, secrets: map[string]string{
 		"superuser_password":   rand.Text(),
 		"replication_password": rand.Text(),
 		"rewind_password":      rand.Text(),
 	}}
-	s.Text = fmt.Sprintf(`version: banyan/v1
+	s.text = fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
 nodes:
   - {name: pgsql-n1, address: 10.0.2.15/24, gateway: 10.0.2.2}
@@ -51,15 +51,15 @@ system:
     - {name: dba, sudo: true, ssh_authorized_keys: [%q]}
 secrets:
 `, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))))
-	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
-		s.Text += fmt.Sprintf("  %s: %s\n", name, s.Secrets[name])
+	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
+		s.text += fmt.Sprintf("  %s: %s\n", name, s.secrets[name])
 	}
 	return s
 }
 
-// Leaked names the secrets that text holds.
-func (s *Seed) Leaked(text string) (names []string) {
-	for name, secret := range s.Secrets {
+// leaked names the secrets that text holds.
+func (s *seed) leaked(text string) (names []string) {
+	for name, secret := range s.secrets {
 		if strings.Contains(text, secret) {
 			names = append(names, name)
 		}

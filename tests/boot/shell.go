@@ -15,19 +15,19 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Shell is a user's SSH connection to a machine.
-type Shell struct {
+// shell is a user's SSH connection to a machine.
+type shell struct {
 	client  *ssh.Client
-	HostKey string // as in known_hosts
+	hostKey string // as in known_hosts
 }
 
-// Dial connects to the SSH server at addr, again and again until it answers or
+// dial connects to the SSH server at addr, again and again until it answers or
 // ctx ends: QEMU accepts a connection before the guest's server is there to.
-func Dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error) {
+func dial(ctx context.Context, addr, user string, key ssh.Signer) (*shell, error) {
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for {
-		s, err := dial(ctx, addr, user, key)
+		s, err := dialOnce(ctx, addr, user, key)
 		if err == nil {
 			return s, nil
 		}
@@ -39,19 +39,19 @@ func Dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error
 	}
 }
 
-func dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error) {
+func dialOnce(ctx context.Context, addr, user string, key ssh.Signer) (*shell, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whoever reads from it is told
 	defer stop()
-	s := new(Shell)
+	s := new(shell)
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
 		User: user,
 		Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			s.HostKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+			s.hostKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 			return nil
 		},
 	})
@@ -62,10 +62,10 @@ func dial(ctx context.Context, addr, user string, key ssh.Signer) (*Shell, error
 	return s, nil
 }
 
-// Root runs a shell script as root and returns what it wrote to its standard
+// root runs a shell script as root and returns what it wrote to its standard
 // output. The script itself goes over standard input, so that sudo does not
 // write what it holds into the journal.
-func (s *Shell) Root(ctx context.Context, script string) (string, error) {
+func (s *shell) root(ctx context.Context, script string) (string, error) {
 	session, err := s.client.NewSession()
 	if err != nil {
 		return "", fmt.Errorf("ssh: %w", err)

@@ -12,7 +12,7 @@ import (
 func TestPowerCutEverywhere(t *testing.T) {
 	const points = 24
 	for i := range int64(points) {
-		firmware := []Firmware{UEFI, BIOS}[i%2]
+		firmware := []firmware{uefi, bios}[i%2]
 		after := firstBootWrites * i / points
 		t.Run(fmt.Sprintf("%s after %d writes", firmware, after), func(t *testing.T) {
 			t.Parallel()

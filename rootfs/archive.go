@@ -74,6 +74,10 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 	if err := writeFile(a.status(), "", 0o644); err != nil {
 		return err
 	}
+	now := time.Now()
+	if err := os.Chtimes(a.dir, now, now); err != nil { // used last
+		return err
+	}
 	_, err := a.run(ctx, a.debs, "update")
 	if err != nil && ctx.Err() == nil {
 		return explainUpdate(err, a.keyring)

@@ -29,7 +29,7 @@ const (
 	cacheTag     = "CACHEDIR.TAG"
 	cacheTagText = "Signature: 8a477f597d28d172789f06886806bc55\n# What Banyan's builder downloaded and made; `build cache clear` empties it.\n"
 	cacheLock    = "lock"
-	unfinished   = ".unfinished" // ends the name of a tree that is being made
+	unfinished   = ".unfinished" // ends the name of what is being made or removed
 )
 
 var cacheParts = []string{"debs", "lists", "trees"}
@@ -53,7 +53,7 @@ func OpenCache(ctx context.Context, dir string, wait func()) (*Cache, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	// Whoever made these is gone.
-	if err := removeAll(dir, "trees/*"+unfinished); err != nil {
+	if err := removeAll(dir, "*/*"+unfinished); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return c, nil
@@ -157,12 +157,28 @@ func (c *Cache) Clear() (freed int64, err error) {
 	for _, e := range entries {
 		freed += e.Bytes
 	}
-	for _, part := range cacheParts {
+	if err := discard(entries); err != nil {
+		return 0, err
+	}
+	for _, part := range cacheParts { // what is left is no entry, such as what apt broke off
 		if err := removeAll(c.path(part), "*"); err != nil {
 			return 0, err
 		}
 	}
 	return freed, nil
+}
+
+// discard removes entries. One whose removal is broken off does not have its name any more.
+func discard(entries []Entry) error {
+	for _, e := range entries {
+		if err := os.Rename(e.path, e.path+unfinished); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(e.path + unfinished); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bound removes what was used longest ago until the cache takes no more than
@@ -172,12 +188,7 @@ func (c *Cache) bound(limit int64, since time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range surplus(entries, limit, since) {
-		if err := os.RemoveAll(e.path); err != nil {
-			return err
-		}
-	}
-	return nil
+	return discard(surplus(entries, limit, since))
 }
 
 // surplus is what of the entries, the last used of which is first, has to go.

@@ -51,17 +51,22 @@ programs:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X banyan/internal/version.Version=$(VERSION)' -o bin/ ./cmd/...
 
-# What was built, for those who test and measure it.
-built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(abspath $(OUTPUT)/banyan-$(PROFILE)-$(VERSION).img)' \
-	BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)'
+# The images of these profiles.
+images = $(foreach profile,$1,$(abspath $(OUTPUT)/banyan-$(profile)-$(VERSION).img))
 
-# run-tests is given build tags and a time limit for a package. The packages
-# take turns, since the machines that the tests boot want all of this one, and
-# nothing comes from Go's cache, which knows nothing of the image. A skipped
-# test has proved nothing, so it fails the run.
+# What was built, for those who test and measure it.
+built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(call images,$(PROFILE))' BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)'
+
+# run-tests is given build tags, a time limit for a package, and the profiles
+# whose images are built too and booted once. The packages take turns, since the
+# machines that the tests boot want all of this one, and nothing comes from Go's
+# cache, which knows nothing of the images. A skipped test has proved nothing,
+# so it fails the run.
 define run-tests
 scripts/setup test
-$(built) go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
+for profile in $3; do bin/build image --profile $$profile --output $(OUTPUT)/; done
+$(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))' \
+	go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
 	tee $(OUTPUT)/test.log | sed -u '/^ *=== /d; /^ *--- PASS/d'
 @echo 'Minutes per package:'
 @awk '/^ok/ { printf "%6.1f %s\n", $$3 / 60, $$2 }' $(OUTPUT)/test.log
@@ -69,10 +74,10 @@ $(built) go test -v -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
 endef
 
 test: check image ## check, build the image and boot it: all that is promised (root)
-	$(call run-tests,boot,40m)
+	$(call run-tests,boot,40m,debian-12)
 
 soak: image ## test at every point, in every order, for hours (root)
-	$(call run-tests,boot soak,24h)
+	$(call run-tests,boot soak,24h,debian-12 debian-11)
 
 check: ## format, vet, lint, unit and golden tests, in a minute or two
 	$(call set-up,test,go golangci-lint lintian)

@@ -44,7 +44,7 @@ type settings struct {
 	Locales      []string            `yaml:"locales"`
 	Users        map[string]User     `yaml:"users"`
 	Groups       map[string]Group    `yaml:"groups"`
-	Units        Units               `yaml:"units"`
+	Units        map[string]string   `yaml:"units"` // what is done with each: enable, disable or mask
 	Partitions   Partitions          `yaml:"partitions"`
 }
 
@@ -73,13 +73,9 @@ type Group struct {
 	Members []string `yaml:"members"`
 }
 
-// Units is systemd's units, by what is done with them. A unit that no package
-// enables by itself may be given by its path.
-type Units struct {
-	Enable  []string `yaml:"enable"`
-	Disable []string `yaml:"disable"`
-	Mask    []string `yaml:"mask"`
-}
+// verbs is what can be done with a unit. One that lies where systemd does not
+// look, such as below /usr/share, is enabled by its path.
+var verbs = []string{"enable", "disable", "mask"}
 
 // Partitions holds partition sizes in MiB.
 type Partitions struct {
@@ -189,6 +185,11 @@ func (p *Profile) check() error {
 	} {
 		if part.size < part.least {
 			wrong = append(wrong, fmt.Sprintf("partitions.%s must be %d MiB at least", part.name, part.least))
+		}
+	}
+	for unit, verb := range p.Units {
+		if !slices.Contains(verbs, verb) {
+			wrong = append(wrong, fmt.Sprintf("units.%s is %q: write one of %s", unit, verb, strings.Join(verbs, ", ")))
 		}
 	}
 	uids, gids := map[int]string{}, map[int]string{}

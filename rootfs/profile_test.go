@@ -41,6 +41,36 @@ func TestEveryProfileLoads(t *testing.T) {
 	}
 }
 
+// /var outlives the image, also one of another profile.
+func TestIDsAreTheSameInAllProfiles(t *testing.T) {
+	uids, gids := map[int]string{}, map[int]string{}
+	ids := map[string]int{} // by "user NAME" and "group NAME"
+	claim := func(owners map[int]string, kind, name string, id int) {
+		if owner, taken := owners[id]; taken && owner != name {
+			t.Errorf("%d is the %s of %s and of %s", id, kind, owner, name)
+		}
+		if other, there := ids[kind+" "+name]; there && other != id {
+			t.Errorf("the %s %s is %d and %d", kind, name, other, id)
+		}
+		owners[id], ids[kind+" "+name] = name, id
+	}
+	for _, profile := range ProfileNames() {
+		p, err := LoadProfile(profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, u := range p.Users {
+			claim(uids, "user", name, u.UID)
+			if u.GID != nogroup {
+				claim(gids, "group", name, u.GID)
+			}
+		}
+		for name, g := range p.Groups {
+			claim(gids, "group", name, g.GID)
+		}
+	}
+}
+
 func TestUnknownProfileNamesTheKnown(t *testing.T) {
 	_, err := LoadProfile("debian-6")
 	if err == nil || !strings.Contains(err.Error(), "debian-13") {
@@ -52,12 +82,13 @@ func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
 	p := Profile{settings: settings{
 		Users:  map[string]User{"etcd": {UID: 903, GID: 903}, "postgres": {UID: 903, GID: 902}},
 		Groups: map[string]Group{"ssl-cert": {GID: 902}},
+		Units:  map[string]string{"ssh.service": "start"},
 	}}
 	err := p.check()
 	if err == nil {
 		t.Fatal("an empty profile passed")
 	}
-	for _, want := range []string{"suite is missing", "partitions.esp must be 64 MiB", "the same uid 903", "the same gid 902"} {
+	for _, want := range []string{"suite is missing", "partitions.esp must be 64 MiB", "the same uid 903", "the same gid 902", `units.ssh.service is "start"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}

@@ -5,8 +5,10 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +70,11 @@ func layOverlay(dir, root string) error {
 // setUnits decides what a node runs before it knows its seed. The components
 // are started by what the seed makes of the node, never by having been installed.
 func (p *Profile) setUnits(ctx context.Context, root string) error {
-	for verb, units := range map[string][]string{"enable": p.Units.Enable, "disable": p.Units.Disable, "mask": p.Units.Mask} {
+	for _, verb := range verbs {
+		units := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Units)), func(u string) bool { return p.Units[u] != verb })
+		if len(units) == 0 {
+			continue
+		}
 		if _, err := inChroot(ctx, root, nil, "systemctl", append([]string{"--quiet", verb}, units...)...); err != nil {
 			return err
 		}
@@ -83,7 +89,7 @@ func (p *Profile) seal(ctx context.Context, root string, epoch, began time.Time)
 	for _, pattern := range []string{
 		"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
 		"var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*", "var/lib/dpkg/*-old",
-		"var/log/*.log", "var/log/apt/*", "var/log/[bw]tmp", "var/log/lastlog", "var/log/runit", "var/log/README", "var/backups/*",
+		"var/log/*.log", "var/log/apt/*", "var/log/[bw]tmp", "var/log/lastlog", "var/log/faillog", "var/log/runit", "var/log/README", "var/backups/*",
 		"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/.pwd.lock", "etc/subuid-", "etc/subgid-",
 		"etc/ssl/private/*", "etc/ssl/certs/ssl-cert-snakeoil.pem", "etc/.resolv.conf.systemd-resolved.bak",
 		"etc/dpkg/dpkg.cfg.d/99mmdebstrap", "etc/apt/apt.conf.d/99mmdebstrap", "etc/hostname",

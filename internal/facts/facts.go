@@ -28,6 +28,9 @@ type Facts struct {
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
 
+	// The versions of what is configured differently from one to another.
+	Systemd, Etcd Version
+
 	// What a seed may ask for, before it is planted: afterwards the accounts are
 	// also its own.
 	Accounts  map[string]int // uid of each user of passwd(5)
@@ -54,6 +57,9 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
+	var packages map[string]Version
+	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
+	f.Systemd, f.Etcd = packages["systemd"], packages["etcd-server"]
 	gather(&errs, &f.Accounts, accounts, filepath.Join(root, "etc/passwd"))
 	gather(&errs, &f.Groups, groups, filepath.Join(root, "etc/group"))
 	gather(&errs, &f.Shells, shells, root)

@@ -87,6 +87,8 @@ func TestGather(t *testing.T) {
 		"usr/share/zoneinfo/posixrules":             "",
 		"usr/share/zoneinfo/tzdata.zi":              "",
 		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
+		"var/lib/dpkg/status": "Package: etcd-server\nStatus: install ok installed\nVersion: 1:3.3.25+dfsg-6+b6\nDescription: a store\n Version: 9.9\n\n" +
+			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n",
 		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
 			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
@@ -115,6 +117,8 @@ func TestGather(t *testing.T) {
 		PostgreSQLData: []int{13},
 		Homes:          want,
 		Born:           true,
+		Systemd:        Version{257, 0},
+		Etcd:           Version{3, 3},
 		Accounts:       map[string]int{"root": 0, "dba": 1001},
 		Groups:         []string{"root", "adm"},
 		Shells:         []string{"/bin/sh", "/bin/bash", "/usr/sbin/nologin"},

@@ -30,7 +30,7 @@ func etcd(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Resource {
 	if f.Born {
 		state = "existing"
 	}
-	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self))}
+	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self, f.Etcd))}
 	// etcd cannot listen on an address that is not there yet, and Debian's unit
 	// gives up when it exits. At five seconds apart the default start limit, five
 	// times in ten seconds (systemd-system.conf(5)), is never met.
@@ -47,7 +47,7 @@ RestartSec=5
 
 // etcdEnvironment is etcd's configuration:
 // https://etcd.io/docs/v3.5/op-guide/configuration/
-func etcdEnvironment(s seeds.Seed, self seeds.Node) string {
+func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) string {
 	url := func(a netip.Addr, port uint16) string { return "http://" + addrPort(a, port) }
 	address := self.Address.Addr()
 	var members []string
@@ -56,7 +56,7 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node) string {
 	}
 	var b strings.Builder
 	b.WriteString(banner)
-	for _, v := range [][2]string{
+	variables := [][2]string{
 		{"ETCD_NAME", self.Name},
 		{"ETCD_DATA_DIR", EtcdDataDir},
 		{"ETCD_LISTEN_PEER_URLS", url(address, etcdPeerPort)},
@@ -69,8 +69,14 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node) string {
 		// grows to etcd's quota of 2 GiB, and then etcd takes no more writes.
 		{"ETCD_AUTO_COMPACTION_MODE", "periodic"},
 		{"ETCD_AUTO_COMPACTION_RETENTION", "1h"},
-		{"ETCD_LOG_LEVEL", "warn"},
-	} {
+	}
+	if !version.Before(3, 4) {
+		variables = append(variables, [2]string{"ETCD_LOG_LEVEL", "warn"})
+		if version.Before(3, 5) { // its own default minds no level
+			variables = append(variables, [2]string{"ETCD_LOGGER", "zap"})
+		}
+	}
+	for _, v := range variables {
 		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])
 	}
 	return b.String()

@@ -13,9 +13,9 @@ const networkFile = "/etc/systemd/network/10-banyan.network"
 
 // network is the node's interface, set up by systemd-networkd, and the name
 // servers, asked by systemd-resolved.
-func network(s seeds.Seed, self seeds.Node, nics []facts.NIC) []converge.Resource {
+func network(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Resource {
 	return []converge.Resource{
-		file(networkFile, networkUnit(s.Network, self, nics)),
+		file(networkFile, networkUnit(s.Network, self, f)),
 		// Before the link, so that a host which lacks resolved keeps its name servers.
 		converge.Unit{Name: "systemd-resolved.service", Enabled: true, Running: true},
 		converge.Symlink{Path: "/etc/resolv.conf", Target: "../run/systemd/resolve/stub-resolv.conf"},
@@ -26,7 +26,7 @@ func network(s seeds.Seed, self seeds.Node, nics []facts.NIC) []converge.Resourc
 }
 
 // networkUnit writes a systemd.network(5) file.
-func networkUnit(n seeds.Network, self seeds.Node, nics []facts.NIC) string {
+func networkUnit(n seeds.Network, self seeds.Node, f facts.Facts) string {
 	var b strings.Builder
 	set := func(key string, value any) { fmt.Fprintf(&b, "%s=%v\n", key, value) }
 	b.WriteString(banner)
@@ -42,11 +42,13 @@ func networkUnit(n seeds.Network, self seeds.Node, nics []facts.NIC) string {
 		// that it is in, and one that appears later must not get the same address.
 		// All match where facts see none, as in an initramfs that lacks its driver,
 		// or several, of which nothing tells the one that was there at the planting.
-		if wired := physical(nics); len(wired) == 1 {
+		if wired := physical(f.NICs); len(wired) == 1 {
 			set("MACAddress", wired[0].MAC)
 		}
 		set("Type", "ether")
-		set("Kind", "!*")
+		if !f.Systemd.Before(251, 0) {
+			set("Kind", "!*")
+		}
 	}
 
 	b.WriteString("\n[Network]\n")

@@ -6,14 +6,16 @@
 //
 //   - KeepConfiguration=yes means the same from systemd 247 to 257, though the
 //     other values of that key were renamed in 257. [Match] Kind= is known from
-//     systemd 251 on: Debian 11 ignores it with a warning, and then also takes
-//     virtual interfaces of type ether.
+//     systemd 251 on: without it an interface that is not matched by its address
+//     may also be a virtual one of type ether.
 //   - /etc/default/locale is what PAM and, up to Debian 12, systemd read; it is a
 //     link to /etc/locale.conf as Debian 13 has it. /etc/timezone is gone from
 //     Debian 13, where nothing minds it.
 //   - Patroni is given no key that 2.0.2 refuses; that one ignores
 //     restapi.allowlist_include_members.
-//   - ETCD_LOG_LEVEL is known from etcd 3.4 on; 3.3 warns and goes on.
+//   - systemd-networkd.service of Debian 11 cannot reload and is restarted.
+//   - etcd has log levels from 3.4 on, and there in one of its two loggers; its
+//     etcdctl takes API 3, which Patroni uses, for the default from 3.4 on.
 package node
 
 import (
@@ -53,7 +55,7 @@ func Desired(s seeds.Seed, f facts.Facts) (converge.State, error) {
 	steps := []converge.Step{{Name: "identity", Resources: identity(s, self)}}
 	steps = append(steps, people...)
 	return converge.State{Steps: append(steps,
-		converge.Step{Name: "network", Resources: network(s, self, f.NICs)},
+		converge.Step{Name: "network", Resources: network(s, self, f)},
 		converge.Step{Name: "etcd", Resources: etcd(s, self, f)},
 		converge.Step{Name: "patroni", Resources: database},
 	)}, nil

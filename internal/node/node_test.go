@@ -76,6 +76,12 @@ func TestDesired(t *testing.T) {
 			f.NICs = append(f.NICs, facts.NIC{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true})
 			s.Network.Interface.MAC = mac(t, "52-54-00-00-00-02")
 		},
+		"debian-11": func(_ *seeds.Seed, f *facts.Facts) {
+			f.PostgreSQL, f.Systemd, f.Etcd = []int{13}, facts.Version{Major: 247, Minor: 3}, facts.Version{Major: 3, Minor: 3}
+		},
+		"debian-12": func(_ *seeds.Seed, f *facts.Facts) {
+			f.PostgreSQL, f.Systemd, f.Etcd = []int{15}, facts.Version{Major: 252, Minor: 39}, facts.Version{Major: 3, Minor: 4}
+		},
 		"interface-name": func(s *seeds.Seed, _ *facts.Facts) { s.Network.Interface.Name = "eno1" },
 		"users": func(s *seeds.Seed, f *facts.Facts) {
 			f.Homes = map[string]int{"elena": 1001, "long-gone": 1000}
@@ -385,7 +391,7 @@ func TestNetworkMatch(t *testing.T) {
 		{[]facts.NIC{one, two}, all},
 	} {
 		s := fixture()
-		if got := networkUnit(s.Network, s.Nodes[0], test.nics); !strings.Contains(got, test.want) {
+		if got := networkUnit(s.Network, s.Nodes[0], facts.Facts{NICs: test.nics}); !strings.Contains(got, test.want) {
 			t.Errorf("%v:\n%s", test.nics, got)
 		}
 	}

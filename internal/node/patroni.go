@@ -78,10 +78,14 @@ func patroni(s seeds.Seed, self seeds.Node, f facts.Facts) ([]converge.Resource,
 	if err != nil {
 		return nil, err
 	}
+	environment := "PATRONICTL_CONFIG_FILE=" + patroniConfig + "\n"
+	if f.Etcd.Before(3, 4) {
+		environment += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
+	}
 	resources := []converge.Resource{
 		converge.Directory{Path: fmt.Sprintf("/var/lib/postgresql/%d", version), Mode: 0o755, Owner: "postgres"},
 		converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true},
-		file("/etc/environment", banner+"PATRONICTL_CONFIG_FILE="+patroniConfig+"\n"),
+		file("/etc/environment", banner+environment),
 	}
 	// Started after etcd, it also stops before it, and so can give up its lock.
 	// As for the interval, see etcd.

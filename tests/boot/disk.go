@@ -28,9 +28,14 @@ type disk struct {
 // newDisk writes the image under test to a new disk.
 func newDisk(t testing.TB) *disk {
 	t.Helper()
-	image := os.Getenv("BANYAN_IMAGE")
+	return writeDisk(t, "BANYAN_IMAGE", os.Getenv("BANYAN_IMAGE"))
+}
+
+// writeDisk writes an image that the environment names to a new disk.
+func writeDisk(t testing.TB, variable, image string) *disk {
+	t.Helper()
 	if !filepath.IsAbs(image) {
-		t.Fatalf("BANYAN_IMAGE is %q: set it to the absolute path of the image to test, such as $PWD/dist/banyan-debian-13-VERSION.img", image)
+		t.Fatalf("%s is %q: set it to the absolute path of the image to test, such as $PWD/dist/banyan-debian-13-VERSION.img", variable, image)
 	}
 	d := &disk{path: filepath.Join(t.TempDir(), "disk.img")}
 	run(t, "cp", "--sparse=always", "--reflink=auto", image, d.path)

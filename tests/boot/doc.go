@@ -12,6 +12,7 @@
 // keeps a core busy, so let -parallel not exceed the number of cores. The
 // environment may also say:
 //
-//	BANYAN_ARTIFACTS  where the consoles are kept, and a failed machine's screen; dist/boot by default
-//	BANYAN_CUT_AFTER  the number that a failed TestPowerCut printed, to cut the power at the same point again
+//	BANYAN_OTHER_IMAGES  the images of TestOtherImages, separated by colons
+//	BANYAN_ARTIFACTS     where the consoles are kept, and a failed machine's screen; dist/boot by default
+//	BANYAN_CUT_AFTER     the number that a failed TestPowerCut printed, to cut the power at the same point again
 package boot

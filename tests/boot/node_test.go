@@ -99,7 +99,10 @@ func (n *node) check() {
 		{"writing to the root", "touch /usr/x 2>&1 || true", `.*: Read-only file system`},
 		{"how the root is mounted", "findmnt --noheadings --output OPTIONS /", `ro(,.*)?`},
 		{"the sealed seed", "test -s " + sealedSeed + " && stat -c '%a %U' " + sealedSeed, `600 root`},
+		{"/tmp", "findmnt --noheadings --output FSTYPE /tmp", `tmpfs`},
 		{"etcd", etcdHealth, `.* is healthy: .*`},
+		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service", "enabled\nenabled"},
+		{"what nobody understands", unknownSettings, ``},
 	} {
 		got, err := n.shell.root(ctx, look.with)
 		if err != nil {

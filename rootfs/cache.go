@@ -48,15 +48,14 @@ func OpenCache(ctx context.Context, dir string, wait func()) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache: %w: choose another with --cache", err)
 	}
-	c := &Cache{dir: dir, lock: lock}
-	if err := c.take(ctx, wait); err != nil {
-		return nil, errors.Join(err, lock.Close())
+	if err := take(ctx, lock, wait); err != nil {
+		return nil, err
 	}
 	// Whoever made these is gone.
 	if err := removeAll(dir, "*/*"+unfinished); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	return c, nil
+	return &Cache{dir: dir, lock: lock}, nil
 }
 
 func makeCache(dir string) error {
@@ -88,14 +87,28 @@ func makeCache(dir string) error {
 	return nil
 }
 
-func (c *Cache) take(ctx context.Context, wait func()) error {
-	err := unix.Flock(int(c.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+// take locks a file, or closes it.
+func take(ctx context.Context, lock *os.File, wait func()) error {
+	err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return nil
+	}
 	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return err
+		return errors.Join(err, lock.Close())
 	}
 	wait()
-	taken := make(chan error, 1)
-	go func() { taken <- unix.Flock(int(c.lock.Fd()), unix.LOCK_EX) }()
+	taken := make(chan error)
+	go func() {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+		if err != nil {
+			err = errors.Join(err, lock.Close())
+		}
+		select {
+		case taken <- err:
+		case <-ctx.Done(): // nobody waits any more
+			_ = lock.Close()
+		}
+	}()
 	select {
 	case err := <-taken:
 		return err

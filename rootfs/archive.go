@@ -33,8 +33,12 @@ func (a apt) lists() string { return filepath.Join(a.dir, "lists") }
 
 func (a apt) sourceList() string { return filepath.Join(a.dir, "sources.list") }
 
-// status is dpkg's database of nothing installed; apt locks it and so it is a file.
+// status is an empty database of dpkg: apt resolves for a tree that holds nothing yet. It is a file of our own, since apt locks
+// it.
 func (a apt) status() string { return filepath.Join(a.dir, "status") }
+
+// noDebs is an empty directory in the place of debs.
+func (a apt) noDebs() string { return filepath.Join(a.dir, "no-debs") }
 
 // run runs apt-get on the archives, with debs as the directory of what it has downloaded.
 func (a apt) run(ctx context.Context, debs string, args ...string) (string, error) {
@@ -56,14 +60,16 @@ func (a apt) run(ctx context.Context, debs string, args ...string) (string, erro
 	for _, o := range options {
 		all = append(all, "--option", o)
 	}
-	return command.Command{Name: "apt-get", Args: append(all, args...), Env: []string{"LC_ALL=C"}}.Run(ctx)
+	said, err := command.Command{Name: "apt-get", Args: append(all, args...), Env: []string{"LC_ALL=C"}}.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = explain(err)
+	}
+	return said, err
 }
-
-func (a apt) nothing() string { return filepath.Join(a.dir, "nothing") }
 
 // update fetches what is new in the archives' lists, and verifies them.
 func (a apt) update(ctx context.Context, archives []Archive) error {
-	for _, dir := range []string{a.lists(), a.debs, a.nothing()} {
+	for _, dir := range []string{a.lists(), a.debs, a.noDebs()} {
 		if err := os.MkdirAll(filepath.Join(dir, "partial"), 0o755); err != nil {
 			return err
 		}
@@ -74,42 +80,53 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 	if err := writeFile(a.status(), "", 0o644); err != nil {
 		return err
 	}
-	now := time.Now()
-	if err := os.Chtimes(a.dir, now, now); err != nil { // used last
+	if err := markUsed(a.dir); err != nil {
 		return err
 	}
 	_, err := a.run(ctx, a.debs, "update")
-	if err != nil && ctx.Err() == nil {
-		return explainUpdate(err, a.keyring)
+	return err
+}
+
+// complaints is what apt-get fails with, and what to say of it in one line. The
+// first that is found counts.
+var complaints = []struct {
+	pattern *regexp.Regexp
+	advice  string // its %s are the groups of the pattern
+}{
+	{regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*?: (The following signatures .*|NO_PUBKEY.*)$`),
+		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(The following signatures .*|.*NO_PUBKEY.*)$`),
+		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*?):?$`),
+		"cannot fetch %s (%s): is the network up, or is there another mirror to name with --mirror?"},
+	{regexp.MustCompile(`(?m)^E: The repository '(.*)' (?:is not signed|does not have a Release file|no longer has a Release file)`),
+		"%s is no signed archive: name another mirror with --mirror"},
+	{regexp.MustCompile(`(?m)^E: Unable to locate package (.*)$`),
+		"the archives have no package %s: correct the profile's packages"},
+	{regexp.MustCompile(`(?m)^E: Package '(.*)' has no installation candidate`),
+		"the archives have no package %s: correct the profile's packages"},
+	{regexp.MustCompile(`(?m)^ (\S+ : (?:Depends|Conflicts|PreDepends|Breaks): .*)$`),
+		"%s: correct the profile's packages"},
+}
+
+// explain says in one line what apt-get failed with.
+func explain(err error) error {
+	for _, c := range complaints {
+		if m := c.pattern.FindStringSubmatch(err.Error()); m != nil {
+			var groups []any
+			for _, group := range m[1:] {
+				groups = append(groups, group)
+			}
+			return fmt.Errorf(c.advice, groups...)
+		}
 	}
 	return err
 }
 
-var (
-	unfetched  = regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*?):?$`)
-	unverified = regexp.MustCompile(`(?m)^(?:W: GPG error: (\S+ \S+) .*|E: Failed to fetch (\S+) +)(The following signatures .*|.*NO_PUBKEY.*)$`)
-	unsigned   = regexp.MustCompile(`(?m)^E: The repository '(.*)' (?:is not signed|does not have a Release file|no longer has a Release file)`)
-)
-
-// explainUpdate says in one line what apt-get update failed with.
-func explainUpdate(err error, keyring string) error {
-	said := err.Error()
-	if m := unverified.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("%s is signed with none of the keys in %s (%s): name the archive's keyring with --keyring", m[1]+m[2], keyring, m[3])
-	}
-	if m := unfetched.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("cannot fetch %s (%s): is the network up, or is there another mirror to name with --mirror?", m[1], m[2])
-	}
-	if m := unsigned.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("%s is no signed archive: name another mirror with --mirror", m[1])
-	}
-	return err
-}
-
-// release is a checksum over what the archives' Release files say of the
+// fingerprint is a checksum over what the archives' Release files say of the
 // profile's packages, and the date of the first of them. The other dates say
 // nothing: some Release files are written anew several times a day.
-func (a apt) release() (sum string, date time.Time, err error) {
+func (a apt) fingerprint() (sum string, date time.Time, err error) {
 	files, err := filepath.Glob(filepath.Join(a.lists(), "*Release"))
 	if err != nil {
 		return "", time.Time{}, err
@@ -151,26 +168,25 @@ func releaseDate(release string) (time.Time, error) {
 	return time.Parse(time.RFC1123, m[1])
 }
 
-// everything is what mmdebstrap's variant minbase and the profile install, as apt's patterns.
-func (p *Profile) everything() []string {
-	return append([]string{"?essential", "?priority(required)", "apt"}, p.include()...)
+// installTargets is what mmdebstrap's variant minbase and the profile install, as apt's patterns.
+func (p *Profile) installTargets() []string {
+	return append([]string{"?essential", "?priority(required)", "apt"}, p.packageNames()...)
 }
 
 // fetch downloads what is not among the debs yet, or is not what the archive
 // says, and returns all that the profile's tree is made of.
 func (a apt) fetch(ctx context.Context) ([]Package, error) {
-	install := append([]string{"install"}, a.profile.everything()...)
-	// It leaves out what it has downloaded: to it that is nothing.
-	out, err := a.run(ctx, a.nothing(), append([]string{"--print-uris"}, install...)...)
+	install := append([]string{"install"}, a.profile.installTargets()...)
+	// --print-uris leaves out what was downloaded: here that is nothing.
+	out, err := a.run(ctx, a.noDebs(), append([]string{"--print-uris"}, install...)...)
 	if err != nil {
-		return nil, explainFetch(err)
+		return nil, err
 	}
 	packages, err := readURIs(out)
 	if err != nil {
 		return nil, err
 	}
 	missing := false
-	now := time.Now()
 	for _, p := range packages {
 		deb := filepath.Join(a.debs, p.file())
 		sum, err := checksum(ctx, deb)
@@ -183,7 +199,7 @@ func (a apt) fetch(ctx context.Context) ([]Package, error) {
 			missing = true
 			err = os.Remove(deb)
 		default:
-			err = os.Chtimes(deb, now, now) // used last: the cache removes the oldest
+			err = markUsed(deb)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -191,7 +207,7 @@ func (a apt) fetch(ctx context.Context) ([]Package, error) {
 	}
 	if missing {
 		if _, err := a.run(ctx, a.debs, append([]string{"--download-only"}, install...)...); err != nil {
-			return nil, explainFetch(err)
+			return nil, err
 		}
 	}
 	return packages, nil
@@ -215,23 +231,6 @@ func readURIs(out string) ([]Package, error) {
 	return packages, nil
 }
 
-var (
-	unfound  = regexp.MustCompile(`E: (Unable to locate package .*|Package '.*' has no installation candidate)`)
-	conflict = regexp.MustCompile(`(?m)^ (\S+ : (?:Depends|Conflicts|PreDepends|Breaks): .*)$`)
-)
-
-// explainFetch says in one line why the packages cannot be had.
-func explainFetch(err error) error {
-	said := err.Error()
-	if m := unfound.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("%s: correct the profile's packages", strings.ToLower(m[1][:1])+m[1][1:])
-	}
-	if m := conflict.FindStringSubmatch(said); m != nil {
-		return fmt.Errorf("%s: correct the profile's packages", m[1])
-	}
-	return explainUpdate(err, "")
-}
-
 // sources is the archives as lines of sources.list(5).
 func (p *Profile) sources(archives []Archive, keyring string) []string {
 	var lines []string
@@ -243,22 +242,28 @@ func (p *Profile) sources(archives []Archive, keyring string) []string {
 	return lines
 }
 
-// archives is the profile's archives, each at the mirror that was named for it
-// or, where none was, that this machine's own apt uses: an archive
-// "debian-security" is taken from the URI that ends so.
-func (p *Profile) archives(ctx context.Context, mirrors []string) ([]Archive, error) {
+// machineMirrors is where this machine's own apt has archives, by the last
+// element of their URIs.
+func machineMirrors(ctx context.Context) (map[string]string, error) {
 	out, err := command.Run(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for its mirrors: %w", err)
 	}
-	near := map[string]string{}
+	mirrors := map[string]string{}
 	for uri := range strings.FieldsSeq(out) {
-		near[path.Base(uri)] = strings.TrimSuffix(uri, "/")
+		mirrors[path.Base(uri)] = strings.TrimSuffix(uri, "/")
 	}
+	return mirrors, nil
+}
+
+// parseMirrors reads mirrors, each a URI that ends as the archive's or
+// ARCHIVE=URI, by archive.
+func (p *Profile) parseMirrors(mirrors []string) (map[string]string, error) {
 	var known []string
 	for _, a := range p.Archives {
 		known = append(known, path.Base(a.URI))
 	}
+	parsed := map[string]string{}
 	for _, mirror := range mirrors {
 		name, uri, named := strings.Cut(mirror, "=")
 		if !named || strings.Contains(name, "/") {
@@ -274,13 +279,20 @@ func (p *Profile) archives(ctx context.Context, mirrors []string) ([]Archive, er
 		if rest, ok := strings.CutPrefix(uri, "file:"); ok {
 			uri = "copy:" + rest
 		}
-		near[name] = strings.TrimSuffix(uri, "/")
+		parsed[name] = strings.TrimSuffix(uri, "/")
 	}
+	return parsed, nil
+}
+
+// archivesAt is the profile's archives at the last of the mirrors that has each.
+func (p *Profile) archivesAt(mirrors ...map[string]string) []Archive {
 	archives := slices.Clone(p.Archives)
 	for i, a := range archives {
-		if uri, ok := near[path.Base(a.URI)]; ok {
-			archives[i].URI = uri
+		for _, m := range mirrors {
+			if uri, ok := m[path.Base(a.URI)]; ok {
+				archives[i].URI = uri
+			}
 		}
 	}
-	return archives, nil
+	return archives
 }

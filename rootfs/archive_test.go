@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ SHA256:
 
 // The key of a base changes with the packages, and not with the hour.
 func TestReleaseIsKnownByItsPackages(t *testing.T) {
-	p := &Profile{settings: settings{Architecture: "amd64", Components: []string{"main", "non-free-firmware"}}}
+	p := &Profile{Settings: Settings{Architecture: "amd64", Components: []string{"main", "non-free-firmware"}}}
 	got := p.indexes(inRelease)
 	if len(got) != 2 || !strings.HasPrefix(got[0], " 1f5f") || !strings.HasPrefix(got[1], " 2f5f") {
 		t.Errorf("got %q", got)
@@ -56,58 +57,81 @@ func TestReleaseIsKnownByItsPackages(t *testing.T) {
 
 // What apt-get says, and what is made of it.
 func TestExplain(t *testing.T) {
-	explainKeyring := func(err error) error { return explainUpdate(err, "/etc/keys.gpg") }
-	for _, c := range []struct {
-		name    string
-		explain func(error) error
-		said    string
-		want    string
-	}{
-		{"refused", explainKeyring,
-			"E: Failed to fetch http://127.0.0.1:1/debian/dists/trixie/InRelease  Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused):\nE: Some index files failed to download.",
-			"cannot fetch http://127.0.0.1:1/debian/dists/trixie/InRelease (Could not connect to 127.0.0.1:1 (127.0.0.1). - connect (111: Connection refused))"},
-		{"key, and the archive was known", explainKeyring,
-			"W: An error occurred during the signature verification. The repository is not updated and the previous index files will be used.\nE: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\nE: Some index files failed to download.",
-			"http://deb.debian.org/debian/dists/trixie/InRelease is signed with none of the keys in /etc/keys.gpg"},
-		{"key", explainKeyring,
-			"W: GPG error: http://deb.debian.org/debian trixie InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\nE: The repository 'http://deb.debian.org/debian trixie InRelease' is not signed.",
-			"http://deb.debian.org/debian trixie is signed with none of the keys in /etc/keys.gpg"},
-		{"no archive", explainKeyring,
-			"E: The repository 'http://deb.debian.org/debain trixie Release' does not have a Release file.",
-			"http://deb.debian.org/debain trixie Release is no signed archive"},
-		{"no package", explainFetch, "E: Unable to locate package postgresql-99", "unable to locate package postgresql-99: correct the profile's packages"},
-		{"conflict", explainFetch, "The following packages have unmet dependencies:\n a : Conflicts: b but 1 is to be installed\nE: Unable to correct problems",
-			"a : Conflicts: b but 1 is to be installed: correct the profile's packages"},
-		{"another", explainFetch, "E: something else", "E: something else"},
+	for _, c := range []struct{ name, said, want string }{
+		{
+			name: "refused",
+			said: "E: Failed to fetch http://127.0.0.1:9/debian/dists/trixie/InRelease  Unable to connect to 127.0.0.1:9:\n" +
+				"E: Some index files failed to download. They have been ignored, or old ones used instead.",
+			want: "cannot fetch http://127.0.0.1:9/debian/dists/trixie/InRelease (Unable to connect to 127.0.0.1:9): is the network up",
+		},
+		{
+			name: "another's key",
+			said: "W: GPG error: http://deb.debian.org/debian trixie InRelease: The following signatures couldn't be verified " +
+				"because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\n" +
+				"E: The repository 'http://deb.debian.org/debian trixie InRelease' is not signed.",
+			want: "http://deb.debian.org/debian trixie is signed with none of the keyring's keys (The following signatures",
+		},
+		{
+			name: "another's key, and lists of before",
+			said: "W: An error occurred during the signature verification. The repository is not updated and the previous index files will be used.\n" +
+				"E: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  The following signatures couldn't be verified " +
+				"because the public key is not available: NO_PUBKEY 78DBA3BC47EF2265\n" +
+				"E: Some index files failed to download. They have been ignored, or old ones used instead.",
+			want: "http://deb.debian.org/debian/dists/trixie/InRelease is signed with none of the keyring's keys (The following signatures",
+		},
+		{
+			name: "no archive",
+			said: "E: The repository 'http://deb.debian.org/debain trixie Release' does not have a Release file.",
+			want: "http://deb.debian.org/debain trixie Release is no signed archive",
+		},
+		{
+			name: "no package",
+			said: "E: Unable to locate package postgresql-99",
+			want: "the archives have no package postgresql-99: correct the profile's packages",
+		},
+		{
+			name: "conflict",
+			said: "The following packages have unmet dependencies:\n a : Conflicts: b but 1 is to be installed\nE: Unable to correct problems",
+			want: "a : Conflicts: b but 1 is to be installed: correct the profile's packages",
+		},
+		{name: "another", said: "E: something else", want: "E: something else"},
 	} {
-		got := c.explain(errors.New(c.said)).Error()
+		got := explain(errors.New(c.said)).Error()
 		if !strings.HasPrefix(got, c.want) || strings.Contains(got, "\n") {
 			t.Errorf("%s: got %s", c.name, got)
 		}
 	}
 }
 
-func TestArchivesAtMirrors(t *testing.T) {
+func TestMachineMirrors(t *testing.T) {
 	stub(t, "apt-get", `echo http://near.example/debian/; echo http://near.example/other`)
-	p := &Profile{settings: settings{Archives: []Archive{
+	got, err := machineMirrors(t.Context())
+	if want := (map[string]string{"debian": "http://near.example/debian", "other": "http://near.example/other"}); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestArchivesAtMirrors(t *testing.T) {
+	p := &Profile{Settings: Settings{Archives: []Archive{
 		{URI: "http://deb.debian.org/debian", Suites: []string{"trixie"}},
 		{URI: "http://deb.debian.org/debian-security", Suites: []string{"trixie-security"}},
 	}}}
-	for _, c := range []struct {
-		mirrors []string
-		want    []string
-	}{
+	near := map[string]string{"debian": "http://near.example/debian", "other": "http://near.example/other"}
+	for _, c := range []struct{ mirrors, want []string }{
 		{nil, []string{"http://near.example/debian", "http://deb.debian.org/debian-security"}},
 		{[]string{"https://far.example/debian-security/"}, []string{"http://near.example/debian", "https://far.example/debian-security"}},
 		{[]string{"debian=file:/srv/trixie", "debian-security=http://x/?a=b"}, []string{"copy:/srv/trixie", "http://x/?a=b"}},
 	} {
-		got, err := p.archives(t.Context(), c.mirrors)
-		if err != nil || got[0].URI != c.want[0] || got[1].URI != c.want[1] {
-			t.Errorf("%q: got %v, %v", c.mirrors, got, err)
+		named, err := p.parseMirrors(c.mirrors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.archivesAt(near, named); got[0].URI != c.want[0] || got[1].URI != c.want[1] {
+			t.Errorf("%q: got %v", c.mirrors, got)
 		}
 	}
 	for _, mirror := range []string{"http://x/ubuntu", "debian=nonsense", "kali=http://x/kali"} {
-		if got, err := p.archives(t.Context(), []string{mirror}); err == nil {
+		if got, err := p.parseMirrors([]string{mirror}); err == nil {
 			t.Errorf("%s: got %v", mirror, got)
 		}
 	}

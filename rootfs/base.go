@@ -24,7 +24,7 @@ import (
 type base struct {
 	dir string
 
-	// Began is when its making did: what is as young in the tree is of no package.
+	// Began is when making the tree began: files with a later date are of no package.
 	Began time.Time `json:"began"`
 	// Packages is what the tree holds.
 	Packages []Package `json:"packages"`
@@ -32,7 +32,7 @@ type base struct {
 
 func (b *base) root() string { return filepath.Join(b.dir, "root") }
 
-// What there is of a base beside its root.
+// baseRecord is the name of a base's JSON, beside its root.
 const baseRecord = "base.json"
 
 // readBase reads the base in dir; fs.ErrNotExist says that there is none.
@@ -45,25 +45,25 @@ func readBase(dir string) (*base, error) {
 	if err := json.Unmarshal(content, b); err != nil {
 		return nil, fmt.Errorf("%s: %w", baseRecord, err)
 	}
-	now := time.Now()
-	return b, os.Chtimes(dir, now, now) // used last
+	return b, nil
 }
 
-// recipe is how mmdebstrap makes a base out of a profile. Whatever the tree
-// depends on is in it.
+// recipe is how mmdebstrap makes a base out of a profile: with what the archives
+// hold, all that the tree depends on.
 type recipe struct {
-	Args   []string          // of mmdebstrap, without paths
-	Env    []string          // of it
-	Before map[string]string // what stands in the tree before the packages come, which is theirs to find, not to replace
-	Homes  []User            // to be made for users whom the package finds
-	Date   time.Time         // that the tree carries
+	Args          []string          // of mmdebstrap, without paths
+	Env           []string          // of it
+	Users, Groups string            // lines of passwd(5) and group(5) for the pinned ones, before a package makes its own
+	Files         map[string]string // by path in the tree: configuration that packages find
+	Homes         []User            // whose homes adduser would have made, were they not there already
+	Date          time.Time         // that the tree carries
 }
 
 func (p *Profile) recipe(date time.Time) recipe {
 	r := recipe{
 		Args: []string{
 			"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--architectures=" + p.Architecture,
-			"--include=" + strings.Join(p.include(), ","),
+			"--include=" + strings.Join(p.packageNames(), ","),
 			"--skip=update,chroot/mount/sys", // the lists are there already, and the packages need no /sys
 			"--dpkgopt=force-confold",
 			"--dpkgopt=force-unsafe-io", // what a power cut spoils is made again
@@ -72,16 +72,15 @@ func (p *Profile) recipe(date time.Time) recipe {
 			`--aptopt=Acquire::Languages "none"`,
 			fmt.Sprintf(`--aptopt=Acquire::Check-Valid-Until "%t"`, !p.Expired),
 		},
-		// Whatever the caller's locale; and what Python keeps of a module that a maintainer script imports is another each time.
-		Env: []string{"LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0"},
-		Before: map[string]string{
-			"passwd": p.passwd(),
-			"group":  p.group(),
+		// Bytecode that Python caches in maintainer scripts differs from run to run.
+		Env:   []string{"LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0"},
+		Users: p.passwd(), Groups: p.group(),
+		Files: map[string]string{
 			// No package may make a cluster: the seed decides where PostgreSQL's data is and Patroni makes it.
-			"tree/etc/postgresql-common/createcluster.conf": "create_main_cluster = false\nstart_conf = 'manual'\n",
-			"tree/etc/locale.gen":                           strings.Join(p.Locales, " UTF-8\n") + " UTF-8\n",
+			"etc/postgresql-common/createcluster.conf": "create_main_cluster = false\nstart_conf = 'manual'\n",
+			"etc/locale.gen": strings.Join(p.Locales, " UTF-8\n") + " UTF-8\n",
 			// The initramfs is made once, at the end.
-			"tree/etc/initramfs-tools/update-initramfs.conf": "update_initramfs=no\nbackup_initramfs=no\n",
+			"etc/initramfs-tools/update-initramfs.conf": "update_initramfs=no\nbackup_initramfs=no\n",
 		},
 		Date: date,
 	}
@@ -94,63 +93,64 @@ func (p *Profile) recipe(date time.Time) recipe {
 }
 
 // key names the base that r makes of what the archives hold now.
-func (r recipe) key(release string) (string, error) {
+func (r recipe) key(fingerprint string) (string, error) {
 	content, err := json.Marshal(r)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(append(content, release...))
+	sum := sha256.Sum256(append(content, fingerprint...))
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// makeBase makes the base in dir, which has its name when it is whole and on the disk.
-func (a apt) makeBase(ctx context.Context, r recipe, archives []Archive, packages []Package, dir, work string) (b *base, err error) {
-	b = &base{dir: dir + unfinished, Began: time.Now(), Packages: packages}
+// unpackBase makes the base, which gets its name when it is whole and on the disk.
+func (b *builder) unpackBase(ctx context.Context) (made *base, err error) {
+	made = &base{dir: b.basePath + unfinished, Began: time.Now(), Packages: b.packages}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(dir+unfinished))
+			err = errors.Join(err, os.RemoveAll(b.basePath+unfinished))
 		}
 	}()
-	if err := os.MkdirAll(b.root(), 0o755); err != nil {
+	if err := os.MkdirAll(made.root(), 0o755); err != nil {
 		return nil, err
 	}
-	hooks := filepath.Join(work, "hooks")
-	if err := a.writeHooks(hooks, r, packages); err != nil {
+	hooks := b.file("hooks")
+	if err := b.writeHooks(hooks); err != nil {
 		return nil, err
 	}
 	args := slices.Concat([]string{
 		// Whatever ends mmdebstrap, its mounts and its children end with it: the tree can be removed.
 		"--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--", "mmdebstrap",
-	}, r.Args, []string{
+	}, b.recipe.Args, []string{
 		"--setup-hook=" + filepath.Join(hooks, "setup"),
 		"--essential-hook=" + filepath.Join(hooks, "essential"),
-		"--keyring=" + a.keyring, a.profile.Suite, b.root(),
-	}, a.profile.sources(archives, a.keyring))
+		"--keyring=" + b.Keyring, b.Profile.Suite, made.root(),
+	}, b.Profile.sources(b.archives, b.Keyring))
 	_, err = command.Command{
 		Name: "unshare", Args: args,
-		Env: append(r.Env, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.Date.Unix()),
-			"TMPDIR="+work), // what mmdebstrap leaves when it is killed goes with the rest
+		Env: slices.Concat(b.recipe.Env, []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.recipe.Date.Unix()),
+			"TMPDIR=" + b.work}), // what mmdebstrap leaves when it is killed goes with the rest
 	}.Run(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.checkPackages(ctx); err != nil {
+	if err := made.checkPackages(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.keep(dir)
+	return made, made.keep(b.basePath)
 }
 
 // writeHooks writes the scripts that give mmdebstrap what is in the cache
-// already, and the tree what has to stand in it before packages are configured.
-func (a apt) writeHooks(dir string, r recipe, packages []Package) error {
+// already, and the tree what the recipe wants there before packages are
+// configured.
+func (b *builder) writeHooks(dir string) error {
 	var setup, essential strings.Builder
 	setup.WriteString("#!/bin/sh -e\ncd \"$1\"\nmkdir -p var/lib/apt/lists var/cache/apt/archives\n")
-	fmt.Fprintf(&setup, "cp %s/*Release %[1]s/*Packages* var/lib/apt/lists/\n", shellQuote(a.lists()))
-	for _, p := range packages {
-		fmt.Fprintf(&setup, "ln %s var/cache/apt/archives/\n", shellQuote(filepath.Join(a.debs, p.file())))
+	fmt.Fprintf(&setup, "cp %s/*Release %[1]s/*Packages* var/lib/apt/lists/\n", shellQuote(b.apt.lists()))
+	for _, p := range b.packages {
+		fmt.Fprintf(&setup, "ln %s var/cache/apt/archives/\n", shellQuote(filepath.Join(b.apt.debs, p.file())))
 	}
 	essential.WriteString("#!/bin/sh -e\ncd \"$(dirname \"$0\")\"\ncp -r tree/. \"$1\"\ncat passwd >>\"$1/etc/passwd\"\ncat group >>\"$1/etc/group\"\n")
-	for _, u := range r.Homes {
+	for _, u := range b.recipe.Homes {
 		fmt.Fprintf(&essential, "install -d -o %d -g %d \"$1%s\"\n", u.UID, u.GID, u.Home)
 	}
 	for name, content := range map[string]string{"setup": setup.String(), "essential": essential.String()} {
@@ -158,7 +158,11 @@ func (a apt) writeHooks(dir string, r recipe, packages []Package) error {
 			return err
 		}
 	}
-	for name, content := range r.Before {
+	files := map[string]string{"passwd": b.recipe.Users, "group": b.recipe.Groups}
+	for name, content := range b.recipe.Files {
+		files[filepath.Join("tree", name)] = content
+	}
+	for name, content := range files {
 		if err := writeFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return err
 		}
@@ -174,29 +178,21 @@ func (b *base) checkPackages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	installed := strings.Split(strings.TrimSpace(out), "\n")
 	var known []string
 	for _, p := range b.Packages {
 		known = append(known, p.Name+" "+p.Version+" "+p.Architecture)
 	}
-	slices.Sort(known)
-	installed := slices.Sorted(strings.Lines(out))
-	for i, line := range installed {
-		installed[i] = strings.TrimSpace(line)
-	}
-	if !slices.Equal(known, installed) {
-		return fmt.Errorf("apt was asked for %d packages and the tree holds %d: %s", len(known), len(installed), difference(known, installed))
+	missing, unexpected := without(known, installed), without(installed, known)
+	if len(missing)+len(unexpected) > 0 {
+		return fmt.Errorf("the tree holds other packages than the archives were asked for: missing are %q, unexpected %q", missing, unexpected)
 	}
 	return nil
 }
 
-// difference is the first element of one sorted list that the other lacks.
-func difference(a, b []string) string {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return min(a[i], b[i])
-		}
-	}
-	return slices.Concat(a[min(len(a), len(b)):], b[min(len(a), len(b)):])[0]
+// without is the elements of a that b lacks.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
 }
 
 // keep gives a base that was made its name, once it outlasts a power cut.
@@ -253,15 +249,3 @@ func (p *Profile) group() string {
 	}
 	return b.String()
 }
-
-func writeFile(name, content string, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(name, []byte(content), mode); err != nil {
-		return err
-	}
-	return os.Chmod(name, mode) // whatever the umask
-}
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

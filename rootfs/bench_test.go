@@ -39,15 +39,15 @@ func BenchmarkImage(b *testing.B) {
 		}
 		defer out.Close()
 		began := time.Now()
-		result, err := Build(b.Context(), Options{Profile: profile, Version: "0", Firstboot: firstboot, Output: dist, Format: raw,
-			Cache: cache, CacheLimit: 8 << 30}, out)
+		result, err := Build(b.Context(), Options{Profile: profile, Version: "0", Firstboot: firstboot, Output: dist, Format: formatRaw,
+			CacheDir: cache, CacheLimit: 8 << 30}, out)
 		if err != nil {
 			b.Fatal(err)
 		}
 		for _, s := range result.Stages {
 			b.ReportMetric(s.Seconds, "s/"+strings.ReplaceAll(s.Name, " ", "-"))
 			switch s.Name {
-			case "seal the tree":
+			case "clean the tree":
 				b.ReportMetric(float64(s.Bytes)/mebibyte, "MiB/tree")
 			case "disk image":
 				b.ReportMetric(float64(s.Bytes)/mebibyte, "MiB/image")
@@ -85,7 +85,7 @@ func BenchmarkImage(b *testing.B) {
 
 // bare is mmdebstrap and mksquashfs by themselves, with the same packages at hand.
 func bare(b *testing.B, p *Profile, cache, work string) {
-	archives, err := p.archives(b.Context(), nil)
+	near, err := machineMirrors(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,8 +94,8 @@ func bare(b *testing.B, p *Profile, cache, work string) {
 		b.Fatal(err)
 	}
 	tree, squashfs := filepath.Join(work, "bare"), filepath.Join(work, "bare.squashfs")
-	args := append([]string{"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--include=" + strings.Join(p.include(), ","),
-		"--setup-hook=" + hook, p.Suite, tree}, p.sources(archives, p.Keyring)...)
+	args := append([]string{"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--include=" + strings.Join(p.packageNames(), ","),
+		"--setup-hook=" + hook, p.Suite, tree}, p.sources(p.archivesAt(near), p.Keyring)...)
 	began := time.Now()
 	run(b, "mmdebstrap", args...)
 	b.ReportMetric(time.Since(began).Seconds(), "s/mmdebstrap")
@@ -103,11 +103,11 @@ func bare(b *testing.B, p *Profile, cache, work string) {
 	run(b, "mksquashfs", tree, squashfs, "-quiet", "-no-progress", "-comp", "zstd")
 	b.ReportMetric(time.Since(squashing).Seconds(), "s/mksquashfs")
 	report(b, began)
-	made, err := made(squashfs)
+	bytes, err := treeSize(squashfs)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(made.Bytes)/mebibyte, "MiB/squashfs")
+	b.ReportMetric(float64(bytes)/mebibyte, "MiB/squashfs")
 	for _, name := range []string{tree, squashfs} {
 		if err := os.RemoveAll(name); err != nil {
 			b.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/google/uuid"
+
 	"banyan/internal/command"
 	"banyan/internal/grubenv"
 )
@@ -23,10 +25,10 @@ const sectorSize = 512
 var grubModules = []string{"biosdisk", "part_gpt", "fat", "normal", "configfile", "linux", "loadenv", "probe", "regexp", "test", "echo",
 	"serial", "terminal", "minicmd", "all_video", "reboot", "halt"}
 
-// bootFiles lays out the ESP below dir: Debian's signed shim and GRUB where
+// layOutESP lays out the ESP below dir: Debian's signed shim and GRUB where
 // firmware looks when no boot entry was made, GRUB's own files, and the
 // kernel of slot a.
-func bootFiles(dir string, base *base, initrd, profile, version string) error {
+func layOutESP(dir string, base *base, initrd, profile, version string) error {
 	kernel, _, err := base.kernel()
 	if err != nil {
 		return err
@@ -135,13 +137,19 @@ func installBIOS(disk *os.File, boot, core []byte, start, size int64) error {
 	return err
 }
 
-// makeFAT makes a FAT file system of size bytes in the new file name, with the
-// files below dir in it. bits is 16 or 32.
-func makeFAT(ctx context.Context, name, label, id, bits string, size int64, dir string) error {
-	if err := makeSparse(name, size); err != nil {
+// fat is a FAT file system.
+type fat struct {
+	label, id string
+	bits      string // 16 or 32
+	mebibytes int64
+}
+
+// make makes the file system in the new file name, with the files below dir in it.
+func (f fat) make(ctx context.Context, name, dir string) error {
+	if err := makeSparse(name, f.mebibytes*mebibyte); err != nil {
 		return err
 	}
-	if _, err := command.Run(ctx, "mkfs.vfat", "--invariant", "-F", bits, "-n", label, "-i", id, name); err != nil {
+	if _, err := command.Run(ctx, "mkfs.vfat", "--invariant", "-F", f.bits, "-n", f.label, "-i", f.id, name); err != nil {
 		return err
 	}
 	// One by one and in order, so that one input gives one file system.
@@ -156,16 +164,23 @@ func makeFAT(ctx context.Context, name, label, id, bits string, size int64, dir 
 			_, err = command.Run(ctx, "mcopy", "-i", name, path, inside)
 		}
 		if err != nil && strings.Contains(err.Error(), "Disk full") {
-			return fmt.Errorf("partition %s: what goes into it does not fit into %d MiB: enlarge the partition in the profile", label, size/mebibyte)
+			return fmt.Errorf("partition %s: what goes into it does not fit into %d MiB: enlarge the partition in the profile", f.label, f.mebibytes)
 		}
 		return err
 	})
 }
 
-func makeSparse(name string, size int64) error {
-	f, err := os.Create(name)
-	if err != nil {
+// makeState makes the file system of the partition state in the new file name.
+func (b *builder) makeState(ctx context.Context, name string) error {
+	if err := makeSparse(name, b.sizes.State*mebibyte); err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(size), f.Close())
+	id := uuid.NewSHA1(b.id, []byte("volume state")).String()
+	// It is made small and grows with the disk: a journal and room for group descriptors as a large one has.
+	_, err := command.Command{
+		Name: "mkfs.ext4",
+		Args: []string{"-q", "-L", "state", "-U", id, "-E", "resize=4294967295,hash_seed=" + id, "-J", "size=128", "-e", "remount-ro", "-m", "1", name},
+		Env:  []string{fmt.Sprintf("E2FSPROGS_FAKE_TIME=%d", b.epoch.Unix())}, // before 1.47.1 it knows no SOURCE_DATE_EPOCH
+	}.Run(ctx)
+	return err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // layOutESP makes an ESP from a tree that holds no more than the boot files.
-func layOutESP(t *testing.T, version string) string {
+func newESP(t *testing.T, version string) string {
 	t.Helper()
 	base, esp := &base{dir: t.TempDir()}, t.TempDir()
 	for _, name := range []string{"usr/lib/shim/shimx64.efi.signed", "usr/lib/shim/mmx64.efi.signed",
@@ -26,14 +26,14 @@ func layOutESP(t *testing.T, version string) string {
 	if err := writeFile(initrd, "an initramfs", 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := bootFiles(esp, base, initrd, "debian-13", version); err != nil {
+	if err := layOutESP(esp, base, initrd, "debian-13", version); err != nil {
 		t.Fatal(err)
 	}
 	return esp
 }
 
 func TestBootFiles(t *testing.T) {
-	esp := layOutESP(t, "0.1.0~git1")
+	esp := newESP(t, "0.1.0~git1")
 	var got []string
 	err := filepath.WalkDir(esp, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -67,7 +67,7 @@ func TestBootFiles(t *testing.T) {
 
 // An upgrade copies what is in a slot's directory into either slot's.
 func TestAMenuEntryServesEitherSlot(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(layOutESP(t, "0.1.0~git1"), "banyan/a/grub.cfg"))
+	content, err := os.ReadFile(filepath.Join(newESP(t, "0.1.0~git1"), "banyan/a/grub.cfg"))
 	if err != nil {
 		t.Fatal(err)
 	}

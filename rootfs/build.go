@@ -35,13 +35,13 @@ type Options struct {
 	Compress bool  // by zstd
 	Size     int64 // of the disk, in bytes; 0 for what the profile's partitions take
 
-	Cache      string // a directory
-	CacheLimit int64  // bytes
+	CacheDir   string
+	CacheLimit int64 // bytes
 }
 
 // Result is the image that was built, and what that took.
 type Result struct {
-	Image  string           `json:"image"` // its file name
+	Image  string           `json:"image"` // its path
 	Stages []progress.Stage `json:"stages"`
 }
 
@@ -49,12 +49,16 @@ type Result struct {
 // user namespace is enough. When it fails or ctx ends it leaves nothing behind
 // but what is whole in the cache, no mount and no loop device (it uses none).
 func Build(ctx context.Context, o Options, out *os.File) (result Result, err error) {
-	unix.Umask(0o022) // a tree has the modes that it is given
+	unix.Umask(0o022) // whatever the caller's: two builds are one
 	epoch, err := sourceDate()
 	if err != nil {
 		return Result{}, err
 	}
 	sizes, err := o.Profile.Partitions.fill(o.Size)
+	if err != nil {
+		return Result{}, err
+	}
+	mirrors, err := o.Profile.parseMirrors(o.Mirrors)
 	if err != nil {
 		return Result{}, err
 	}
@@ -75,7 +79,7 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 			}
 		}()
 	}
-	cache, err := OpenCache(ctx, o.Cache, func() { fmt.Fprintf(out, "waiting for another build that uses %s\n", o.Cache) })
+	cache, err := OpenCache(ctx, o.CacheDir, func() { fmt.Fprintf(out, "waiting for another build that uses %s\n", o.CacheDir) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -86,7 +90,7 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 
-	b := newBuilder(o, cache, work, epoch, sizes)
+	b := newBuilder(o, cache, work, epoch, sizes, mirrors)
 	if err := b.removePartial(); err != nil { // of a builder that was killed
 		return Result{}, err
 	}
@@ -104,33 +108,40 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 type builder struct {
 	Options
 	cache         *Cache
+	apt           apt
+	mirrors       map[string]string // URIs, by archive
 	work, root    string
 	name, partial string // of the image; partial is its path until it is whole
-	raw           string // the path of the disk image, which is partial where nothing is made of it
+	disk          string // the path of the raw disk image, which is partial where nothing else is made of it
 	id            uuid.UUID
 	epoch         time.Time
 	sizes         Partitions // as the image has them
 
-	debs     []string
-	apt      apt
+	ownDebs []string // by makePackages
+
+	// By updateArchives.
 	archives []Archive
 	recipe   recipe
-	basePath string // in the cache
-	packages []Package
-	base     *base // nil until there is one
-	initrd   string
+	basePath string
+
+	packages []Package // by fetchPackages, where there is no base
+	base     *base     // by updateArchives, or else makeBase
+	initrd   string    // by makeInitramfs
 }
 
-func newBuilder(o Options, cache *Cache, work string, epoch time.Time, sizes Partitions) *builder {
+func newBuilder(o Options, cache *Cache, work string, epoch time.Time, sizes Partitions, mirrors map[string]string) *builder {
 	name := fmt.Sprintf("banyan-%s-%s", o.Profile.Name, o.Version)
-	b := &builder{Options: o, cache: cache, work: work, root: filepath.Join(work, "root"), epoch: epoch, sizes: sizes,
+	b := &builder{Options: o, cache: cache, work: work, root: filepath.Join(work, "root"), epoch: epoch, sizes: sizes, mirrors: mirrors,
 		id:   uuid.NewSHA1(uuid.NameSpaceURL, []byte("banyan/"+name+".img")),
 		name: name + o.Format.suffix(o.Compress),
 		apt:  apt{profile: o.Profile, keyring: o.Keyring, dir: cache.path("lists", o.Profile.Name), debs: cache.path("debs")}}
 	b.partial = filepath.Join(o.Output, "."+b.name+".partial")
-	b.raw = b.partial
+	b.disk = b.partial
 	if b.converted() {
-		b.raw = b.file("disk.img")
+		b.disk = b.file("disk.img")
 	}
 	return b
 }
+
+// file is the path of a file of the working directory.
+func (b *builder) file(name string) string { return filepath.Join(b.work, name) }

@@ -22,7 +22,7 @@ type Cache struct {
 	lock *os.File
 }
 
-// What is in a cache: debs/FILE.deb, lists/PROFILE/ and trees/PROFILE-KEY/. The
+// What is in a cache: debs/FILE.deb, lists/PROFILE/ and trees/SUITE-KEY/. The
 // tag tells a cache from a directory of somebody's and keeps it out of backups:
 // https://bford.info/cachedir/.
 const (
@@ -32,11 +32,19 @@ const (
 	unfinished   = ".unfinished" // ends the name of what is being made or removed
 )
 
-var cacheParts = []string{"debs", "lists", "trees"}
+var cacheParts = []struct{ dir, kind, pattern string }{
+	{"trees", "tree", "*"}, {"lists", "lists", "*"}, {"debs", "package", "*.deb"},
+}
+
+// markUsed makes something in a cache what was used last.
+func markUsed(path string) error {
+	now := time.Now()
+	return os.Chtimes(path, now, now)
+}
 
 // OpenCache opens the cache in dir, which it makes where there is none. Where
-// another has the cache it calls wait, and waits until it is free or ctx ends.
-func OpenCache(ctx context.Context, dir string, wait func()) (*Cache, error) {
+// another has the cache it calls onBusy, and waits until it is free or ctx ends.
+func OpenCache(ctx context.Context, dir string, onBusy func()) (*Cache, error) {
 	dir, err := filepath.Abs(dir) // apt and the programs in the tree are elsewhere
 	if err != nil {
 		return nil, err
@@ -48,7 +56,7 @@ func OpenCache(ctx context.Context, dir string, wait func()) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache: %w: choose another with --cache", err)
 	}
-	if err := take(ctx, lock, wait); err != nil {
+	if err := take(ctx, lock, onBusy); err != nil {
 		return nil, err
 	}
 	// Whoever made these is gone.
@@ -79,8 +87,8 @@ func makeCache(dir string) error {
 		}
 	}
 	for _, part := range cacheParts {
-		// In a tree are programs of old that run as root, for nobody to find.
-		if err := os.MkdirAll(filepath.Join(dir, part), 0o700); err != nil {
+		// A tree holds outdated set-user-ID programs, which no user may reach.
+		if err := os.MkdirAll(filepath.Join(dir, part.dir), 0o700); err != nil {
 			return err
 		}
 	}
@@ -88,7 +96,7 @@ func makeCache(dir string) error {
 }
 
 // take locks a file, or closes it.
-func take(ctx context.Context, lock *os.File, wait func()) error {
+func take(ctx context.Context, lock *os.File, onBusy func()) error {
 	err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		return nil
@@ -96,7 +104,7 @@ func take(ctx context.Context, lock *os.File, wait func()) error {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return errors.Join(err, lock.Close())
 	}
-	wait()
+	onBusy()
 	taken := make(chan error)
 	go func() {
 		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX)
@@ -136,9 +144,7 @@ type Entry struct {
 // List lists what is in the cache, what was used last first.
 func (c *Cache) List() ([]Entry, error) {
 	var entries []Entry
-	for _, part := range []struct{ dir, kind, pattern string }{
-		{"trees", "tree", "*"}, {"lists", "lists", "*"}, {"debs", "package", "*.deb"},
-	} {
+	for _, part := range cacheParts {
 		names, err := filepath.Glob(c.path(part.dir, part.pattern))
 		if err != nil {
 			return nil, err
@@ -174,7 +180,7 @@ func (c *Cache) Clear() (freed int64, err error) {
 		return 0, err
 	}
 	for _, part := range cacheParts { // what is left is no entry, such as what apt broke off
-		if err := removeAll(c.path(part), "*"); err != nil {
+		if err := removeAll(c.path(part.dir), "*"); err != nil {
 			return 0, err
 		}
 	}

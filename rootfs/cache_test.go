@@ -57,7 +57,7 @@ func TestACacheIsNotWhatIsSomebodys(t *testing.T) {
 func TestCacheListsClearsAndForgetsWhatIsHalf(t *testing.T) {
 	dir := t.TempDir()
 	c := openCache(t, dir)
-	for _, name := range []string{"debs/a_1_all.deb", "debs/lock", "lists/debian-13/sources.list", "trees/debian-13-abc/root/etc/passwd", "trees/half" + unfinished + "/x"} {
+	for _, name := range []string{"debs/a_1_all.deb", "debs/lock", "lists/debian-13/sources.list", "trees/trixie-abc/root/etc/passwd", "trees/half" + unfinished + "/x"} {
 		if err := writeFile(c.path(name), "content", 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestCacheListsClearsAndForgetsWhatIsHalf(t *testing.T) {
 			t.Errorf("%s takes nothing", e.Name)
 		}
 	}
-	if len(entries) != 3 || kinds["tree"] != "debian-13-abc" || kinds["lists"] != "debian-13" || kinds["package"] != "a_1_all.deb" {
+	if len(entries) != 3 || kinds["tree"] != "trixie-abc" || kinds["lists"] != "debian-13" || kinds["package"] != "a_1_all.deb" {
 		t.Errorf("got %+v", entries)
 	}
 	if freed, err := c.Clear(); err != nil || freed == 0 {

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
-	"syscall"
 
 	"github.com/diskfs/go-diskfs/partition/gpt"
 	"github.com/google/uuid"
-	"golang.org/x/sys/unix"
 )
 
 const mebibyte = 1 << 20
@@ -91,27 +88,4 @@ func copySparse(f *os.File, offset int64, name string, room int64) error {
 		}
 	}
 	return nil
-}
-
-// extent is a stretch of a file, its end excluded.
-type extent struct{ start, end int64 }
-
-// dataOf is what of a file is no hole: lseek(2).
-func dataOf(f *os.File) iter.Seq2[extent, error] {
-	return func(yield func(extent, error) bool) {
-		for at := int64(0); ; {
-			start, err := f.Seek(at, unix.SEEK_DATA)
-			if errors.Is(err, syscall.ENXIO) {
-				return // nothing but a hole is left
-			}
-			end := start
-			if err == nil {
-				end, err = f.Seek(start, unix.SEEK_HOLE)
-			}
-			if !yield(extent{start, end}, err) || err != nil {
-				return
-			}
-			at = end
-		}
-	}
 }

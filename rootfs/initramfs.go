@@ -61,8 +61,8 @@ func (b *base) initramfs(ctx context.Context, date time.Time, work string) (name
 		return "", false, err
 	}
 	binds := []bind{{config, "/etc/initramfs-tools"}, {tmp, "/tmp"}}
-	script := fmt.Sprintf("export SOURCE_DATE_EPOCH=%d; exec mkinitramfs -o /tmp/initrd.img %s", date.Unix(), release)
-	if _, err := inChroot(ctx, b.root(), binds, "sh", "-c", script); err != nil {
+	epoch := fmt.Sprintf("SOURCE_DATE_EPOCH=%d", date.Unix())
+	if _, err := inChroot(ctx, b.root(), binds, "env", epoch, "mkinitramfs", "-o", "/tmp/initrd.img", release); err != nil {
 		return "", false, err
 	}
 	content, err := os.ReadFile(filepath.Join(tmp, "initrd.img"))

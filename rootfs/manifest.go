@@ -14,13 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"banyan/internal/progress"
 )
 
 // Manifest says what an image holds. It lies beside it as IMAGE.json.
@@ -59,7 +53,7 @@ func (p Package) file() string {
 // listPackages lists the packages of the archive and this project's own.
 func (b *builder) listPackages(ctx context.Context) ([]Package, error) {
 	packages := slices.Clone(b.base.Packages)
-	for _, deb := range b.debs {
+	for _, deb := range b.ownDebs {
 		p, err := packageOf(filepath.Base(deb))
 		if err != nil {
 			return nil, err
@@ -73,11 +67,11 @@ func (b *builder) listPackages(ctx context.Context) ([]Package, error) {
 	return packages, nil
 }
 
-// writeManifest ends the build: what is whole gets its name.
-func (b *builder) writeManifest(ctx context.Context) (progress.Made, error) {
+// writeManifest writes the manifest and SHA256SUMS of an image that is whole.
+func (b *builder) writeManifest(ctx context.Context) error {
 	packages, err := b.listPackages(ctx)
 	if err != nil {
-		return progress.Made{}, err
+		return err
 	}
 	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite,
 		Date: b.epoch.UTC().Format(time.RFC3339), Packages: packages}
@@ -86,169 +80,73 @@ func (b *builder) writeManifest(ctx context.Context) (progress.Made, error) {
 		"vmlinuz": b.file("esp/banyan/a/vmlinuz"), "initrd.img": b.file("esp/banyan/a/initrd.img"),
 	})
 	if err != nil {
-		return progress.Made{}, err
+		return err
 	}
 	content, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return progress.Made{}, err
+		return err
 	}
 	content = append(content, '\n')
 	sum := sha256.Sum256(content)
-	sums, err := b.mergeSums(map[string]string{b.name: m.SHA256[b.name], b.name + ".json": hex.EncodeToString(sum[:])})
+	sums, err := mergeSums(b.Output, map[string]string{b.name: m.SHA256[b.name], b.name + ".json": hex.EncodeToString(sum[:])})
 	if err != nil {
-		return progress.Made{}, err
+		return err
 	}
-	if err := writeFile(b.partial+manifestSuffix, string(content), 0o644); err != nil {
-		return progress.Made{}, err
+	return errors.Join(
+		writeFile(b.partial+".json", string(content), 0o644),
+		writeFile(b.partial+".sums", sums, 0o644))
+}
+
+// publication is what a build publishes: names below the output directory, by
+// the paths that they have until all is whole. The image is last: where it is,
+// all is.
+func (b *builder) publication() []struct{ partial, name string } {
+	return []struct{ partial, name string }{
+		{b.partial + ".json", b.name + ".json"}, {b.partial + ".sums", sumsName}, {b.partial, b.name},
 	}
-	if err := writeFile(b.partial+sumsSuffix, sums, 0o644); err != nil {
-		return progress.Made{}, err
-	}
-	for _, r := range []struct{ from, to string }{ // the image last: where it is, all is
-		{b.partial + manifestSuffix, b.name + ".json"}, {b.partial + sumsSuffix, sumsName}, {b.partial, b.name},
-	} {
-		if err := os.Rename(r.from, filepath.Join(b.Output, r.to)); err != nil {
-			return progress.Made{}, err
+}
+
+// publish gives what is whole its name.
+func (b *builder) publish() error {
+	for _, p := range b.publication() {
+		if err := os.Rename(p.partial, filepath.Join(b.Output, p.name)); err != nil {
+			return err
 		}
 	}
-	return progress.Made{Bytes: int64(len(content))}, nil
+	return nil
+}
+
+// removePartial removes what was not published.
+func (b *builder) removePartial() error {
+	var errs []error
+	for _, p := range b.publication() {
+		errs = append(errs, removeIfThere(p.partial))
+	}
+	return errors.Join(errs...)
 }
 
 const sumsName = "SHA256SUMS"
 
 // mergeSums is SHA256SUMS with these sums, by file name, and those of the other
-// images that are still in the output directory.
-func (b *builder) mergeSums(sums map[string]string) (string, error) {
-	old, err := os.ReadFile(filepath.Join(b.Output, sumsName))
+// images that are still in the directory.
+func mergeSums(dir string, sums map[string]string) (string, error) {
+	old, err := os.ReadFile(filepath.Join(dir, sumsName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
+	all := maps.Clone(sums)
 	for line := range strings.Lines(string(old)) {
 		sum, name, ok := strings.Cut(strings.TrimSpace(line), "  ")
 		if _, isNew := sums[name]; !ok || isNew {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(b.Output, name)); err == nil {
-			sums[name] = sum
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			all[name] = sum
 		}
 	}
 	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(sums)) {
-		fmt.Fprintf(&text, "%s  %s\n", sums[name], name)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(&text, "%s  %s\n", all[name], name)
 	}
 	return text.String(), nil
-}
-
-// What the manifest and SHA256SUMS are called, behind the image's partial name,
-// until all three are whole.
-const (
-	manifestSuffix = ".json"
-	sumsSuffix     = ".sums"
-)
-
-// removePartial removes what is not whole.
-func (b *builder) removePartial() error {
-	return errors.Join(removeIfThere(b.partial), removeIfThere(b.partial+manifestSuffix), removeIfThere(b.partial+sumsSuffix))
-}
-
-// checksums is the SHA256 of files, side by side, under the names that they are given.
-func checksums(ctx context.Context, files map[string]string) (map[string]string, error) {
-	var (
-		mu    sync.Mutex
-		sums  = map[string]string{}
-		group errgroup.Group
-	)
-	for name, file := range files {
-		group.Go(func() error {
-			sum, err := checksum(ctx, file)
-			mu.Lock()
-			defer mu.Unlock()
-			sums[name] = sum
-			return err
-		})
-	}
-	return sums, group.Wait()
-}
-
-// checksum is the SHA256 of a file. Holes, of which an image is full, are not read.
-func checksum(ctx context.Context, name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	h, buffer := sha256.New(), make([]byte, mebibyte)
-	zeros := make([]byte, mebibyte)
-	hole := func(n int64) {
-		for ; n > 0; n -= mebibyte {
-			h.Write(zeros[:min(n, mebibyte)])
-		}
-	}
-	at := int64(0)
-	for data, err := range dataOf(f) {
-		if err != nil {
-			return "", err
-		}
-		hole(data.start - at)
-		for at = data.start; at < data.end; {
-			if ctx.Err() != nil {
-				return "", context.Cause(ctx)
-			}
-			n, err := f.ReadAt(buffer[:min(int64(len(buffer)), data.end-at)], at)
-			if err != nil {
-				return "", err
-			}
-			h.Write(buffer[:n])
-			at += int64(n)
-		}
-	}
-	hole(info.Size() - at)
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// made says what files and trees take on the disk.
-func made(names ...string) (progress.Made, error) {
-	var m progress.Made
-	for _, name := range names {
-		bytes, err := treeSize(name)
-		if err != nil {
-			return m, err
-		}
-		m.Bytes += bytes
-	}
-	return m, nil
-}
-
-// treeSize is what a tree takes on the disk, in bytes.
-func treeSize(root string) (int64, error) {
-	var total int64
-	err := filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			total += onDisk(info)
-		}
-		return err
-	})
-	return total, err
-}
-
-func onDisk(info fs.FileInfo) int64 {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return stat.Blocks * 512
-	}
-	return info.Size()
-}
-
-func removeIfThere(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

@@ -80,8 +80,7 @@ func TestMergeSums(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b := &builder{Options: Options{Output: dir}}
-	got, err := b.mergeSums(map[string]string{"new.img": "44", "new.img.json": "55"})
+	got, err := mergeSums(dir, map[string]string{"new.img": "44", "new.img.json": "55"})
 	if err != nil {
 		t.Fatal(err)
 	}

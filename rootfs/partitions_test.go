@@ -24,14 +24,14 @@ func TestFill(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	for _, f := range Formats() {
-		if got, err := ParseFormat(string(f)); err != nil || got != f {
+		if got, err := ParseFormat(f); err != nil || string(got) != f {
 			t.Errorf("%s: got %s, %v", f, got, err)
 		}
 	}
 	if _, err := ParseFormat("vdi"); err == nil || !strings.Contains(err.Error(), "qcow2") {
 		t.Errorf("got %v", err)
 	}
-	if got := raw.suffix(false) + " " + Format("qcow2").suffix(true); got != ".img .qcow2.zst" {
+	if got := formatRaw.suffix(false) + " " + formatQCOW2.suffix(true); got != ".img .qcow2.zst" {
 		t.Errorf("got %s", got)
 	}
 }

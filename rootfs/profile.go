@@ -24,22 +24,20 @@ var profiles embed.FS
 // its profile.
 type Profile struct {
 	Name string // of its file, without the suffix
-	settings
+	Settings
 }
 
-// settings is what a profile's file says, and what it inherits: keys are merged,
+// Settings is what a profile's file says, and what it inherits: keys are merged,
 // lists replaced.
-type settings struct {
+type Settings struct {
 	Inherits     string              `yaml:"inherits"` // a built-in profile, or the path of a file
 	Description  string              `yaml:"description"`
 	Suite        string              `yaml:"suite"`
 	Architecture string              `yaml:"architecture"`
 	Archives     []Archive           `yaml:"archives"`
 	Components   []string            `yaml:"components"`
-	Keyring      string              `yaml:"keyring"` // what the archives' Release files are verified with
-	Expired      bool                `yaml:"expired"` // the archives are past their end of life: Valid-Until says nothing
-	Kernel       string              `yaml:"kernel"`
-	Firmware     []string            `yaml:"firmware"`
+	Keyring      string              `yaml:"keyring"`  // what the archives' Release files are verified with
+	Expired      bool                `yaml:"expired"`  // the archives are past their end of life: Valid-Until says nothing
 	Packages     map[string][]string `yaml:"packages"` // in groups, so that a profile may replace one
 	Locales      []string            `yaml:"locales"`
 	Users        map[string]User     `yaml:"users"`
@@ -86,9 +84,10 @@ type Partitions struct {
 }
 
 // LoadProfile reads the built-in profile of that name or, where name ends in
-// .yaml, the profile in that file.
+// .yaml, the profile in that file. What is wrong with a file is told by
+// [strict.Problems].
 func LoadProfile(name string) (*Profile, error) {
-	p := &Profile{Name: strings.TrimSuffix(filepath.Base(name), suffix)}
+	p := &Profile{Name: strings.TrimSuffix(filepath.Base(name), profileSuffix)}
 	if err := p.load(name, nil); err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func LoadProfile(name string) (*Profile, error) {
 	return p, nil
 }
 
-const suffix = ".yaml"
+const profileSuffix = ".yaml"
 
 // load reads what name inherits and then itself. heirs are those who inherit it.
 func (p *Profile) load(name string, heirs []string) error {
@@ -120,11 +119,11 @@ func (p *Profile) load(name string, heirs []string) error {
 			return err
 		}
 	}
-	return strict.Kind{Noun: "profile"}.DecodeOnto(name, content, &p.settings).Err()
+	return strict.Kind{Noun: "profile"}.DecodeOnto(name, content, &p.Settings).Err()
 }
 
 // isFile tells the path of a file from the name of a built-in profile.
-func isFile(name string) bool { return strings.HasSuffix(name, suffix) }
+func isFile(name string) bool { return strings.HasSuffix(name, profileSuffix) }
 
 func readProfile(name string) ([]byte, error) {
 	if isFile(name) {
@@ -134,16 +133,16 @@ func readProfile(name string) ([]byte, error) {
 		}
 		return content, nil
 	}
-	content, err := profiles.ReadFile("profiles/" + name + suffix)
+	content, err := profiles.ReadFile("profiles/" + name + profileSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no profile %q; there are %s, or name a file that ends in %s", name, strings.Join(ProfileNames(), ", "), suffix)
+		return nil, fmt.Errorf("no profile %q; there are %s, or name a file that ends in %s", name, strings.Join(ProfileNames(), ", "), profileSuffix)
 	}
 	return content, err
 }
 
 // YAML is the profile with all that it inherits, as a file would say it.
 func (p *Profile) YAML() ([]byte, error) {
-	content, err := yaml.Marshal(p.settings)
+	content, err := yaml.Marshal(p.Settings)
 	if err != nil {
 		return nil, fmt.Errorf("profile %s: %w", p.Name, err)
 	}
@@ -152,12 +151,12 @@ func (p *Profile) YAML() ([]byte, error) {
 
 // ProfileNames lists the built-in profiles that an image can be made of.
 func ProfileNames() []string {
-	files, err := fs.Glob(profiles, "profiles/*"+suffix)
+	files, err := fs.Glob(profiles, "profiles/*"+profileSuffix)
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	for i, f := range files {
-		files[i] = strings.TrimSuffix(path.Base(f), suffix)
+		files[i] = strings.TrimSuffix(path.Base(f), profileSuffix)
 	}
 	return files
 }
@@ -167,7 +166,7 @@ func (p *Profile) check() error {
 	var wrong []string
 	for what, missing := range map[string]bool{
 		"suite": p.Suite == "", "architecture": p.Architecture == "", "archives": len(p.Archives) == 0,
-		"components": len(p.Components) == 0, "keyring": p.Keyring == "", "kernel": p.Kernel == "", "packages": len(p.Packages) == 0,
+		"components": len(p.Components) == 0, "keyring": p.Keyring == "", "packages": len(p.Packages) == 0,
 		"locales": len(p.Locales) == 0,
 	} {
 		if missing {
@@ -218,12 +217,8 @@ func (p *Profile) check() error {
 // nogroup is Debian's static group for users without one of their own.
 const nogroup = 65534
 
-// include is every package that the image names, in a stable order.
-func (p *Profile) include() []string {
-	names := append([]string{p.Kernel}, p.Firmware...)
-	for group := range maps.Values(p.Packages) {
-		names = append(names, group...)
-	}
-	slices.Sort(names)
+// packageNames is every package that the profile names, in a stable order.
+func (p *Profile) packageNames() []string {
+	names := slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Values(p.Packages))...)))
 	return slices.Compact(names)
 }

@@ -79,7 +79,7 @@ func TestUnknownProfileNamesTheKnown(t *testing.T) {
 }
 
 func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
-	p := Profile{settings: settings{
+	p := Profile{Settings: Settings{
 		Users:  map[string]User{"etcd": {UID: 903, GID: 903}, "postgres": {UID: 903, GID: 902}},
 		Groups: map[string]Group{"ssl-cert": {GID: 902}},
 		Units:  map[string]string{"ssh.service": "start"},
@@ -96,7 +96,7 @@ func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
 }
 
 func TestAccounts(t *testing.T) {
-	p := Profile{settings: settings{
+	p := Profile{Settings: Settings{
 		Users: map[string]User{
 			"sshd":     {UID: 990, GID: nogroup, Comment: "sshd user", Home: "/run/sshd"},
 			"postgres": {UID: 902, GID: 902, Comment: "PostgreSQL administrator", Home: "/var/lib/postgresql", Shell: "/bin/bash"},

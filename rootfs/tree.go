@@ -82,10 +82,9 @@ func (p *Profile) setUnits(ctx context.Context, root string) error {
 	return nil
 }
 
-// seal takes out of the tree what no two machines may share and what building
-// left behind, and moves aside what is only the pattern for state.
-// What is not as old as a package, since it was made after began, gets the image's date.
-func (p *Profile) seal(ctx context.Context, root string, epoch, began time.Time) error {
+// clean takes out of the tree what no two machines may share and what building
+// left behind.
+func (p *Profile) clean(root string) error {
 	for _, pattern := range []string{
 		"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
 		"var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/cache/ldconfig/*", "var/lib/dpkg/*-old",
@@ -122,24 +121,22 @@ func (p *Profile) seal(ctx context.Context, root string, epoch, began time.Time)
 			return err
 		}
 	}
-	if err := p.verify(ctx, root); err != nil {
-		return err
-	}
-	if err := makeFactory(root); err != nil {
-		return err
-	}
-	return setDates(root, epoch, began)
+	return nil
 }
 
-// setDates gives epoch to everything that was changed after began.
-func setDates(root string, epoch, began time.Time) error {
-	stamp := unix.NsecToTimespec(epoch.UnixNano())
-	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+// dates says which files get another date, and which one.
+type dates struct{ after, to time.Time }
+
+// setDates gives one date to all that was changed later than another: those are
+// the files that are of no package.
+func setDates(root string, d dates) error {
+	stamp := unix.NsecToTimespec(d.to.UnixNano())
+	return filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil || info.ModTime().Before(began) {
+		info, err := entry.Info()
+		if err != nil || info.ModTime().Before(d.after) {
 			return err
 		}
 		return unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW)
@@ -163,20 +160,6 @@ func makeFactory(root string) error {
 			return err
 		}
 		if err := os.Mkdir(from, info.Mode().Perm()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeAll removes what pattern matches in the tree.
-func removeAll(root, pattern string) error {
-	names, err := filepath.Glob(filepath.Join(root, pattern))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
 	}

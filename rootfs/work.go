@@ -3,7 +3,6 @@ package rootfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -69,26 +68,4 @@ func sourceDate() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is not a number of seconds: %w", err)
 	}
 	return time.Unix(seconds, 0), nil
-}
-
-// readable tells why a file cannot be read.
-func readable(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.Read(make([]byte, 1))
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s is empty", name)
-	}
-	return err
-}
-
-// makeDir makes a directory, unless it is there.
-func makeDir(name string) (made bool, err error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return false, nil
-	}
-	return true, os.MkdirAll(name, 0o755)
 }

@@ -92,30 +92,22 @@ in a cache, see build cache.`,
 	flags.StringArrayVar(&o.Mirrors, "mirror", nil, "take an archive from this `URI`, or ARCHIVE=URI where it ends otherwise than the archive; may be repeated")
 	flags.StringVar(&o.Keyring, "keyring", "", "the `file` of keys that the archives are signed with (default the profile's)")
 	flags.StringVar(&o.Output, "output", "dist", "the `directory` that the image goes to")
-	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(formats(), ", "))
+	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(rootfs.Formats(), ", "))
 	flags.StringVar(&compress, "compress", "none", "the image: none, zst")
 	flags.Var(&size, "size", "of the disk, such as 40G (default what the profile's partitions take)")
 	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
-	flags.StringVar(&o.Cache, "cache", defaultCache(), "the `directory` of the cache")
+	flags.StringVar(&o.CacheDir, "cache", defaultCache(), "the `directory` of the cache")
 	flags.Var(&limit, "cache-limit", "what the cache may take; what was used longest ago goes first")
 	flags.BoolVar(&asJSON, "json", false, "print the image's name and what each stage took as JSON; progress goes to standard error")
 	cobra.CheckErr(errors.Join(
 		cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(rootfs.ProfileNames(), cobra.ShellCompDirectiveDefault)),
-		cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)),
+		cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(rootfs.Formats(), cobra.ShellCompDirectiveNoFileComp)),
 		cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"none", "zst"}, cobra.ShellCompDirectiveNoFileComp)),
 		cmd.MarkFlagFilename("keyring", "gpg", "asc", "pgp"),
 		cmd.MarkFlagDirname("output"),
 		cmd.MarkFlagDirname("cache"),
 	))
 	return cmd
-}
-
-func formats() []string {
-	var names []string
-	for _, f := range rootfs.Formats() {
-		names = append(names, string(f))
-	}
-	return names
 }
 
 // beside is the path of the program of that name beside this one.

@@ -31,8 +31,8 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help image programs test soak check bench clean
 
-# set-up is told what for, and by which programs anybody but root finds out that
-# it is still to be done.
+# $(call set-up,image|test,PROGRAMS): as root, set the machine up; as anybody
+# else, fail where one of PROGRAMS is missing.
 define set-up
 @if [ $$(id -u) = 0 ]; then scripts/setup $1; fi
 @for tool in $2; do command -v $$tool >/dev/null || \
@@ -57,11 +57,12 @@ images = $(foreach profile,$1,$(abspath $(OUTPUT)/banyan-$(profile)-$(VERSION).i
 # What was built, for those who test and measure it.
 built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(call images,$(PROFILE))' BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)'
 
-# run-tests is given build tags, a time limit for a package, and the profiles
-# whose images are built too and booted once. The packages take turns, since the
-# machines that the tests boot want all of this one, and nothing comes from Go's
-# cache, which knows nothing of the images. A skipped test has proved nothing,
-# so it fails the run.
+# $(call run-tests,TAGS,TIMEOUT,PROFILES): run the tests with these build tags and
+# this time limit for a package. The images of PROFILES are built too and booted
+# once; subst makes of their list one that is separated by colons. The packages
+# take turns, since the machines that the tests boot want all of this one, and
+# nothing comes from Go's cache, which knows nothing of the images. A skipped
+# test has proved nothing, so it fails the run.
 define run-tests
 scripts/setup test
 for profile in $3; do bin/build image --profile $$profile --output $(OUTPUT)/; done

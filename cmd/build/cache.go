@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,12 +65,12 @@ its profile and the archives' Release files say the same.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(os.Stdout).Encode(entries)
+				return printJSON(entries)
 			}
 			return printEntries(entries)
 		},
 	}
-	list.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 
 	clear := &cobra.Command{
 		Use:               "clear",

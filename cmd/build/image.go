@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +19,8 @@ func imageCommand() *cobra.Command {
 	var (
 		profile, format, compress string
 		asJSON                    bool
-		size                      bytes
-		limit                     = bytes(8 << 30)
+		diskSize                  size
+		limit                     = size(8 << 30)
 		o                         = rootfs.Options{Version: version.Version, Example: seeds.Example}
 	)
 	cmd := &cobra.Command{
@@ -74,13 +73,13 @@ in a cache, see build cache.`,
 			if o.Firstboot == "" {
 				o.Firstboot = beside("firstboot")
 			}
-			o.Size, o.CacheLimit = int64(size), int64(limit)
+			o.Size, o.CacheLimit = int64(diskSize), int64(limit)
 			result, err := rootfs.Build(cmd.Context(), o, out)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(os.Stdout).Encode(result)
+				return printJSON(result)
 			}
 			fmt.Println(result.Image)
 			return nil
@@ -94,11 +93,11 @@ in a cache, see build cache.`,
 	flags.StringVar(&o.Output, "output", "dist", "the `directory` that the image goes to")
 	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(rootfs.Formats(), ", "))
 	flags.StringVar(&compress, "compress", "none", "the image: none, zst")
-	flags.Var(&size, "size", "of the disk, such as 40G (default what the profile's partitions take)")
+	flags.Var(&diskSize, "size", "of the disk, such as 40G (default what the profile's partitions take)")
 	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
 	flags.StringVar(&o.CacheDir, "cache", defaultCache(), "the `directory` of the cache")
 	flags.Var(&limit, "cache-limit", "what the cache may take; what was used longest ago goes first")
-	flags.BoolVar(&asJSON, "json", false, "print the image's name and what each stage took as JSON; progress goes to standard error")
+	flags.BoolVar(&asJSON, "json", false, "print JSON; progress goes to standard error")
 	cobra.CheckErr(errors.Join(
 		cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(rootfs.ProfileNames(), cobra.ShellCompDirectiveDefault)),
 		cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(rootfs.Formats(), cobra.ShellCompDirectiveNoFileComp)),

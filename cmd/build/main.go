@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -43,4 +44,10 @@ func rootCommand() *cobra.Command {
 	}
 	root.AddCommand(imageCommand(), profileCommand(), cacheCommand())
 	return root
+}
+
+func printJSON(v any) error {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
 }

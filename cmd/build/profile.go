@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -70,7 +69,7 @@ func profileListCommand() *cobra.Command {
 				lines = append(lines, line{p.Name, p.Suite, p.Description})
 			}
 			if asJSON {
-				return json.NewEncoder(os.Stdout).Encode(lines)
+				return printJSON(lines)
 			}
 			w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 			for _, l := range lines {
@@ -79,7 +78,7 @@ func profileListCommand() *cobra.Command {
 			return w.Flush()
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -106,4 +107,10 @@ func initramfsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&boot.Disk, "disk", "", "the disk that GRUB booted from")
 	cmd.Flags().StringVar(&boot.Slot, "slot", "", "the slot that GRUB booted")
 	return cmd
+}
+
+func printJSON(v any) error {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
 }

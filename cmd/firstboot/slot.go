@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -44,9 +43,7 @@ func slotListCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				encoder := json.NewEncoder(os.Stdout)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(slots)
+				return printJSON(slots)
 			}
 			fmt.Print(slot.Table(slots))
 			return nil
@@ -74,7 +71,7 @@ func slotDefaultCommand() *cobra.Command {
 }
 
 func slotArgumentsCommand() *cobra.Command {
-	var none bool
+	var clearAll bool
 	cmd := &cobra.Command{
 		Use:   "arguments SLOT [ARGUMENT...]",
 		Short: "Give the kernel of a slot arguments besides the image's own",
@@ -86,14 +83,17 @@ console= of theirs counts.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name, arguments := args[0], args[1:]
-			if none == (len(arguments) > 0) {
-				return errors.New("either name the arguments, which replace the former ones, or say --clear")
+			switch {
+			case clearAll && len(arguments) > 0:
+				return errors.New("--clear takes all extra arguments away: name none with it")
+			case !clearAll && len(arguments) == 0:
+				return errors.New("no argument is named: name those that replace the former ones, or say --clear")
 			}
 			err := withESP(disk.ReadWrite, func(esp slot.ESP, _ string) error { return esp.SetArguments(name, arguments) })
 			if err != nil {
 				return err
 			}
-			if none {
+			if clearAll {
 				fmt.Printf("slot %s has no extra kernel arguments from its next boot on\n", name)
 			} else {
 				fmt.Printf("slot %s has these extra kernel arguments from its next boot on: %s\n", name, strings.Join(arguments, " "))
@@ -101,7 +101,7 @@ console= of theirs counts.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&none, "clear", false, "take them all away")
+	cmd.Flags().BoolVar(&clearAll, "clear", false, "take them all away")
 	return cmd
 }
 

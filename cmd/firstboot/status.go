@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -25,9 +23,7 @@ Exit status: 0 the node is done, 1 it failed, 2 it is going on or degraded.`,
 				return err
 			}
 			if asJSON {
-				encoder := json.NewEncoder(os.Stdout)
-				encoder.SetIndent("", "  ")
-				if err := encoder.Encode(s); err != nil {
+				if err := printJSON(s); err != nil {
 					return err
 				}
 			} else {

@@ -29,14 +29,14 @@ type Stages struct {
 	done  []Stage
 }
 
-// Stage is what a stage took and made.
+// Stage is a finished stage: how long it took and the size of its output.
 type Stage struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
 	Made
 }
 
-// Made is what a stage made.
+// Made is the output of a stage.
 type Made struct {
 	Bytes  int64 `json:"bytes"`            // on the disk
 	Cached bool  `json:"cached,omitempty"` // it was there already

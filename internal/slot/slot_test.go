@@ -78,33 +78,30 @@ func TestJSON(t *testing.T) {
 
 // What GRUB boots by itself, whatever is the matter with the files.
 func TestDefault(t *testing.T) {
+	const header = "# GRUB Environment Block\n"
 	for name, test := range map[string]struct {
-		filled  []string
-		grubenv string // of the disk; empty where it is as it should be, naming a
-		remove  string
-		want    string // empty where nothing can be booted
+		filled []string
+		block  string // the disk's; empty where it is as it should be, naming a
+		remove string
+		want   string // empty where nothing can be booted
 	}{
-		"as built":              {filled: []string{"a"}, want: "a"},
-		"both":                  {filled: []string{"a", "b"}, want: "a"},
-		"b alone":               {filled: []string{"b"}, want: "b"},
-		"b chosen":              {[]string{"a", "b"}, "slot=b\n", "", "b"},
-		"b chosen, not there":   {[]string{"a"}, "slot=b\n", "", "a"},
-		"b chosen, half there":  {[]string{"a", "b"}, "slot=b\n", "b/initrd.img", "a"},
-		"nonsense chosen":       {[]string{"a", "b"}, "slot=c\n", "", "a"},
-		"nothing chosen":        {[]string{"a", "b"}, "other=b\n", "", "a"},
-		"a damaged block":       {[]string{"a", "b"}, "\x00", "", "a"},
-		"a missing block":       {[]string{"a", "b"}, "", "grubenv", "a"},
-		"a slot without its":    {[]string{"a", "b"}, "slot=b\n", "b/grubenv", "b"},
-		"nothing to boot":       {},
-		"a missing, b is there": {[]string{"a", "b"}, "", "a/vmlinuz", "b"},
+		"as built":                 {filled: []string{"a"}, want: "a"},
+		"both":                     {filled: []string{"a", "b"}, want: "a"},
+		"b alone":                  {filled: []string{"b"}, want: "b"},
+		"b chosen":                 {filled: []string{"a", "b"}, block: header + "slot=b\n", want: "b"},
+		"b chosen, not there":      {filled: []string{"a"}, block: header + "slot=b\n", want: "a"},
+		"b chosen, half there":     {filled: []string{"a", "b"}, block: header + "slot=b\n", remove: "b/initrd.img", want: "a"},
+		"nonsense chosen":          {filled: []string{"a", "b"}, block: header + "slot=c\n", want: "a"},
+		"nothing chosen":           {filled: []string{"a", "b"}, block: header + "other=b\n", want: "a"},
+		"a damaged block":          {filled: []string{"a", "b"}, block: strings.Repeat("\x00", 1024), want: "a"},
+		"a missing block":          {filled: []string{"a", "b"}, remove: "grubenv", want: "a"},
+		"a slot without its block": {filled: []string{"a", "b"}, block: header + "slot=b\n", remove: "b/grubenv", want: "b"},
+		"nothing to boot":          {},
+		"a missing, b is there":    {filled: []string{"a", "b"}, remove: "a/vmlinuz", want: "b"},
 	} {
 		esp := newESP(t, test.filled...)
-		switch test.grubenv {
-		case "":
-		case "\x00":
-			write(t, esp.file("grubenv"), strings.Repeat("\x00", 1024))
-		default:
-			write(t, esp.file("grubenv"), "# GRUB Environment Block\n"+test.grubenv)
+		if test.block != "" {
+			write(t, esp.file("grubenv"), test.block)
 		}
 		if test.remove != "" {
 			if err := os.Remove(esp.file(test.remove)); err != nil {

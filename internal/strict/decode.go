@@ -30,7 +30,7 @@ func (d *Document) value(path string, n *yaml.Node, v reflect.Value, inherits bo
 	if v.Type().Implements(reflect.TypeFor[Secret]()) {
 		d.secrets = append(d.secrets, n)
 	}
-	if d.isPlain(n) && d.set(path, n, v, inherits) {
+	if !d.refuseMarkup(n) && d.set(path, n, v, inherits) {
 		d.values[path] = n
 	}
 }
@@ -41,9 +41,9 @@ const (
 	tagMessage    = "YAML tags are not read in a %s: remove it, or quote the value if it begins with an exclamation mark"
 )
 
-// isPlain refuses what YAML has beyond values. A password that begins with such
+// refuseMarkup notes what YAML has beyond values. A password that begins with such
 // a character and is not quoted would otherwise lose its first part unseen.
-func (d *Document) isPlain(n *yaml.Node) bool {
+func (d *Document) refuseMarkup(n *yaml.Node) (refused bool) {
 	switch {
 	case n.Kind == yaml.AliasNode:
 		d.note(n, aliasMessage, d.kind.Noun)
@@ -52,9 +52,9 @@ func (d *Document) isPlain(n *yaml.Node) bool {
 	case n.Style&yaml.TaggedStyle != 0:
 		d.note(n, tagMessage, d.kind.Noun)
 	default:
-		return true
+		return false
 	}
-	return false
+	return true
 }
 
 // set is false where n is not of v's kind.
@@ -189,16 +189,18 @@ func (d *Document) pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 		first := map[string]*yaml.Node{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i], n.Content[i+1]
-			switch earlier, ok := first[key.Value]; {
-			case !d.isPlain(key):
+			if d.refuseMarkup(key) {
 				continue
+			}
+			earlier, duplicate := first[key.Value]
+			switch {
 			case key.Kind != yaml.ScalarNode:
 				d.note(key, "expected a key, found %s", shape(key))
 				continue
 			case key.ShortTag() == "!!merge":
 				d.note(key, "YAML merge keys are not read in a %s: write the keys out", d.kind.Noun)
 				continue
-			case ok:
+			case duplicate:
 				d.note(key, "duplicate key%s: the first is on line %d", named(key.Value), earlier.Line)
 			default:
 				first[key.Value] = key

@@ -1,7 +1,7 @@
-// Package userns makes whoever builds an image root of the tree that it is made
-// in: of a user namespace where he is nobody in particular, see
-// user_namespaces(7) and subuid(5). It is what mmdebstrap's unshare mode does,
-// done once for all the programs that work on the tree.
+// Package userns runs this program again as root of a user namespace
+// (user_namespaces(7)), with the ids that subuid(5) gives, so that an image is
+// built without root. It is what mmdebstrap's unshare mode does, done once for
+// all the programs that work on the tree.
 package userns
 
 import (
@@ -36,9 +36,8 @@ func isWhole(ids string) bool {
 	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
-// Enter runs this program again, from its beginning, as root of a user namespace,
-// unless it is root already. It returns only then, or where there can be no
-// such namespace.
+// Enter runs this program again, from its beginning, as root of a user namespace.
+// It returns nil where the process is root already; otherwise only with an error.
 func Enter(ctx context.Context) error {
 	if os.Geteuid() == 0 {
 		return nil

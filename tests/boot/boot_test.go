@@ -64,7 +64,7 @@ func TestSeedOnStick(t *testing.T) {
 	}
 }
 
-// TestBrokenSeed also boots slot b.
+// TestBrokenSeed also boots slot b, which saves a boot for that alone.
 func TestBrokenSeed(t *testing.T) {
 	t.Parallel()
 	seed, disk := newSeed(t), newDisk(t)

@@ -13,16 +13,24 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"banyan/rootfs"
 )
+
+// variable is what the Makefile says in the environment.
+func variable(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" {
+		t.Fatalf("%s is not set: run make test", name)
+	}
+	return value
+}
 
 // program is the builder, beside which firstboot lies.
 func program(t *testing.T) string {
 	t.Helper()
-	name := os.Getenv("BANYAN_BUILD")
-	if name == "" {
-		t.Fatal("BANYAN_BUILD does not name the builder: run make test")
-	}
-	return name
+	return variable(t, "BANYAN_BUILD")
 }
 
 // run runs a program and returns its exit code and what it said.
@@ -166,7 +174,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// The second build waits for the first, says so, and then uses what that has made.
+// A build waits while another has the cache, says so, and goes on once it is free.
 func TestASecondBuildWaits(t *testing.T) {
 	dir := bigDir(t)
 	cache := filepath.Join(dir, "cache")
@@ -210,19 +218,13 @@ func TestASecondBuildWaits(t *testing.T) {
 	}
 }
 
-// manifest is what of an image's manifest is looked at.
-type manifest struct {
-	Image  string            `json:"image"`
-	SHA256 map[string]string `json:"sha256"`
-}
-
-func readManifest(t *testing.T, image string) manifest {
+func readManifest(t *testing.T, image string) rootfs.Manifest {
 	t.Helper()
 	content, err := os.ReadFile(image + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m manifest
+	var m rootfs.Manifest
 	if err := json.Unmarshal(content, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -237,13 +239,7 @@ func TestFormats(t *testing.T) {
 		{"--format vmdk --size 8G", ".vmdk"},
 	} {
 		args := append([]string{"image", "--json", "--output", dir}, strings.Fields(c.args)...)
-		var result struct {
-			Image  string
-			Stages []struct {
-				Name   string
-				Cached bool
-			}
-		}
+		var result rootfs.Result
 		if err := json.Unmarshal([]byte(output(t, program(t), args...)), &result); err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +279,7 @@ func TestFormats(t *testing.T) {
 // Somebody who is not root builds, from nothing at hand, the image that root has
 // built, byte for byte.
 func TestWithoutRoot(t *testing.T) {
-	image := os.Getenv("BANYAN_IMAGE")
+	image := variable(t, "BANYAN_IMAGE")
 	home := bigDir(t)
 	install(t, home)
 	// A user of this test alone: its mounts end with it.
@@ -303,6 +299,7 @@ exec setpriv --reuid $2 --regid $2 --clear-groups env -i HOME="$1/user" TMPDIR="
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, stderr, stdout)
 	}
+	// One GiB and some: it has kept a base tree and packages, and could remove them.
 	if !strings.Contains(stdout, "building without root, in a user namespace") || !strings.Contains(stdout, "freed 1.") {
 		t.Errorf("it said:\n%s", stdout)
 	}

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// bytes is a size on the command line: a number with a suffix of K, M, G or T,
+// size is the value of a flag: a number of bytes with a suffix of K, M, G or T,
 // which are powers of 1024 as qemu-img(1) has them.
-type bytes int64
+type size int64
 
 const units = "KMGT"
 
-func (b *bytes) Set(text string) error {
+func (s *size) Set(text string) error {
 	number, shift := text, 0
 	if i := strings.LastIndexAny(text, units); i >= 0 && i == len(text)-1 {
 		number, shift = text[:i], 10*(1+strings.IndexByte(units, text[i]))
@@ -21,12 +21,12 @@ func (b *bytes) Set(text string) error {
 	if err != nil || n == 0 {
 		return errors.New("expected a size such as 40G")
 	}
-	*b = bytes(n << shift)
+	*s = size(n << shift)
 	return nil
 }
 
-func (b *bytes) String() string {
-	n, unit := int64(*b), ""
+func (s *size) String() string {
+	n, unit := int64(*s), ""
 	for i := range units {
 		if n == 0 || n%1024 != 0 {
 			break
@@ -39,4 +39,4 @@ func (b *bytes) String() string {
 	return strconv.FormatInt(n, 10) + unit
 }
 
-func (b *bytes) Type() string { return "size" }
+func (s *size) Type() string { return "size" }

@@ -22,12 +22,8 @@ import (
 // base is the distribution's packages, unpacked and configured: what the image
 // is made of before anything of ours is in it. It is kept in the cache.
 type base struct {
-	dir string
-
-	// Began is when making the tree began: files with a later date are of no package.
-	Began time.Time `json:"began"`
-	// Packages is what the tree holds.
-	Packages []Package `json:"packages"`
+	dir      string
+	Packages []Package `json:"packages"` // that it holds
 }
 
 func (b *base) root() string { return filepath.Join(b.dir, "root") }
@@ -51,6 +47,7 @@ func readBase(dir string) (*base, error) {
 // recipe is how mmdebstrap makes a base out of a profile: with what the archives
 // hold, all that the tree depends on.
 type recipe struct {
+	Revision      int               // of unpackBase: raised when that makes another tree of the same recipe
 	Args          []string          // of mmdebstrap, without paths
 	Env           []string          // of it
 	Users, Groups string            // lines of passwd(5) and group(5) for the pinned ones, before a package makes its own
@@ -61,6 +58,7 @@ type recipe struct {
 
 func (p *Profile) recipe(date time.Time) recipe {
 	r := recipe{
+		Revision: 1,
 		Args: []string{
 			"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--architectures=" + p.Architecture,
 			"--include=" + strings.Join(p.packageNames(), ","),
@@ -104,7 +102,8 @@ func (r recipe) key(fingerprint string) (string, error) {
 
 // unpackBase makes the base, which gets its name when it is whole and on the disk.
 func (b *builder) unpackBase(ctx context.Context) (made *base, err error) {
-	made = &base{dir: b.basePath + unfinished, Began: time.Now(), Packages: b.packages}
+	began := time.Now()
+	made = &base{dir: b.basePath + unfinished, Packages: b.packages}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(b.basePath+unfinished))
@@ -134,6 +133,13 @@ func (b *builder) unpackBase(ctx context.Context) (made *base, err error) {
 		return nil, err
 	}
 	if err := made.checkPackages(ctx); err != nil {
+		return nil, err
+	}
+	// The first program in a tree makes places for the machine's device nodes; from then on the base stays as it is.
+	if _, err := inChroot(ctx, made.root(), nil, "true"); err != nil {
+		return nil, err
+	}
+	if err := setDates(made.root(), dates{after: began, to: b.recipe.Date}); err != nil {
 		return nil, err
 	}
 	return made, made.keep(b.basePath)

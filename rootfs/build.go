@@ -47,7 +47,8 @@ type Result struct {
 
 // Build makes an image and shows its progress on out. It needs root, that of a
 // user namespace is enough. When it fails or ctx ends it leaves nothing behind
-// but what is whole in the cache, no mount and no loop device (it uses none).
+// but what is whole in the cache, no mount and no loop device (it uses none);
+// where it is killed, only a mount namespace of its own unmounts its root.
 func Build(ctx context.Context, o Options, out *os.File) (result Result, err error) {
 	unix.Umask(0o022) // whatever the caller's: two builds are one
 	epoch, err := sourceDate()
@@ -64,6 +65,9 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 	}
 	if o.Keyring == "" {
 		o.Keyring = o.Profile.Keyring
+	}
+	if o.Keyring, err = filepath.Abs(o.Keyring); err != nil { // apt is elsewhere
+		return Result{}, err
 	}
 	if err := readable(o.Keyring); err != nil {
 		return Result{}, fmt.Errorf("read the keyring: %w: name another with --keyring", err)
@@ -94,14 +98,13 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 	if err := b.removePartial(); err != nil { // of a builder that was killed
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, b.removePartial()) }()
+	defer func() { err = errors.Join(err, b.unmountRoot(), b.removePartial()) }()
 
-	began := time.Now()
 	stages, err := b.run(ctx, out)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Image: filepath.Join(o.Output, b.name), Stages: stages}, cache.bound(o.CacheLimit, began)
+	return Result{Image: filepath.Join(o.Output, b.name), Stages: stages}, cache.bound(o.CacheLimit, b.began)
 }
 
 // builder holds what the stages hand to one another.
@@ -114,7 +117,7 @@ type builder struct {
 	name, partial string // of the image; partial is its path until it is whole
 	disk          string // the path of the raw disk image, which is partial where nothing else is made of it
 	id            uuid.UUID
-	epoch         time.Time
+	epoch, began  time.Time  // the image's date, and when the build began
 	sizes         Partitions // as the image has them
 
 	ownDebs []string // by makePackages
@@ -126,12 +129,13 @@ type builder struct {
 
 	packages []Package // by fetchPackages, where there is no base
 	base     *base     // by updateArchives, or else makeBase
+	mounted  bool      // by mountRoot
 	initrd   string    // by makeInitramfs
 }
 
 func newBuilder(o Options, cache *Cache, work string, epoch time.Time, sizes Partitions, mirrors map[string]string) *builder {
 	name := fmt.Sprintf("banyan-%s-%s", o.Profile.Name, o.Version)
-	b := &builder{Options: o, cache: cache, work: work, root: filepath.Join(work, "root"), epoch: epoch, sizes: sizes, mirrors: mirrors,
+	b := &builder{Options: o, cache: cache, work: work, root: filepath.Join(work, "root"), epoch: epoch, began: time.Now(), sizes: sizes, mirrors: mirrors,
 		id:   uuid.NewSHA1(uuid.NameSpaceURL, []byte("banyan/"+name+".img")),
 		name: name + o.Format.suffix(o.Compress),
 		apt:  apt{profile: o.Profile, keyring: o.Keyring, dir: cache.path("lists", o.Profile.Name), debs: cache.path("debs")}}

@@ -167,9 +167,9 @@ func (b *builder) makeInitramfs(ctx context.Context) (output, error) {
 	return output{paths: []string{b.initrd}, cached: cached}, err
 }
 
-// makeRoot makes a copy of the base an image's root.
+// makeRoot makes the base an image's root.
 func (b *builder) makeRoot(ctx context.Context) (output, error) {
-	if _, err := command.Run(ctx, "cp", "-a", "--reflink=auto", b.base.root(), b.root); err != nil {
+	if err := b.mountRoot(ctx); err != nil {
 		return output{}, err
 	}
 	if err := installPackages(ctx, b.root, b.ownDebs); err != nil {
@@ -189,10 +189,10 @@ func (b *builder) cleanRoot(ctx context.Context) (output, error) {
 	if err := b.Profile.verify(ctx, b.root); err != nil {
 		return output{}, err
 	}
-	if err := makeFactory(b.root); err != nil {
+	if err := makeFactory(ctx, b.root); err != nil {
 		return output{}, err
 	}
-	return output{paths: []string{b.root}}, setDates(b.root, dates{after: b.base.Began, to: b.epoch})
+	return output{paths: []string{b.root}}, setDates(b.root, dates{after: b.began, to: b.epoch})
 }
 
 func (b *builder) makeSquashfs(ctx context.Context) (output, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,12 +13,45 @@ import (
 	"strings"
 	"time"
 
+	"banyan/internal/command"
+
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
 //go:embed all:overlay
 var overlay embed.FS
+
+// mountRoot shows the base at the root, which may be changed and leaves the base
+// as it is: https://docs.kernel.org/filesystems/overlayfs.html. Copying a GiB
+// would take longer than all that is done there. It is a copy where the working
+// directory cannot hold an upper layer, as in a container.
+func (b *builder) mountRoot(ctx context.Context) error {
+	upper, work := b.file("root.upper"), b.file("root.work")
+	for _, dir := range []string{b.root, upper, work} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", escape(b.base.root()), escape(upper), escape(work))
+	// With userxattr it is the same overlay in a user namespace.
+	if err := unix.Mount("overlay", b.root, "overlay", 0, options+",userxattr"); err != nil {
+		_, err := command.Run(ctx, "cp", "-a", "--reflink=auto", b.base.root()+"/.", b.root)
+		return err
+	}
+	b.mounted = true
+	return nil
+}
+
+// unmountRoot ends what mountRoot has begun.
+func (b *builder) unmountRoot() error {
+	if !b.mounted {
+		return nil
+	}
+	b.mounted = false
+	return unix.Unmount(b.root, unix.MNT_DETACH)
+}
 
 // installPackages installs .deb files as any host would, with no service started.
 func installPackages(ctx context.Context, root string, debs []string) (err error) {
@@ -145,7 +179,7 @@ func setDates(root string, d dates) error {
 
 // makeFactory moves what outlives the image to where `firstboot initramfs`
 // finds the pattern of it, and leaves the mount points.
-func makeFactory(root string) error {
+func makeFactory(ctx context.Context, root string) error {
 	factory := filepath.Join(root, "usr/share/factory")
 	if err := os.MkdirAll(factory, 0o755); err != nil {
 		return err
@@ -156,7 +190,7 @@ func makeFactory(root string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.Rename(from, filepath.Join(factory, name)); err != nil {
+		if _, err := command.Run(ctx, "mv", from, factory); err != nil { // an overlay renames no directory of its lower layer
 			return err
 		}
 		if err := os.Mkdir(from, info.Mode().Perm()); err != nil {

@@ -9,15 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/namespace"
 	"banyan/internal/progress"
-	"banyan/internal/userns"
 	"banyan/rootfs"
 )
 
 // defaultCache is where root and where anybody else keeps a cache: file-hierarchy(7).
 func defaultCache() string {
 	const name = "banyan"
-	if root, err := userns.IsRoot(); err == nil && root {
+	if root, err := namespace.IsRoot(); err == nil && root {
 		return filepath.Join("/var/cache", name)
 	}
 	dir, err := os.UserCacheDir()
@@ -42,7 +42,7 @@ its profile and the archives' Release files say the same.`,
 	cobra.CheckErr(cmd.MarkPersistentFlagDirname("cache"))
 
 	open := func(cmd *cobra.Command) (*rootfs.Cache, error) {
-		if err := userns.Enter(cmd.Context()); err != nil {
+		if err := namespace.Enter(cmd.Context()); err != nil {
 			return nil, err
 		}
 		return rootfs.OpenCache(cmd.Context(), dir, func() { fmt.Fprintf(os.Stderr, "waiting for a build that uses %s\n", dir) })

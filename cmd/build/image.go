@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"banyan/internal/userns"
+	"banyan/internal/namespace"
 	"banyan/internal/version"
 	"banyan/rootfs"
 	"banyan/seeds"
@@ -54,10 +54,10 @@ in a cache, see build cache.`,
 			default:
 				return fmt.Errorf("no compression %q; there are: none, zst", compress)
 			}
-			if err := userns.Enter(cmd.Context()); err != nil {
+			if err := namespace.Enter(cmd.Context()); err != nil {
 				return err
 			}
-			root, err := userns.IsRoot()
+			root, err := namespace.IsRoot()
 			if err != nil {
 				return err
 			}

@@ -45,6 +45,9 @@ func markUsed(path string) error {
 // OpenCache opens the cache in dir, which it makes where there is none. Where
 // another has the cache it calls onBusy, and waits until it is free or ctx ends.
 func OpenCache(ctx context.Context, dir string, onBusy func()) (*Cache, error) {
+	if dir == "" {
+		return nil, errors.New("there is no place for a cache, since HOME is not set: name one with --cache")
+	}
 	dir, err := filepath.Abs(dir) // apt and the programs in the tree are elsewhere
 	if err != nil {
 		return nil, err

@@ -40,6 +40,13 @@ func TestOneBuilderAtATimeHasTheCache(t *testing.T) {
 	}
 }
 
+func TestACacheHasAPlace(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := OpenCache(t.Context(), "", nil); err == nil || !strings.Contains(err.Error(), "--cache") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestACacheIsNotWhatIsSomebodys(t *testing.T) {
 	dir := t.TempDir()
 	mine := filepath.Join(dir, "trees")

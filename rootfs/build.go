@@ -88,11 +88,19 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, cache.Close()) }()
-	work, err := makeWork()
+	lock, err := lockDir(o.Output)
+	switch {
+	case err != nil:
+		return Result{}, fmt.Errorf("lock the output directory: %w", err)
+	case lock == nil: // with another cache, or it would have waited
+		return Result{}, fmt.Errorf("another build writes to %s: choose another place with --output", o.Output)
+	}
+	defer lock.Close()
+	work, workLock, err := makeWork()
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(work), workLock.Close()) }()
 
 	b := newBuilder(o, cache, work, epoch, sizes, mirrors)
 	if err := b.removePartial(); err != nil { // of a builder that was killed

@@ -85,15 +85,18 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 func TestMakeWorkRemovesWhatAKilledBuilderLeft(t *testing.T) {
 	parent := t.TempDir()
 	t.Setenv("TMPDIR", parent)
-	used, err := makeWork()
+	used, lock, err := makeWork()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer lock.Close()
 	stale := filepath.Join(parent, "banyan-build-stale")
 	if err := os.MkdirAll(filepath.Join(stale, "root/usr"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := makeWork(); err != nil {
+	if _, lock, err := makeWork(); err != nil {
+		t.Fatal(err)
+	} else if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(used); err != nil {
@@ -101,5 +104,20 @@ func TestMakeWorkRemovesWhatAKilledBuilderLeft(t *testing.T) {
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the stale directory: %v", err)
+	}
+}
+
+func TestTwoBuildersDoNotShareAnOutput(t *testing.T) {
+	output := filepath.Join(t.TempDir(), "dist")
+	if err := os.Mkdir(output, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockDir(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if again, err := lockDir(output); again != nil || err != nil {
+		t.Errorf("it is locked twice: %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // makeWork makes the directory that the image is made in, below $TMPDIR or
 // /var/tmp: it takes some GiB, and /tmp may be in memory. What a builder that was
 // killed left there is removed; a directory is locked for as long as it is used.
-func makeWork() (string, error) {
+func makeWork() (work string, lock *os.File, err error) {
 	parent := "/var/tmp"
 	if dir := os.Getenv("TMPDIR"); dir != "" {
 		parent = dir
@@ -22,38 +22,38 @@ func makeWork() (string, error) {
 	const prefix = "banyan-build-"
 	left, err := filepath.Glob(filepath.Join(parent, prefix+"*"))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, dir := range left {
-		if locked, err := lockDir(dir); err != nil || !locked {
+		lock, err := lockDir(dir)
+		if err != nil || lock == nil {
 			continue // another's
 		}
-		if err := os.RemoveAll(dir); err != nil {
-			return "", fmt.Errorf("remove what a builder left: %w", err)
+		if err := errors.Join(os.RemoveAll(dir), lock.Close()); err != nil {
+			return "", nil, fmt.Errorf("remove what a builder left: %w", err)
 		}
 	}
-	work, err := os.MkdirTemp(parent, prefix)
-	if err != nil {
-		return "", err
+	if work, err = os.MkdirTemp(parent, prefix); err != nil {
+		return "", nil, err
 	}
-	_, err = lockDir(work)
-	return work, err
+	lock, err = lockDir(work)
+	return work, lock, err
 }
 
-// lockDir locks a directory for as long as this process runs, unless another has.
-func lockDir(dir string) (bool, error) {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
+// lockDir locks a directory until what it returns is closed. That is nil where
+// another has the lock.
+func lockDir(dir string) (lock *os.File, err error) {
+	if lock, err = os.Open(dir); err != nil {
+		return nil, err
 	}
-	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {
 	case err == nil:
-		return true, nil // fd stays open: the lock ends with this process
+		return lock, nil
 	case errors.Is(err, unix.EWOULDBLOCK):
-		return false, unix.Close(fd)
+		return nil, lock.Close()
 	}
-	return false, errors.Join(err, unix.Close(fd))
+	return nil, errors.Join(err, lock.Close())
 }
 
 // sourceDate is the time that the image carries: SOURCE_DATE_EPOCH where it is

@@ -61,9 +61,13 @@ func Enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	environment := append(os.Environ(), entered+"=1",
-		"PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin") // what root needs, a user's need not have
-	return unix.Exec(unshare, slices.Concat(args, []string{"--", self}, os.Args[1:]), environment)
+	err = errors.Join(
+		os.Setenv(entered, "1"),
+		os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")) // what root needs, a user's need not have
+	if err != nil {
+		return err
+	}
+	return unix.Exec(unshare, slices.Concat(args, []string{"--", self}, os.Args[1:]), os.Environ())
 }
 
 // probe says why there can be no user namespace, and what to do.

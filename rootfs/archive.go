@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"banyan/internal/command"
+	"banyan/internal/durable"
 )
 
 // apt asks the profile's archives through an apt of its own: its lists and
@@ -48,7 +49,7 @@ func (a apt) run(ctx context.Context, debs string, args ...string) (string, erro
 		"Dir::Etc::Preferences=/dev/null", "Dir::Etc::PreferencesParts=/dev/null",
 		"Dir::Cache::Archives=" + debs, "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=",
 		"APT::Architecture=" + a.profile.Architecture, "APT::Architectures=" + a.profile.Architecture,
-		"APT::Install-Recommends=false",
+		"APT::Install-Recommends=false", "APT::Install-Suggests=false", "APT::Default-Release=",
 		"APT::Sandbox::User=root",         // the cache may be where _apt cannot go
 		"APT::Update::Error-Mode=any",     // by default what cannot be fetched is only warned of
 		"APT::Keep-Downloaded-Packages=1", // that is what they are downloaded for
@@ -68,7 +69,17 @@ func (a apt) run(ctx context.Context, debs string, args ...string) (string, erro
 }
 
 // update fetches what is new in the archives' lists, and verifies them.
+//
+// apt does not put its lists on the disk and does not look at them again while the
+// Release file is the same. So they are fetched anew where a power cut, or
+// anything else, kept the last update from its end.
 func (a apt) update(ctx context.Context, archives []Archive) error {
+	begun := filepath.Join(a.dir, "begun")
+	if _, err := os.Stat(begun); err == nil {
+		if err := os.RemoveAll(a.lists()); err != nil {
+			return err
+		}
+	}
 	for _, dir := range []string{a.lists(), a.debs, a.noDebs()} {
 		if err := os.MkdirAll(filepath.Join(dir, "partial"), 0o755); err != nil {
 			return err
@@ -83,8 +94,16 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 	if err := markUsed(a.dir); err != nil {
 		return err
 	}
-	_, err := a.run(ctx, a.debs, "update")
-	return err
+	if err := durable.WriteFile(begun, nil, 0o644); err != nil {
+		return err
+	}
+	if _, err := a.run(ctx, a.debs, "update"); err != nil {
+		return err
+	}
+	if err := syncAll(a.dir); err != nil {
+		return err
+	}
+	return durable.Remove(begun)
 }
 
 // complaints is what apt-get fails with, and what to say of it in one line. The
@@ -96,6 +115,11 @@ var complaints = []struct {
 	{regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*?: (The following signatures .*|NO_PUBKEY.*)$`),
 		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
 	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(The following signatures .*|.*NO_PUBKEY.*)$`),
+		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	// apt 3, of Debian 13, verifies by sqv.
+	{regexp.MustCompile(`(?m)^W: OpenPGP signature verification failed: (\S+ \S+) .*?: (.*)$`),
+		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(.*\bsqv\b.*)$`),
 		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
 	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*?):?$`),
 		"cannot fetch %s (%s): is the network up, or is there another mirror to name with --mirror?"},
@@ -209,6 +233,11 @@ func (a apt) fetch(ctx context.Context) ([]Package, error) {
 		if _, err := a.run(ctx, a.debs, append([]string{"--download-only"}, install...)...); err != nil {
 			return nil, err
 		}
+		for _, p := range packages { // apt gives them the archive's dates
+			if err := markUsed(filepath.Join(a.debs, p.file())); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return packages, nil
 }
@@ -275,10 +304,6 @@ func (p *Profile) parseMirrors(mirrors []string) (map[string]string, error) {
 		if scheme, _, ok := strings.Cut(uri, ":/"); !ok || scheme == "" {
 			return nil, fmt.Errorf("the mirror %s is no URI, such as http://mirror.example/debian or file:/srv/debian", mirror)
 		}
-		// apt leaves the packages of a file: archive where they are, which is not in the tree.
-		if rest, ok := strings.CutPrefix(uri, "file:"); ok {
-			uri = "copy:" + rest
-		}
 		parsed[name] = strings.TrimSuffix(uri, "/")
 	}
 	return parsed, nil
@@ -292,6 +317,10 @@ func (p *Profile) archivesAt(mirrors ...map[string]string) []Archive {
 			if uri, ok := m[path.Base(a.URI)]; ok {
 				archives[i].URI = uri
 			}
+		}
+		// apt leaves the packages of a file: archive where they are, which is not in the tree.
+		if rest, ok := strings.CutPrefix(archives[i].URI, "file:"); ok {
+			archives[i].URI = "copy:" + rest
 		}
 	}
 	return archives

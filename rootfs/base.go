@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"banyan/internal/command"
 )
 
@@ -58,7 +56,7 @@ type recipe struct {
 
 func (p *Profile) recipe(date time.Time) recipe {
 	r := recipe{
-		Revision: 1,
+		Revision: 2,
 		Args: []string{
 			"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--architectures=" + p.Architecture,
 			"--include=" + strings.Join(p.packageNames(), ","),
@@ -118,7 +116,9 @@ func (b *builder) unpackBase(ctx context.Context) (made *base, err error) {
 	}
 	args := slices.Concat([]string{
 		// Whatever ends mmdebstrap, its mounts and its children end with it: the tree can be removed.
-		"--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--", "mmdebstrap",
+		"--mount", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child", "--",
+		// ssl-cert makes a certificate of the machine's name, which is not to be this one's.
+		"sh", "-c", `hostname localhost && exec "$@"`, "sh", "mmdebstrap",
 	}, b.recipe.Args, []string{
 		"--setup-hook=" + filepath.Join(hooks, "setup"),
 		"--essential-hook=" + filepath.Join(hooks, "essential"),
@@ -151,7 +151,7 @@ func (b *builder) unpackBase(ctx context.Context) (made *base, err error) {
 func (b *builder) writeHooks(dir string) error {
 	var setup, essential strings.Builder
 	setup.WriteString("#!/bin/sh -e\ncd \"$1\"\nmkdir -p var/lib/apt/lists var/cache/apt/archives\n")
-	fmt.Fprintf(&setup, "cp %s/*Release %[1]s/*Packages* var/lib/apt/lists/\n", shellQuote(b.apt.lists()))
+	fmt.Fprintf(&setup, "cp %s/*Release* %[1]s/*Packages* var/lib/apt/lists/\n", shellQuote(b.apt.lists()))
 	for _, p := range b.packages {
 		fmt.Fprintf(&setup, "ln %s var/cache/apt/archives/\n", shellQuote(filepath.Join(b.apt.debs, p.file())))
 	}
@@ -210,12 +210,8 @@ func (b *base) keep(dir string) error {
 	if err := writeFile(filepath.Join(b.dir, baseRecord), string(content), 0o644); err != nil {
 		return err
 	}
-	at, err := os.Open(b.dir)
-	if err != nil {
+	if err := syncAll(b.dir); err != nil {
 		return err
-	}
-	if err := errors.Join(unix.Syncfs(int(at.Fd())), at.Close()); err != nil {
-		return fmt.Errorf("put %s on the disk: %w", b.dir, err)
 	}
 	if err := os.Rename(b.dir, dir); err != nil {
 		return err

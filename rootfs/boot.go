@@ -152,6 +152,7 @@ func (f fat) make(ctx context.Context, name, dir string) error {
 	if _, err := command.Run(ctx, "mkfs.vfat", "--invariant", "-F", f.bits, "-n", f.label, "-i", f.id, name); err != nil {
 		return err
 	}
+	utc := []string{"TZ=UTC0"} // FAT has local time, and two builds are one
 	// One by one and in order, so that one input gives one file system.
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		inside := "::/" + strings.TrimPrefix(strings.TrimPrefix(path, dir), "/")
@@ -159,9 +160,9 @@ func (f fat) make(ctx context.Context, name, dir string) error {
 		case err != nil || path == dir:
 			return err
 		case d.IsDir():
-			_, err = command.Run(ctx, "mmd", "-i", name, inside)
+			_, err = command.Command{Name: "mmd", Args: []string{"-i", name, inside}, Env: utc}.Run(ctx)
 		default:
-			_, err = command.Run(ctx, "mcopy", "-i", name, path, inside)
+			_, err = command.Command{Name: "mcopy", Args: []string{"-i", name, path, inside}, Env: utc}.Run(ctx)
 		}
 		if err != nil && strings.Contains(err.Error(), "Disk full") {
 			return fmt.Errorf("partition %s: what goes into it does not fit into %d MiB: enlarge the partition in the profile", f.label, f.mebibytes)

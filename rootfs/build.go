@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,6 +72,14 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 	}
 	if err := readable(o.Keyring); err != nil {
 		return Result{}, fmt.Errorf("read the keyring: %w: name another with --keyring", err)
+	}
+	if strings.ContainsAny(o.Keyring, " \t]") {
+		return Result{}, fmt.Errorf("apt takes no keyring with a space or a bracket in its path: copy %s elsewhere", o.Keyring)
+	}
+	for _, dir := range []string{os.Getenv("TMPDIR"), o.CacheDir, o.Output} {
+		if strings.ContainsAny(dir, `*?[{\"`) {
+			return Result{}, fmt.Errorf("the directory %s has a character in its name that means others to the programs of a build: choose another", dir)
+		}
 	}
 	made, err := makeDir(o.Output)
 	if err != nil {

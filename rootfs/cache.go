@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,8 +78,16 @@ func makeCache(dir string) error {
 	if err != nil {
 		return err
 	}
+	// Root must not run what a user may change, and ids mean something else in a user namespace.
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is somebody else's", dir)
+	}
 	tag := filepath.Join(dir, cacheTag)
-	switch _, err := os.Stat(tag); {
+	switch content, err := os.ReadFile(tag); {
+	case err == nil && string(content) != cacheTagText:
+		return fmt.Errorf("%s is the cache of something else", dir)
 	case err == nil:
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -146,7 +155,7 @@ type Entry struct {
 
 // List lists what is in the cache, what was used last first.
 func (c *Cache) List() ([]Entry, error) {
-	var entries []Entry
+	entries := []Entry{}
 	for _, part := range cacheParts {
 		names, err := filepath.Glob(c.path(part.dir, part.pattern))
 		if err != nil {

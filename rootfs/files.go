@@ -190,3 +190,15 @@ func dataOf(f *os.File) iter.Seq2[extent, error] {
 
 // shellQuote is s as one word of sh(1).
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// syncAll puts the file system that a path is in on the disk.
+func syncAll(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Syncfs(int(f.Fd())), f.Close()); err != nil {
+		return fmt.Errorf("put %s on the disk: %w", path, err)
+	}
+	return nil
+}

@@ -108,6 +108,9 @@ func (b *builder) publication() []struct{ partial, name string } {
 
 // publish gives what is whole its name.
 func (b *builder) publish() error {
+	if err := syncAll(b.Output); err != nil {
+		return err
+	}
 	for _, p := range b.publication() {
 		if err := os.Rename(p.partial, filepath.Join(b.Output, p.name)); err != nil {
 			return err

@@ -207,6 +207,11 @@ func (p *Profile) check() error {
 	for name, g := range p.Groups {
 		claim(gids, "gid", g.GID, name)
 	}
+	for name, u := range p.Users {
+		if u.MakeHome && u.Home == "" {
+			wrong = append(wrong, fmt.Sprintf("users.%s has make_home and no home", name))
+		}
+	}
 	if len(wrong) == 0 {
 		return nil
 	}

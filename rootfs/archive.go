@@ -106,29 +106,28 @@ func (a apt) update(ctx context.Context, archives []Archive) error {
 	return durable.Remove(begun)
 }
 
+const (
+	notItsKey = "%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"
+	noPackage = "the archives have no package %s: correct the profile's packages"
+)
+
 // complaints is what apt-get fails with, and what to say of it in one line. The
 // first that is found counts.
 var complaints = []struct {
 	pattern *regexp.Regexp
 	advice  string // its %s are the groups of the pattern
 }{
-	{regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*?: (The following signatures .*|NO_PUBKEY.*)$`),
-		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
-	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(The following signatures .*|.*NO_PUBKEY.*)$`),
-		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	{regexp.MustCompile(`(?m)^W: GPG error: (\S+ \S+) .*?: (The following signatures .*|NO_PUBKEY.*)$`), notItsKey},
+	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(The following signatures .*|.*NO_PUBKEY.*)$`), notItsKey},
 	// apt 3, of Debian 13, verifies by sqv.
-	{regexp.MustCompile(`(?m)^W: OpenPGP signature verification failed: (\S+ \S+) .*?: (.*)$`),
-		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
-	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(.*\bsqv\b.*)$`),
-		"%s is signed with none of the keyring's keys (%s): name the archive's keyring with --keyring"},
+	{regexp.MustCompile(`(?m)^W: OpenPGP signature verification failed: (\S+ \S+) .*?: (.*)$`), notItsKey},
+	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+) +(.*\bsqv\b.*)$`), notItsKey},
 	{regexp.MustCompile(`(?m)^E: Failed to fetch (\S+)  (.*?):?$`),
 		"cannot fetch %s (%s): is the network up, or is there another mirror to name with --mirror?"},
 	{regexp.MustCompile(`(?m)^E: The repository '(.*)' (?:is not signed|does not have a Release file|no longer has a Release file)`),
 		"%s is no signed archive: name another mirror with --mirror"},
-	{regexp.MustCompile(`(?m)^E: Unable to locate package (.*)$`),
-		"the archives have no package %s: correct the profile's packages"},
-	{regexp.MustCompile(`(?m)^E: Package '(.*)' has no installation candidate`),
-		"the archives have no package %s: correct the profile's packages"},
+	{regexp.MustCompile(`(?m)^E: Unable to locate package (.*)$`), noPackage},
+	{regexp.MustCompile(`(?m)^E: Package '(.*)' has no installation candidate`), noPackage},
 	{regexp.MustCompile(`(?m)^ (\S+ : (?:Depends|Conflicts|PreDepends|Breaks): .*)$`),
 		"%s: correct the profile's packages"},
 }

@@ -41,11 +41,16 @@ its profile and the archives' Release files say the same.`,
 	cmd.PersistentFlags().StringVar(&dir, "cache", defaultCache(), "the `directory` of the cache")
 	cobra.CheckErr(cmd.MarkPersistentFlagDirname("cache"))
 
-	open := func(cmd *cobra.Command) (*rootfs.Cache, error) {
+	with := func(cmd *cobra.Command, do func(*rootfs.Cache) error) error {
 		if err := namespace.Enter(cmd.Context()); err != nil {
-			return nil, err
+			return err
 		}
-		return rootfs.OpenCache(cmd.Context(), dir, func() { fmt.Fprintf(os.Stderr, "waiting for a build that uses %s\n", dir) })
+		cache, err := rootfs.OpenCache(cmd.Context(), dir, func() { fmt.Fprintf(os.Stderr, "waiting for a build that uses %s\n", dir) })
+		if err != nil {
+			return err
+		}
+		defer cache.Close()
+		return do(cache)
 	}
 
 	var asJSON bool
@@ -55,19 +60,16 @@ its profile and the archives' Release files say the same.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := open(cmd)
-			if err != nil {
-				return err
-			}
-			defer cache.Close()
-			entries, err := cache.List()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(entries)
-			}
-			return printEntries(entries)
+			return with(cmd, func(cache *rootfs.Cache) error {
+				entries, err := cache.List()
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(entries)
+				}
+				return printEntries(entries)
+			})
 		},
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -78,17 +80,14 @@ its profile and the archives' Release files say the same.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cache, err := open(cmd)
-			if err != nil {
-				return err
-			}
-			defer cache.Close()
-			freed, err := cache.Clear()
-			if err != nil {
-				return err
-			}
-			fmt.Printf("freed %s in %s\n", progress.Bytes(freed), dir)
-			return nil
+			return with(cmd, func(cache *rootfs.Cache) error {
+				freed, err := cache.Clear()
+				if err != nil {
+					return err
+				}
+				fmt.Printf("freed %s in %s\n", progress.Bytes(freed), dir)
+				return nil
+			})
 		},
 	}
 	cmd.AddCommand(list, clear)

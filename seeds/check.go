@@ -16,20 +16,44 @@ type document struct{ *strict.Document }
 // check notes what breaks the rules that types alone cannot say.
 func (d document) check(s Seed) {
 	d.checkCluster(s.Cluster)
-	d.checkNodes(s.Nodes, s.Network.DHCP)
-	d.checkNetwork(s.Network)
-	d.checkPostgreSQL(s.PostgreSQL)
-	d.checkPatroni(s.Patroni)
-	d.checkSystem(s.System)
+	d.checkNodes(s.Nodes)
+	d.checkSections("", s.PostgreSQL, s.Patroni, s.System, s.Network)
+	for i, n := range s.Nodes {
+		d.checkSections(fmt.Sprintf("nodes[%d].", i), n.PostgreSQL, n.Patroni, n.System, n.Network)
+	}
 	d.checkSecrets(s.Secrets)
 }
 
-// oneOf says, after the value that was given, what is known instead.
-func oneOf(given string, known []string) string {
-	if meant := strict.Nearest(given, known); meant != "" {
-		return fmt.Sprintf(", did you mean %q?", meant)
+// checkSections checks the sections of the document, or those of a node, whose
+// paths begin with prefix. What a node inherits is not given there, so that it is
+// refused but once.
+func (d document) checkSections(prefix string, p PostgreSQL, patroni Patroni, s System, n Network) {
+	d.checkPostgreSQL(prefix+"postgresql.", p)
+	d.checkPatroni(prefix+"patroni.", patroni)
+	d.checkSystem(prefix+"system.", s)
+	d.checkNetwork(prefix+"network.", n)
+}
+
+// checkComplete notes which secrets a node would miss.
+func (d document) checkComplete(s Seed) {
+	if s.Members(ServicePostgreSQL) != nil {
+		if !d.HasKey("secrets") {
+			d.Require("secrets", "keys with values, which `build seed mint` makes")
+			return
+		}
+		for _, key := range []string{"superuser_password", "replication_password", "rewind_password"} {
+			d.Require("secrets."+key, "text")
+		}
 	}
-	return ": this release knows " + strings.Join(known, ", ")
+	if s.Cluster.DCS == DCSRaft {
+		d.Require("secrets.raft_password", "text")
+	}
+	switch s.DNS.Auth {
+	case DNSAuthGSSTSIG:
+		d.Require("secrets.dns_password", "text")
+	case DNSAuthTSIG:
+		d.Require("secrets.tsig_secret", "text")
+	}
 }
 
 // label is a label of a host name: RFC 952 and RFC 1123, 2.1 for the characters,
@@ -49,23 +73,17 @@ func (d document) checkCluster(c Cluster) {
 	if !clusterName.MatchString(c.Name) {
 		d.Refuse("cluster.name", "%s cannot name a cluster: use 1 to 63 lower-case letters, digits and hyphens, with no hyphen first or last", quote(c.Name))
 	}
-	if known := []string{"etcd"}; !slices.Contains(known, c.DCS) {
-		d.Refuse("cluster.dcs", "unknown DCS %s%s", quote(c.DCS), oneOf(c.DCS, known))
-	}
 }
 
-func (d document) checkNodes(nodes []Node, dhcp bool) {
-	switch {
-	case len(nodes) == 0:
+func (d document) checkNodes(nodes []Node) {
+	if len(nodes) == 0 {
 		d.Refuse("nodes", "the list is empty: a cluster needs a node")
-	case len(nodes) > 1:
-		d.Refuse("nodes[1]", "a cluster of several nodes is not yet supported by this release: list one")
 	}
 	for i, n := range nodes {
 		path := fmt.Sprintf("nodes[%d]", i)
 		d.checkNodeName(path+".name", n.Name)
 		d.checkAddress(path+".address", n.Address)
-		d.checkGateway(path, n, dhcp)
+		d.checkGateway(path, n)
 		d.checkServices(path+".services", n.Services)
 	}
 }
@@ -99,11 +117,11 @@ func (d document) checkAddress(path string, p netip.Prefix) {
 	}
 }
 
-func (d document) checkGateway(path string, n Node, dhcp bool) {
+func (d document) checkGateway(path string, n Node) {
 	gateway := path + ".gateway"
 	wrong := unusable(n.Gateway)
 	switch {
-	case dhcp:
+	case n.Network.DHCP:
 		d.Refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
 	case wrong != "":
 		d.Refuse(gateway, "%s is %s", n.Gateway, wrong)
@@ -147,26 +165,10 @@ func broadcast(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// knownServices is what a node of this release must run, all of it.
-var knownServices = []string{string(ServicePostgreSQL), string(ServiceEtcd)}
-
 func (d document) checkServices(path string, services []Service) {
-	var seen []string
-	understood := true
-	for i, s := range services {
-		at, name := fmt.Sprintf("%s[%d]", path, i), string(s)
-		switch {
-		case !slices.Contains(knownServices, name):
-			d.Refuse(at, "unknown service %s%s", quote(name), oneOf(name, knownServices))
-			understood = false
-		case slices.Contains(seen, name):
-			d.Refuse(at, "%s is listed twice", name)
-		}
-		seen = append(seen, name)
-	}
-	for _, name := range knownServices {
-		if understood && !slices.Contains(seen, name) {
-			d.Refuse(path, "%s is missing: in this release a node runs all of %s", name, strings.Join(knownServices, ", "))
+	for i, service := range services {
+		if slices.Index(services, service) < i {
+			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s is listed twice", service)
 		}
 	}
 }
@@ -175,8 +177,8 @@ func (d document) checkServices(path string, services []Service) {
 // that is no pattern to systemd-networkd.
 var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,15}$`)
 
-func (d document) checkNetwork(n Network) {
-	const name, mac = "network.interface.name", "network.interface.mac"
+func (d document) checkNetwork(prefix string, n Network) {
+	name, mac := prefix+"interface.name", prefix+"interface.mac"
 	switch {
 	case d.Given(name) && d.Given(mac):
 		d.Refuse(mac, "an interface is picked by its name or by its MAC address: remove one of them")
@@ -185,12 +187,12 @@ func (d document) checkNetwork(n Network) {
 	}
 	for i, a := range n.DNS {
 		if wrong := unusable(a); wrong != "" {
-			d.Refuse(fmt.Sprintf("network.dns[%d]", i), "%s is %s", a, wrong)
+			d.Refuse(fmt.Sprintf("%sdns[%d]", prefix, i), "%s is %s", a, wrong)
 		}
 	}
 	for i, domain := range n.Domains {
 		if !hostName.MatchString(domain) || len(domain) > 253 {
-			d.Refuse(fmt.Sprintf("network.domains[%d]", i), "%s is not a domain, such as example.org", quote(domain))
+			d.Refuse(fmt.Sprintf("%sdomains[%d]", prefix, i), "%s is not a domain, such as example.org", quote(domain))
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"banyan/internal/strict"
 )
 
 // hbaTypes are the types of a line of pg_hba.conf with the least number of their
@@ -73,7 +75,7 @@ func (d document) checkHBA(path, line string) {
 	kind := fields[0]
 	least, ok := hbaTypes[kind]
 	if !ok {
-		d.Refuse(path, "unknown type of connection %s%s", quote(kind), oneOf(kind, slices.Sorted(maps.Keys(hbaTypes))))
+		d.Refuse(path, "unknown type of connection %s%s", quote(kind), strict.OneOf(kind, slices.Sorted(maps.Keys(hbaTypes))))
 		return
 	}
 	form, hasMask := "TYPE DATABASE USER METHOD", false
@@ -126,7 +128,7 @@ func wrongHBAAddress(fields []string, hasMask bool) string {
 func wrongHBAMethod(kind, method string, fields []string) string {
 	options, ok := hbaMethods[method]
 	if !ok {
-		return fmt.Sprintf("unknown method %s%s", quote(method), oneOf(method, slices.Sorted(maps.Keys(hbaMethods))))
+		return fmt.Sprintf("unknown method %s%s", quote(method), strict.OneOf(method, slices.Sorted(maps.Keys(hbaMethods))))
 	}
 	if kinds := hbaTypesOf[method]; kinds != nil && !slices.Contains(kinds, kind) {
 		return fmt.Sprintf("the method %s is for lines of type %s, and this one is %s", method, strings.Join(kinds, ", "), kind)

@@ -48,13 +48,13 @@ var chosenParameters = map[string][]string{
 	"track_commit_timestamp": {"on", "off", "true", "false", "yes", "no", "1", "0"},
 }
 
-func (d document) checkPostgreSQL(p PostgreSQL) {
+func (d document) checkPostgreSQL(prefix string, p PostgreSQL) {
 	if p.Version < 10 || p.Version > 99 { // before 10 a major version was two numbers
-		d.Refuse("postgresql.version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
+		d.Refuse(prefix+"version", "%d is not a major version of PostgreSQL, such as 17", p.Version)
 	}
 	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
-		path := "postgresql.parameters." + name
+		path := prefix + "parameters." + name
 		d.checkParameter(path, name, p.Parameters[name])
 		// To PostgreSQL and to Patroni both are the same.
 		folded := strings.ToLower(name)
@@ -64,7 +64,7 @@ func (d document) checkPostgreSQL(p PostgreSQL) {
 		seen[folded] = name
 	}
 	for i, line := range p.PgHBA {
-		d.checkHBA(fmt.Sprintf("postgresql.pg_hba[%d]", i), line)
+		d.checkHBA(fmt.Sprintf("%spg_hba[%d]", prefix, i), line)
 	}
 }
 
@@ -110,23 +110,24 @@ func megabytes(text string) (float64, bool) {
 // checkPatroni: the bounds are Patroni's, which since 3.2 changes a value that
 // breaks them and says so in its log only.
 // https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func (d document) checkPatroni(p Patroni) {
-	const ttl, loopWait, retryTimeout = "patroni.ttl", "patroni.loop_wait", "patroni.retry_timeout"
+func (d document) checkPatroni(prefix string, p Patroni) {
+	ttl, loopWait, retryTimeout := prefix+"ttl", prefix+"loop_wait", prefix+"retry_timeout"
 	sound := true
 	for _, bound := range []struct {
 		path         string
 		value, least Seconds
 	}{{ttl, p.TTL, 20}, {loopWait, p.LoopWait, 1}, {retryTimeout, p.RetryTimeout, 3}} {
 		if bound.value < bound.least {
-			d.Refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, "patroni."), bound.value, bound.least)
+			d.Refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, prefix), bound.value, bound.least)
 		}
 		wellFormed := d.Given(bound.path) || !d.HasKey(bound.path)
 		sound = sound && wellFormed && bound.value >= bound.least
 	}
 	// Written so that no number is too large for it.
 	if sound && p.RetryTimeout > (p.TTL-p.LoopWait)/2 {
-		at := slices.IndexFunc([]string{ttl, loopWait, retryTimeout}, d.Given)
-		d.Refuse([]string{ttl, loopWait, retryTimeout}[at],
+		places := []string{ttl, loopWait, retryTimeout}
+		at := max(0, slices.IndexFunc(places, d.Given)) // none is given by a node that inherits them
+		d.Refuse(places[at],
 			"Patroni needs loop_wait + 2 * retry_timeout <= ttl, and %d + 2 * %d is above %d: raise ttl or lower the others",
 			p.LoopWait, p.RetryTimeout, p.TTL)
 	}

@@ -29,16 +29,16 @@ var systemUsers = []string{"root", "postgres", "etcd"}
 // The uids of people: FIRST_UID and LAST_UID of Debian's adduser.conf(5).
 const firstUID, lastUID = 1000, 59999
 
-func (d document) checkSystem(s System) {
+func (d document) checkSystem(prefix string, s System) {
 	if !timezone.MatchString(s.Timezone) {
-		d.Refuse("system.timezone", "%s is not the name of a time zone, such as Europe/Moscow", quote(s.Timezone))
+		d.Refuse(prefix+"timezone", "%s is not the name of a time zone, such as Europe/Moscow", quote(s.Timezone))
 	}
 	if !locale.MatchString(s.Locale) {
-		d.Refuse("system.locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
+		d.Refuse(prefix+"locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
 	}
 	names, uids := map[string]bool{}, map[int]string{}
 	for i, u := range s.Users {
-		path := fmt.Sprintf("system.users[%d]", i)
+		path := fmt.Sprintf("%susers[%d]", prefix, i)
 		d.checkUser(path, u)
 		if at := path + ".name"; d.Given(at) {
 			if names[u.Name] {

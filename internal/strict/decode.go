@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -94,10 +95,10 @@ func shape(n *yaml.Node) string {
 
 func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits bool) bool {
 	if !inherits {
-		setDefaults(v)
+		v.Set(defaultsOf(v.Type()))
 	}
 	fields := fieldsOf(v.Type())
-	given := map[string]bool{}
+	given, overrides := map[string]bool{}, map[string]*yaml.Node{}
 	for key, value := range d.pairs(n) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
 		if i < 0 {
@@ -106,12 +107,24 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		}
 		below := join(path, key.Value)
 		d.keys[below] = key
-		if !isNull(value) { // a key without a value says nothing
+		d.empty[below] = isNull(value)
+		field := v.Field(fields[i].index)
+		switch {
+		case isNull(value) && d.deletes:
+			field.Set(defaultsOf(v.Type()).Field(fields[i].index))
+		case isNull(value): // a key without a value says nothing
+		case fields[i].onto != "":
+			overrides[below] = value
+		default:
 			given[key.Value] = true
-			d.value(below, value, v.Field(fields[i].index), inherits)
+			d.value(below, value, field, inherits)
 		}
 	}
 	for _, f := range fields {
+		if f.onto != "" {
+			below := join(path, f.key)
+			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.index), f.onto})
+		}
 		inherited := inherits && !v.Field(f.index).IsZero()
 		if f.required && !given[f.key] && !inherited {
 			place := cmp.Or(d.keys[join(path, f.key)], d.keys[path], n)
@@ -129,26 +142,61 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// setDefaults sets the fields of a section, and of those below it, to what their
-// absence means.
-func setDefaults(v reflect.Value) {
-	for _, f := range fieldsOf(v.Type()) {
+// override is a section that is written onto a copy of one of the document's own,
+// once that is read, wherever in the document it stands.
+type override struct {
+	path string
+	node *yaml.Node // nil where it is not given
+	to   reflect.Value
+	onto string
+}
+
+// override makes each section that overrides another what it is with it. Here, and
+// only here, a key without a value takes back what is inherited.
+func (d *Document) override(root reflect.Value) {
+	d.deletes = true
+	for _, o := range d.overrides {
+		for _, f := range fieldsOf(root.Type()) {
+			if f.key == o.onto {
+				o.to.Set(root.Field(f.index))
+			}
+		}
+		if o.node != nil {
+			d.value(o.path, o.node, o.to, true)
+		}
+	}
+	d.deletes = false
+}
+
+var defaults sync.Map // of reflect.Type to reflect.Value
+
+// defaultsOf is a section, with those below it, of which no key is given. What it
+// holds is shared: maps and lists are replaced in decoding, never written to.
+func defaultsOf(t reflect.Type) reflect.Value {
+	known, _ := defaults.Load(t)
+	if v, ok := known.(reflect.Value); ok {
+		return v
+	}
+	v := reflect.New(t).Elem()
+	for _, f := range fieldsOf(t) {
 		field := v.Field(f.index)
-		if isSection(field.Type()) {
-			setDefaults(field)
+		if isSection(field.Type()) && f.onto == "" {
+			field.Set(defaultsOf(field.Type()))
 		}
 		if f.fallback == "" {
 			continue
 		}
 		var document yaml.Node
 		if err := yaml.Unmarshal([]byte(f.fallback), &document); err != nil {
-			panic(fmt.Sprintf("strict: default of %s.%s: %v", v.Type(), f.key, err))
+			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.key, err))
 		}
 		fallback := newDocument(Kind{}, field.Type(), nil)
 		if fallback.value("", document.Content[0], field, false); len(fallback.problems) > 0 {
-			panic(fmt.Sprintf("strict: default of %s.%s: %v", v.Type(), f.key, fallback.problems))
+			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.key, fallback.problems))
 		}
 	}
+	defaults.Store(t, v)
+	return v
 }
 
 // dictionary makes a map of its own: the one in v may be somebody else's too.
@@ -162,6 +210,10 @@ func (d *Document) dictionary(path string, n *yaml.Node, v reflect.Value, inheri
 	for key, value := range d.pairs(n) {
 		below, name := join(path, key.Value), reflect.ValueOf(key.Value)
 		d.keys[below] = key
+		if isNull(value) && d.deletes {
+			merged.SetMapIndex(name, reflect.Value{})
+			continue
+		}
 		element := reflect.New(v.Type().Elem()).Elem()
 		inherited := inherits && v.MapIndex(name).IsValid()
 		if inherited {
@@ -257,6 +309,11 @@ func (d *Document) scalar(n *yaml.Node, v reflect.Value) bool {
 		var i int64
 		i, fits = decimal(n, t.Bits())
 		v.SetInt(i)
+	case v.CanUint():
+		var i int64
+		i, fits = decimal(n, 64)
+		fits = fits && i > 0 && !v.OverflowUint(uint64(i))
+		v.SetUint(uint64(i))
 	case strings.ContainsFunc(n.Value, unicode.IsControl):
 		d.note(n, "expected text on one line, without control characters")
 		return false
@@ -271,6 +328,10 @@ func (d *Document) scalar(n *yaml.Node, v reflect.Value) bool {
 			quotes = " in quotes"
 		}
 		d.note(n, "expected %s, found %s%s", wanted(v.Type()), d.quote(n.Value), quotes)
+		return false
+	}
+	if e, ok := reflect.TypeAssert[Enumerator](v); ok && !slices.Contains(e.Enum(), n.Value) {
+		d.note(n, "unknown value %s%s", d.quote(n.Value), OneOf(n.Value, e.Enum()))
 		return false
 	}
 	if c, ok := reflect.TypeAssert[Checker](v); ok {

@@ -14,6 +14,7 @@ type field struct {
 	index    int
 	required bool
 	fallback string // the YAML text of what an absent key means
+	onto     string // the key of the document's section that this one overrides
 }
 
 // fieldsOf is the schema of a struct, in the order of its fields.
@@ -21,7 +22,7 @@ func fieldsOf(t reflect.Type) []field {
 	var fields []field
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag
-		fields = append(fields, field{tag.Get("yaml"), i, tag.Get("required") == "true", tag.Get("default")})
+		fields = append(fields, field{tag.Get("yaml"), i, tag.Get("required") == "true", tag.Get("default"), tag.Get("onto")})
 	}
 	return fields
 }
@@ -43,7 +44,7 @@ func homesOf(key string, t reflect.Type) []string {
 		for section.Kind() == reflect.Slice || section.Kind() == reflect.Map {
 			section = section.Elem()
 		}
-		if !isSection(section) {
+		if !isSection(section) || f.onto != "" { // an override has its section's keys
 			continue
 		}
 		if slices.Contains(keysOf(section), key) {
@@ -67,6 +68,15 @@ func isText(t reflect.Type) bool {
 // Wanter is a type that says, in a person's words, how its values are written,
 // such as "a whole number of seconds, such as 30". It is asked on the zero value.
 type Wanter interface{ Wanted() string }
+
+// Enumerator is a type of single values that lists all there are. It is asked on the
+// zero value.
+type Enumerator interface{ Enum() []string }
+
+// Patterned is a type of single values whose text has a form, which a regular
+// expression says that RE2 and ECMA 262 read alike. It is for others to know: the
+// type itself reads its text. It is asked on the zero value.
+type Patterned interface{ Pattern() string }
 
 // Checker is a type of single values that does not take all of them. Its error
 // becomes the [Problem], so it may not repeat what is secret.
@@ -92,6 +102,8 @@ func wanted(t reflect.Type) string {
 		return "keys with values, one \"key: value\" on each line"
 	case kind == reflect.Slice:
 		return "a list, one \"- item\" on each line"
+	case kind == reflect.Uint16:
+		return "a port from 1 to 65535"
 	case kind == reflect.Int, kind == reflect.Int64:
 		return "a whole number"
 	case kind == reflect.Bool:

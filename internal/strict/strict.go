@@ -16,6 +16,7 @@ package strict
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -50,9 +51,14 @@ type Document struct {
 	text     *text
 	notText  *Problem // what keeps the data from being text at all
 	problems Problems
+	warnings Problems
 	keys     map[string]*yaml.Node // by path
 	values   map[string]*yaml.Node // the well-formed ones, by path
+	empty    map[string]bool       // keys without a value, by path
 	secrets  []*yaml.Node          // the values of secrets, well-formed or not
+
+	overrides []override // in the order of the document, once it is read
+	deletes   bool       // whether a key without a value takes back what is inherited
 }
 
 // Decode reads data into the struct that v points to, whatever that held: an
@@ -93,13 +99,14 @@ func (k Kind) decode(name string, data []byte, v any, inherits bool) *Document {
 			d.note(version, "unknown version %s: this release reads %s", d.quote(version.Value), k.Version)
 		} else {
 			d.value("", root, target, inherits)
+			d.override(target)
 		}
 	}
 	return d
 }
 
 func newDocument(k Kind, schema reflect.Type, t *text) *Document {
-	return &Document{kind: k, schema: schema, text: t, keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}}
+	return &Document{kind: k, schema: schema, text: t, keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}, empty: map[string]bool{}}
 }
 
 // versionOf is the value of the key that says which schema a document has, or
@@ -123,12 +130,41 @@ func (d *Document) Given(path string) bool { return d.values[path] != nil }
 // at its key. A value that is not given breaks no rule; where it ought to be
 // given, or well-formed, that was noted before. No argument may hold a secret.
 func (d *Document) Refuse(path, format string, args ...any) {
-	if n := d.values[path]; n != nil {
-		if key := d.keys[path]; key != nil && n.Kind != yaml.ScalarNode {
-			n = key
-		}
+	if n := d.place(path); n != nil {
 		d.note(n, format, args...)
 	}
+}
+
+// Warn is Refuse for what is allowed and seldom meant, see [Document.Warnings].
+func (d *Document) Warn(path, format string, args ...any) {
+	if n := d.place(path); n != nil {
+		d.warnings = append(d.warnings, Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// Require notes that the value at path, the path of a key, is missing, unless it is
+// given, or malformed, which was noted before. It is for what only some documents
+// have to have; wanted says how the value is written.
+func (d *Document) Require(path, wanted string) {
+	if d.values[path] != nil || d.keys[path] != nil && !d.empty[path] {
+		return
+	}
+	section, key := "", path
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		section, key = path[:i], path[i+1:]
+	}
+	if n := cmp.Or(d.keys[path], d.keys[section], d.values[section], d.values[""]); n != nil {
+		d.note(n, "missing %q: expected %s", key, wanted)
+	}
+}
+
+// place is the node at which a problem with the value at path is shown.
+func (d *Document) place(path string) *yaml.Node {
+	n := d.values[path]
+	if key := d.keys[path]; n != nil && key != nil && n.Kind != yaml.ScalarNode {
+		return key
+	}
+	return n
 }
 
 // RefuseKey notes a problem with the key at path, where there is one. No argument
@@ -170,7 +206,15 @@ func (d *Document) Err() error {
 	case len(d.problems) == 0:
 		return nil
 	}
-	problems := slices.SortedStableFunc(slices.Values(d.problems), func(a, b Problem) int {
+	return d.located(d.problems)
+}
+
+// Warnings is what was noted by [Document.Warn]; no error, but to be shown.
+func (d *Document) Warnings() Problems { return d.located(d.warnings) }
+
+// located is problems in the order of the document, with their places.
+func (d *Document) located(problems Problems) Problems {
+	problems = slices.SortedStableFunc(slices.Values(problems), func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Message, b.Message))
 	})
 	if len(problems) > maxProblems {
@@ -183,7 +227,7 @@ func (d *Document) Err() error {
 		line, column := d.text.position(d.text.offset(p.Line, p.Column))
 		problems[i] = Problem{File: d.text.name, Line: line, Column: column, Message: p.Message, Source: d.source(line, secrets)}
 	}
-	return Problems(problems)
+	return problems
 }
 
 // source is a line as it may be shown.

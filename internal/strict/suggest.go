@@ -1,6 +1,17 @@
 package strict
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
+
+// OneOf says, after a value that was given, what is known instead.
+func OneOf(given string, known []string) string {
+	if meant := Nearest(given, known); meant != "" {
+		return fmt.Sprintf(", did you mean %q?", meant)
+	}
+	return ": known here are " + strings.Join(known, ", ")
+}
 
 // Nearest is the one of names that was probably meant by the mistyped one, or ""
 // where none is near.

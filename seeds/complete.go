@@ -1,0 +1,85 @@
+package seeds
+
+import "slices"
+
+// Defaults that follow from other keys.
+const (
+	dnsTTL      Seconds = 1200 // pgsql_cluster's
+	dnsTTLSites Seconds = 30   // what it recommends across sites
+
+	// etcd's own, and what its tuning guide asks for where members are far apart:
+	// https://etcd.io/docs/v3.5/tuning/
+	heartbeat, election           = 100, 1000
+	heartbeatSites, electionSites = 1000, 5000
+)
+
+// complete fills in what an absent key means where that depends on another key.
+func (d document) complete(s *Seed) {
+	several := len(s.Sites) > 1
+	if s.DNS.TTL == 0 {
+		s.DNS.TTL = pick(several, dnsTTLSites, dnsTTL)
+	}
+	s.Etcd.complete(s.Cluster, several)
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		n.Etcd.complete(s.Cluster, several)
+		if n.Services == nil {
+			n.Services = []Service{ServicePostgreSQL}
+			if s.Cluster.DCS == DCSEtcd {
+				n.Services = append(n.Services, ServiceEtcd)
+			}
+		}
+		if n.Site == "" {
+			n.Site = s.siteOf(*n)
+		}
+	}
+}
+
+func (e *Etcd) complete(c Cluster, several bool) {
+	if e.InitialClusterToken == "" {
+		e.InitialClusterToken = c.Name
+	}
+	if e.HeartbeatInterval == 0 {
+		e.HeartbeatInterval = pick(several, heartbeatSites, heartbeat)
+	}
+	if e.ElectionTimeout == 0 {
+		e.ElectionTimeout = pick(several, electionSites, election)
+	}
+}
+
+func pick[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+// siteOf is the name of the site in whose subnet a node's address is, or "".
+func (s *Seed) siteOf(n Node) string {
+	for _, site := range s.Sites {
+		if site.Subnet.IsValid() && site.Subnet.Contains(n.Address.Addr()) {
+			return site.Name
+		}
+	}
+	return ""
+}
+
+// Runs tells whether a node runs a service.
+func (n Node) Runs(service Service) bool { return slices.Contains(n.Services, service) }
+
+// Members are the nodes that run a service.
+func (s *Seed) Members(service Service) []Node {
+	var members []Node
+	for _, n := range s.Nodes {
+		if n.Runs(service) {
+			members = append(members, n)
+		}
+	}
+	return members
+}
+
+// IsEtcdMember tells whether a node is a member of etcd: one that runs it, or a witness
+// beside it.
+func (s *Seed) IsEtcdMember(n Node) bool {
+	return n.Runs(ServiceEtcd) || s.Cluster.DCS == DCSEtcd && n.Runs(ServiceWitness)
+}

@@ -26,6 +26,9 @@ type Seed struct {
 	Version string `yaml:"version" required:"true" example:"banyan/v1" source:"banyan"`
 	// What the cluster is called and where it keeps its state.
 	Cluster Cluster `yaml:"cluster" required:"true" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#global-universal"`
+	// The node that this seed is for. Without it, in a seed of several nodes, the
+	// machine finds itself by match. `build seed mint` writes it.
+	Node string `yaml:"node" example:"pgsql-n1" source:"banyan"`
 	// The places that nodes stand at, a subnet each.
 	Sites []Site `yaml:"sites" source:"banyan"`
 	// The name in DNS that follows the leader.

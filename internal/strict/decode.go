@@ -80,6 +80,12 @@ func (d *Document) set(path string, n *yaml.Node, v reflect.Value, inherits bool
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
+// isEmpty is isNull for n without markup. An anchor with nothing behind it may be a
+// password that begins with an ampersand.
+func isEmpty(n *yaml.Node) bool {
+	return isNull(n) && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0
+}
+
 // shape names what n is and keeps to itself what it says.
 func shape(n *yaml.Node) string {
 	switch {
@@ -107,12 +113,12 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		}
 		below := join(path, key.Value)
 		d.keys[below] = key
-		d.empty[below] = isNull(value)
+		d.empty[below] = isEmpty(value)
 		field := v.Field(fields[i].index)
 		switch {
-		case isNull(value) && d.deletes:
+		case isEmpty(value) && d.deletes:
 			field.Set(defaultsOf(v.Type()).Field(fields[i].index))
-		case isNull(value): // a key without a value says nothing
+		case isEmpty(value): // a key without a value says nothing
 		case fields[i].onto != "":
 			overrides[below] = value
 		default:
@@ -210,7 +216,7 @@ func (d *Document) dictionary(path string, n *yaml.Node, v reflect.Value, inheri
 	for key, value := range d.pairs(n) {
 		below, name := join(path, key.Value), reflect.ValueOf(key.Value)
 		d.keys[below] = key
-		if isNull(value) && d.deletes {
+		if isEmpty(value) && d.deletes {
 			merged.SetMapIndex(name, reflect.Value{})
 			continue
 		}
@@ -301,7 +307,8 @@ func (d *Document) scalar(n *yaml.Node, v reflect.Value) bool {
 	unmarshaler, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch t := v.Type(); {
 	case isText:
-		fits = unmarshaler.UnmarshalText([]byte(n.Value)) == nil
+		// Of nothing netip makes an address that is none.
+		fits = n.Value != "" && unmarshaler.UnmarshalText([]byte(n.Value)) == nil
 	case t.Kind() == reflect.Bool:
 		fits = n.ShortTag() == "!!bool"
 		v.SetBool(strings.EqualFold(n.Value, "true"))

@@ -25,6 +25,11 @@ func (MAC) Wanted() string {
 	return "the MAC address of an interface, such as 52:54:00:12:34:56"
 }
 
+// Pattern has the three forms of [net.ParseMAC].
+func (MAC) Pattern() string {
+	return `^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}(\.[0-9A-Fa-f]{4}){2})$`
+}
+
 // MarshalText writes what String returns.
 func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 

@@ -2,6 +2,10 @@ package seeds
 
 import "banyan/internal/strict"
 
+// Kind is what kind of document a seed is. Kind.Decode into a [Seed] is Parse without
+// the rules across fields.
+var Kind = strict.Kind{Noun: "seed", Version: Version, Quote: quote, Source: source}
+
 // Parse reads a seed as a node takes it: it decodes data strictly, fills in the
 // defaults and checks the rules across fields; all secrets have to be there. name
 // is what the error calls the file. The error is a [strict.Problems] that lists all
@@ -27,9 +31,8 @@ func ParseCluster(name string, data []byte) (s *Seed, warnings strict.Problems, 
 
 // read returns a seed and its document, which says whether it is one.
 func read(name string, data []byte) (*Seed, *strict.Document) {
-	kind := strict.Kind{Noun: "seed", Version: Version, Quote: quote, Source: source}
 	var s Seed
-	d := document{kind.Decode(name, data, &s)}
+	d := document{Kind.Decode(name, data, &s)}
 	d.complete(&s)
 	d.check(s)
 	return &s, d.Document

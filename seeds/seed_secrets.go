@@ -32,15 +32,15 @@ type NodePKI struct {
 // `build seed mint` makes those that are not given.
 type Secrets struct {
 	// The password of the role postgres.
-	SuperuserPassword Secret `yaml:"superuser_password" example:"change-me: postgres"`
+	SuperuserPassword Secret `yaml:"superuser_password" example:"'change-me: postgres'"`
 	// The password of the role replicator.
-	ReplicationPassword Secret `yaml:"replication_password" example:"change-me: replicator"`
+	ReplicationPassword Secret `yaml:"replication_password" example:"'change-me: replicator'"`
 	// The password of the role rewind.
-	RewindPassword Secret `yaml:"rewind_password" example:"change-me: rewind"`
+	RewindPassword Secret `yaml:"rewind_password" example:"'change-me: rewind'"`
 	// What Patroni's raft members encrypt their traffic with.
-	RaftPassword Secret `yaml:"raft_password" example:"change-me: raft" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#raft-deprecated"`
+	RaftPassword Secret `yaml:"raft_password" example:"'change-me: raft'" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#raft-deprecated"`
 	// The password of the virtual computer's account, for gss-tsig.
-	DNSPassword Secret `yaml:"dns_password" example:"change-me: dns" source:"https://www.rfc-editor.org/rfc/rfc3645"`
+	DNSPassword Secret `yaml:"dns_password" example:"'change-me: dns'" source:"https://www.rfc-editor.org/rfc/rfc3645"`
 	// The TSIG key, in base64.
 	TSIGSecret Secret `yaml:"tsig_secret" example:"bm90LWEtcmVhbC1rZXk=" source:"https://www.rfc-editor.org/rfc/rfc8945"`
 }

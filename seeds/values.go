@@ -365,6 +365,9 @@ func (PEM) Wanted() string {
 	return `a certificate: "|", and below it, indented, the lines from -----BEGIN CERTIFICATE-----`
 }
 
+// Pattern is what every certificate begins with.
+func (PEM) Pattern() string { return "-----BEGIN CERTIFICATE-----" }
+
 // isPEM tells whether text is blocks of that type and nothing else.
 func isPEM(text []byte, kind string) bool {
 	for blocks := 0; ; blocks++ {
@@ -404,3 +407,6 @@ func (k PrivateKey) Check() error {
 func (PrivateKey) Wanted() string {
 	return `a private key: "|", and below it, indented, the lines of its file`
 }
+
+// Pattern is what every key begins with.
+func (PrivateKey) Pattern() string { return "-----BEGIN PRIVATE KEY-----" }

@@ -18,6 +18,7 @@ func TestCompletion(t *testing.T) {
 		"image --output ":    directories,
 		"image --firstboot ": files,
 		"image ":             nothing,
+		"seed schema ":       nothing,
 	} {
 		root := rootCommand()
 		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))

@@ -42,7 +42,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(imageCommand(), profileCommand(), cacheCommand())
+	root.AddCommand(imageCommand(), profileCommand(), cacheCommand(), seedCommand())
 	return root
 }
 

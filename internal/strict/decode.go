@@ -60,19 +60,17 @@ func (d *Document) refuseMarkup(n *yaml.Node) (refused bool) {
 
 // set is false where n is not of v's kind.
 func (d *Document) set(path string, n *yaml.Node, v reflect.Value, inherits bool) bool {
-	t := v.Type()
 	kind, decode := yaml.ScalarNode, func() bool { return d.scalar(n, v) }
-	switch {
-	case isSection(t):
+	switch FormOf(v.Type()) {
+	case Section:
 		kind, decode = yaml.MappingNode, func() bool { return d.section(path, n, v, inherits) }
-	case isText(t):
-	case t.Kind() == reflect.Map:
+	case Dictionary:
 		kind, decode = yaml.MappingNode, func() bool { return d.dictionary(path, n, v, inherits) }
-	case t.Kind() == reflect.Slice:
+	case List:
 		kind, decode = yaml.SequenceNode, func() bool { return d.list(path, n, v) }
 	}
 	if n.Kind != kind || isNull(n) {
-		d.note(n, "expected %s, found %s", wanted(t), shape(n))
+		d.note(n, "expected %s, found %s", Wanted(v.Type()), shape(n))
 		return false
 	}
 	return decode()
@@ -103,10 +101,10 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 	if !inherits {
 		v.Set(defaultsOf(v.Type()))
 	}
-	fields := fieldsOf(v.Type())
+	fields := Fields(v.Type())
 	given, overrides := map[string]bool{}, map[string]*yaml.Node{}
 	for key, value := range d.pairs(n) {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Key == key.Value })
 		if i < 0 {
 			given[d.unknown(key, v.Type())] = true // not missing, but mistyped
 			continue
@@ -119,7 +117,7 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		case isEmpty(value) && d.deletes:
 			field.Set(defaultsOf(v.Type()).Field(fields[i].index))
 		case isEmpty(value): // a key without a value says nothing
-		case fields[i].onto != "":
+		case fields[i].Onto != "":
 			overrides[below] = value
 		default:
 			given[key.Value] = true
@@ -127,14 +125,14 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		}
 	}
 	for _, f := range fields {
-		if f.onto != "" {
-			below := join(path, f.key)
-			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.index), f.onto})
+		if f.Onto != "" {
+			below := join(path, f.Key)
+			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.index), f.Onto})
 		}
 		inherited := inherits && !v.Field(f.index).IsZero()
-		if f.required && !given[f.key] && !inherited {
-			place := cmp.Or(d.keys[join(path, f.key)], d.keys[path], n)
-			d.note(place, "missing %q: expected %s", f.key, wanted(v.Field(f.index).Type()))
+		if f.Required && !given[f.Key] && !inherited {
+			place := cmp.Or(d.keys[join(path, f.Key)], d.keys[path], n)
+			d.note(place, "missing %q: expected %s", f.Key, Wanted(v.Field(f.index).Type()))
 		}
 	}
 	return true
@@ -162,8 +160,8 @@ type override struct {
 func (d *Document) override(root reflect.Value) {
 	d.deletes = true
 	for _, o := range d.overrides {
-		for _, f := range fieldsOf(root.Type()) {
-			if f.key == o.onto {
+		for _, f := range Fields(root.Type()) {
+			if f.Key == o.onto {
 				o.to.Set(root.Field(f.index))
 			}
 		}
@@ -184,25 +182,39 @@ func defaultsOf(t reflect.Type) reflect.Value {
 		return v
 	}
 	v := reflect.New(t).Elem()
-	for _, f := range fieldsOf(t) {
+	for _, f := range Fields(t) {
 		field := v.Field(f.index)
-		if isSection(field.Type()) && f.onto == "" {
-			field.Set(defaultsOf(field.Type()))
+		if FormOf(f.Type) == Section && f.Onto == "" {
+			field.Set(defaultsOf(f.Type))
 		}
-		if f.fallback == "" {
+		if f.Default == "" {
 			continue
 		}
-		var document yaml.Node
-		if err := yaml.Unmarshal([]byte(f.fallback), &document); err != nil {
-			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.key, err))
+		fallback, err := Value(f.Type, f.Default)
+		if err != nil {
+			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.Key, err))
 		}
-		fallback := newDocument(Kind{}, field.Type(), nil)
-		if fallback.value("", document.Content[0], field, false); len(fallback.problems) > 0 {
-			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.key, fallback.problems))
-		}
+		field.Set(fallback)
 	}
 	defaults.Store(t, v)
 	return v
+}
+
+// Value is what the parser makes of the YAML text of one value of type t. The error
+// is [Problems].
+func Value(t reflect.Type, text string) (reflect.Value, error) {
+	v := reflect.New(t).Elem()
+	d := newDocument(Kind{Noun: "value"}, t, newText("value", []byte(text)))
+	root, err := readTree(strings.NewReader(text))
+	switch {
+	case err != nil:
+		d.problems = Problems{d.text.syntaxProblem(err, d.kind.Noun)}
+	case root == nil:
+		d.noteAt(1, 1, "expected %s, found nothing", Wanted(t))
+	default:
+		d.value("", root, v, false)
+	}
+	return v, d.Err()
 }
 
 // dictionary makes a map of its own: the one in v may be somebody else's too.
@@ -334,11 +346,11 @@ func (d *Document) scalar(n *yaml.Node, v reflect.Value) bool {
 		if n.Style != 0 && !isText {
 			quotes = " in quotes"
 		}
-		d.note(n, "expected %s, found %s%s", wanted(v.Type()), d.quote(n.Value), quotes)
+		d.note(n, "expected %s, found %s%s", Wanted(v.Type()), d.quote(n.Value), quotes)
 		return false
 	}
-	if e, ok := reflect.TypeAssert[Enumerator](v); ok && !slices.Contains(e.Enum(), n.Value) {
-		d.note(n, "unknown value %s%s", d.quote(n.Value), OneOf(n.Value, e.Enum()))
+	if known := EnumOf(v.Type()); known != nil && !slices.Contains(known, n.Value) {
+		d.note(n, "unknown value %s%s", d.quote(n.Value), OneOf(n.Value, known))
 		return false
 	}
 	if c, ok := reflect.TypeAssert[Checker](v); ok {

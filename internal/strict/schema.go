@@ -6,32 +6,50 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
+	"sync"
 )
 
-// field is a key of the schema: a field of a struct.
-type field struct {
-	key      string
+// Field is a key of a section: a field of a struct, and what its tags say.
+type Field struct {
+	Key      string
+	Name     string // of the field in Go
+	Type     reflect.Type
+	Required bool
+	Default  string // the YAML text of what an absent key means
+	Onto     string // the key of the document's section that this one overrides
+	Example  string // the YAML text of a value; it and Source are for readers, not for the parser
+	Source   string // where the key's meaning is from
 	index    int
-	required bool
-	fallback string // the YAML text of what an absent key means
-	onto     string // the key of the document's section that this one overrides
 }
 
-// fieldsOf is the schema of a struct, in the order of its fields.
-func fieldsOf(t reflect.Type) []field {
-	var fields []field
-	for i := range t.NumField() {
-		tag := t.Field(i).Tag
-		fields = append(fields, field{tag.Get("yaml"), i, tag.Get("required") == "true", tag.Get("default"), tag.Get("onto")})
+var schemas sync.Map // of reflect.Type to []Field
+
+// Fields is the schema of a section, in the order of its fields. The parser and
+// those who describe a schema read the tags here, and nowhere else.
+func Fields(t reflect.Type) []Field {
+	known, _ := schemas.Load(t)
+	if fields, ok := known.([]Field); ok {
+		return fields
 	}
+	fields := make([]Field, t.NumField())
+	for i := range fields {
+		f := t.Field(i)
+		fields[i] = Field{
+			Key: f.Tag.Get("yaml"), Name: f.Name, Type: f.Type, index: i,
+			Required: f.Tag.Get("required") == "true", Default: f.Tag.Get("default"), Onto: f.Tag.Get("onto"),
+			Example: f.Tag.Get("example"), Source: f.Tag.Get("source"),
+		}
+	}
+	schemas.Store(t, fields)
 	return fields
 }
 
 // keysOf lists the keys of a struct.
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for _, f := range fieldsOf(t) {
-		keys = append(keys, f.key)
+	for _, f := range Fields(t) {
+		keys = append(keys, f.Key)
 	}
 	return keys
 }
@@ -39,30 +57,63 @@ func keysOf(t reflect.Type) []string {
 // homesOf lists the sections below t, such as "patroni", that have a key.
 func homesOf(key string, t reflect.Type) []string {
 	var homes []string
-	for _, f := range fieldsOf(t) {
-		section := t.Field(f.index).Type
-		for section.Kind() == reflect.Slice || section.Kind() == reflect.Map {
-			section = section.Elem()
-		}
-		if !isSection(section) || f.onto != "" { // an override has its section's keys
+	for _, f := range Fields(t) {
+		section := ItemOf(f.Type)
+		if FormOf(section) != Section || f.Onto != "" { // an override has its section's keys
 			continue
 		}
 		if slices.Contains(keysOf(section), key) {
-			homes = append(homes, f.key)
+			homes = append(homes, f.Key)
 		}
 		for _, home := range homesOf(key, section) {
-			homes = append(homes, f.key+"."+home)
+			homes = append(homes, f.Key+"."+home)
 		}
 	}
 	return homes
 }
 
-// isSection tells a struct with keys from one that is written as text, such as
-// [netip.Addr].
-func isSection(t reflect.Type) bool { return t.Kind() == reflect.Struct && !isText(t) }
+// Form is how the values of a type are written in YAML.
+type Form int
+
+// The forms.
+const (
+	Single     Form = iota // one value: text, a number, true or false
+	Section                // a mapping, with the keys that a struct has
+	Dictionary             // a mapping with any keys
+	List                   // a sequence
+)
+
+// FormOf is the form of a type.
+func FormOf(t reflect.Type) Form {
+	switch kind := t.Kind(); {
+	case isText(t): // a struct even, such as netip.Addr
+		return Single
+	case kind == reflect.Struct:
+		return Section
+	case kind == reflect.Map:
+		return Dictionary
+	case kind == reflect.Slice:
+		return List
+	}
+	return Single
+}
+
+// ItemOf is t without the lists and dictionaries about it.
+func ItemOf(t reflect.Type) reflect.Type {
+	for FormOf(t) == List || FormOf(t) == Dictionary {
+		t = t.Elem()
+	}
+	return t
+}
 
 func isText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// TakesText tells single values that are text, or may be, from numbers and
+// bools.
+func TakesText(t reflect.Type) bool {
+	return isText(t) || t.Kind() == reflect.String || t.Kind() == reflect.Interface
 }
 
 // Wanter is a type that says, in a person's words, how its values are written,
@@ -87,12 +138,45 @@ type Checker interface{ Check() error }
 // Quote and Source of [Kind].
 type Secret interface{ Reveal() string }
 
-// wanted says, in a person's words, how a value of type t is written.
-func wanted(t reflect.Type) string {
+// EnumOf lists the values of an [Enumerator]; of other types it is nil.
+func EnumOf(t reflect.Type) []string {
+	if e, ok := reflect.TypeAssert[Enumerator](reflect.Zero(t)); ok {
+		return e.Enum()
+	}
+	return nil
+}
+
+// Addresses as netip takes them; of IPv6 no more than the characters.
+const (
+	octet = `(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])`
+	ipv4  = `(` + octet + `\.){3}` + octet
+	ipv6  = `[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*`
+)
+
+// PatternOf is a regular expression that matches all texts which t takes, or "".
+func PatternOf(t reflect.Type) string {
+	if p, ok := reflect.TypeAssert[Patterned](reflect.Zero(t)); ok {
+		return p.Pattern()
+	}
+	switch {
+	case t == reflect.TypeFor[netip.Addr]():
+		return `^(` + ipv4 + `|` + ipv6 + `(%.+)?)$`
+	case t == reflect.TypeFor[netip.Prefix]():
+		return `^(` + ipv4 + `/(3[0-2]|[12]?[0-9])|` + ipv6 + `/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`
+	case TakesText(t) && !isText(t):
+		return `^\P{Cc}*$` // one line
+	}
+	return ""
+}
+
+// Wanted says, in a person's words, how a value of type t is written.
+func Wanted(t reflect.Type) string {
 	if w, ok := reflect.TypeAssert[Wanter](reflect.Zero(t)); ok {
 		return w.Wanted()
 	}
 	switch kind := t.Kind(); {
+	case EnumOf(t) != nil:
+		return "one of " + strings.Join(EnumOf(t), ", ")
 	case t == reflect.TypeFor[netip.Addr]():
 		return "an address, such as 172.16.32.1"
 	case t == reflect.TypeFor[netip.Prefix]():
@@ -119,16 +203,17 @@ func wanted(t reflect.Type) string {
 // vet panics where a struct, or one below it, is no schema. Else nobody would know
 // before a document has the key.
 func vet(t reflect.Type) {
-	for _, f := range fieldsOf(t) {
-		if f.key == "" || f.required && f.fallback != "" {
-			panic(fmt.Sprintf("strict: %s.%s: key %q, required %t, default %q", t, t.Field(f.index).Name, f.key, f.required, f.fallback))
+	for _, f := range Fields(t) {
+		if f.Key == "" || f.Required && f.Default != "" {
+			panic(fmt.Sprintf("strict: %s.%s: key %q, required %t, default %q", t, f.Name, f.Key, f.Required, f.Default))
 		}
-		for typ := t.Field(f.index).Type; ; typ = typ.Elem() {
-			wanted(typ)
-			if isSection(typ) {
+		for typ := f.Type; ; typ = typ.Elem() {
+			Wanted(typ)
+			form := FormOf(typ)
+			if form == Section {
 				vet(typ)
 			}
-			if kind := typ.Kind(); isText(typ) || kind != reflect.Slice && kind != reflect.Map {
+			if form == Section || form == Single {
 				break
 			}
 		}

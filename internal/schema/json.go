@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -113,6 +114,9 @@ func (g *generator) value(t reflect.Type, key Key, overrides bool) (*node, error
 // who refer to it from a key that may stand without a value.
 func (g *generator) define(t reflect.Type, key Key, overrides bool) (string, error) {
 	name := t.Name()
+	if name == "" {
+		return "", fmt.Errorf("the section %s has a type without a name", key.Path)
+	}
 	if overrides {
 		name += "Override"
 	}
@@ -127,40 +131,47 @@ func (g *generator) define(t reflect.Type, key Key, overrides bool) (string, err
 }
 
 // samples are texts that YAML takes for something else, and what that is to JSON.
-// Of the whole numbers the lesser come later.
 var samples = []struct{ text, jsonType string }{
-	{"true", "boolean"}, {"false", "boolean"}, {"1.5", "number"}, {"5432", "integer"}, {"64", "integer"}, {"0", "integer"}, {"-1", "integer"},
+	{"true", "boolean"}, {"false", "boolean"}, {"1.5", "number"}, {"5432", "integer"}, {"7", "integer"},
 }
 
 // single is the schema of a type that is written as one value. The parser takes
 // text as it stands, so that a password may be all digits, which to JSON is a
-// number. Which types of text may read like that, the parser itself is asked.
+// number. Which types take what, the parser itself is asked.
 func single(t reflect.Type) *node {
 	if values := strict.EnumOf(t); values != nil {
 		return &node{Enum: choices(values)}
+	}
+	takes := func(text string) bool {
+		_, err := strict.Value(t, text)
+		return err == nil
 	}
 	n := &node{Pattern: strict.PatternOf(t)}
 	if strict.TakesText(t) {
 		n.Type = types{"string"}
 	}
-	least := 0
 	for _, sample := range samples {
-		if _, err := strict.Value(t, sample.text); err == nil {
+		if takes(sample.text) {
 			n.take(sample.jsonType)
-		} else if n.Type.takes("integer") {
-			least++
 		}
 	}
-	if least > 0 {
-		minimum := least - 1 // neither -1 nor 0: from 1 on
-		n.Minimum = &minimum
-	}
-	if t.Kind() == reflect.Uint16 {
-		maximum := 1<<16 - 1
-		n.Maximum = &maximum
+	if n.Type.takes("integer") {
+		const port = 1<<16 - 1 // the only numbers with a bound to them
+		switch {
+		case takes("-1"):
+		case takes("0"):
+			n.Minimum = bound(0)
+		default:
+			n.Minimum = bound(1)
+		}
+		if !takes(strconv.Itoa(port + 1)) {
+			n.Maximum = bound(port)
+		}
 	}
 	return n
 }
+
+func bound(n int) *int { return &n }
 
 // choices are the values of an enumeration, each also as what YAML takes it for.
 func choices(texts []string) []any {

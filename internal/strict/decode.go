@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -129,7 +128,8 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 			below := join(path, f.Key)
 			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.index), f.Onto})
 		}
-		inherited := inherits && !v.Field(f.index).IsZero()
+		takenBack := d.deletes && d.empty[join(path, f.Key)]
+		inherited := inherits && !takenBack && !v.Field(f.index).IsZero()
 		if f.Required && !given[f.Key] && !inherited {
 			place := cmp.Or(d.keys[join(path, f.Key)], d.keys[path], n)
 			d.note(place, "missing %q: expected %s", f.Key, Wanted(v.Field(f.index).Type()))
@@ -170,51 +170,6 @@ func (d *Document) override(root reflect.Value) {
 		}
 	}
 	d.deletes = false
-}
-
-var defaults sync.Map // of reflect.Type to reflect.Value
-
-// defaultsOf is a section, with those below it, of which no key is given. What it
-// holds is shared: maps and lists are replaced in decoding, never written to.
-func defaultsOf(t reflect.Type) reflect.Value {
-	known, _ := defaults.Load(t)
-	if v, ok := known.(reflect.Value); ok {
-		return v
-	}
-	v := reflect.New(t).Elem()
-	for _, f := range Fields(t) {
-		field := v.Field(f.index)
-		if FormOf(f.Type) == Section && f.Onto == "" {
-			field.Set(defaultsOf(f.Type))
-		}
-		if f.Default == "" {
-			continue
-		}
-		fallback, err := Value(f.Type, f.Default)
-		if err != nil {
-			panic(fmt.Sprintf("strict: default of %s.%s: %v", t, f.Key, err))
-		}
-		field.Set(fallback)
-	}
-	defaults.Store(t, v)
-	return v
-}
-
-// Value is what the parser makes of the YAML text of one value of type t. The error
-// is [Problems].
-func Value(t reflect.Type, text string) (reflect.Value, error) {
-	v := reflect.New(t).Elem()
-	d := newDocument(Kind{Noun: "value"}, t, newText("value", []byte(text)))
-	root, err := readTree(strings.NewReader(text))
-	switch {
-	case err != nil:
-		d.problems = Problems{d.text.syntaxProblem(err, d.kind.Noun)}
-	case root == nil:
-		d.noteAt(1, 1, "expected %s, found nothing", Wanted(t))
-	default:
-		d.value("", root, v, false)
-	}
-	return v, d.Err()
 }
 
 // dictionary makes a map of its own: the one in v may be somebody else's too.

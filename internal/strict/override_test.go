@@ -95,6 +95,35 @@ func TestProblemsOfAnOverride(t *testing.T) {
 	}
 }
 
+// TestRequiredInAnOverride: what is required may be inherited, and not taken back.
+func TestRequiredInAnOverride(t *testing.T) {
+	type oars struct {
+		Length int `yaml:"length" default:"3"`
+	}
+	type boat struct {
+		Oars oars `yaml:"oars" required:"true"`
+	}
+	type boats map[string]boat
+	type owner struct {
+		Boats boats `yaml:"boats" onto:"boats"`
+	}
+	type harbour struct {
+		Boats  boats   `yaml:"boats"`
+		Owners []owner `yaml:"owners"`
+	}
+	const document = "boats: {a: {oars: {length: 4}}}\nowners: [{boats: {%s}}]"
+	for override, want := range map[string]string{
+		"a: {}":        "",
+		"a: {oars: }":  "2:23: missing \"oars\": expected keys with values, one \"key: value\" on each line",
+		"b: {}":        "2:19: missing \"oars\": expected keys with values, one \"key: value\" on each line",
+		"a: , b: null": "",
+	} {
+		if got := places(fleets.Decode("f", fmt.Appendf(nil, document, override), &harbour{}).Err()); got != want {
+			t.Errorf("%s: got %q, want %q", override, got, want)
+		}
+	}
+}
+
 // places is line, column and message of each problem.
 func places(err error) string {
 	var problems Problems

@@ -164,7 +164,7 @@ func PatternOf(t reflect.Type) string {
 	case t == reflect.TypeFor[netip.Prefix]():
 		return `^(` + ipv4 + `/(3[0-2]|[12]?[0-9])|` + ipv6 + `/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`
 	case TakesText(t) && !isText(t):
-		return `^\P{Cc}*$` // one line
+		return `^[^\x00-\x1f\x7f-\x9f]*$` // one line, without control characters
 	}
 	return ""
 }

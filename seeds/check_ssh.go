@@ -18,20 +18,18 @@ var keyOptions = map[string]bool{
 }
 
 // unusableKey says why sshd would pass over a line of authorized_keys, or "". It
-// is stricter than package ssh, which looks at neither options nor type. It shows
-// nothing of the line, where a private key may stand, or a password.
+// is stricter than package ssh, which does not look at options. It shows nothing of
+// the line, where a private key may stand, or a password.
 func unusableKey(line string) string {
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
+		if kind := typeOfKey(line); kind != "" {
+			return fmt.Sprintf("this is a key of type %s, and its line does not say so: write %s before AAAA..., as in the .pub file", kind, kind)
+		}
 		return "this is not a public SSH key: write the line of a .pub file, such as ssh-ed25519 AAAA... name"
 	}
 	if key.Type() == "ssh-dss" {
 		return "sshd takes no DSA keys: make another with ssh-keygen"
-	}
-	before, _, found := strings.Cut(line, base64.StdEncoding.EncodeToString(key.Marshal()))
-	words := strings.Fields(before)
-	if !found || len(words) == 0 || words[len(words)-1] != key.Type() {
-		return fmt.Sprintf("this is a key of type %s, and its line does not say so: write %s before AAAA..., as in the .pub file", key.Type(), key.Type())
 	}
 	for i, option := range options {
 		name, value, hasValue := strings.Cut(option, "=")
@@ -44,6 +42,18 @@ func unusableKey(line string) string {
 			return fmt.Sprintf("the option %[1]s of this key needs a value in quotes: %[1]s=\"...\"", strings.ToLower(name))
 		case hasValue && !takesValue:
 			return fmt.Sprintf("the option %s of this key takes no value", strings.ToLower(name))
+		}
+	}
+	return ""
+}
+
+// typeOfKey is what the encoded key in a line says of itself, or "" where there is none.
+func typeOfKey(line string) string {
+	for word := range strings.FieldsSeq(line) {
+		if encoded, err := base64.StdEncoding.DecodeString(word); err == nil {
+			if key, err := ssh.ParsePublicKey(encoded); err == nil {
+				return key.Type()
+			}
 		}
 	}
 	return ""

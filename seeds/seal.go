@@ -48,7 +48,8 @@ func seal(path string, data []byte) error {
 // Redacted is a valid seed as it may stay on the medium that it came on: each
 // secret is replaced by "(sealed)", all else is as it was, byte for byte, and a
 // comment on the first line says where the secrets are. A comment that repeats a
-// secret keeps it.
+// secret keeps it. The signature goes: it is one of the secrets too, which could
+// be guessed by it.
 func Redacted(data []byte) ([]byte, error) {
 	s, d := read("seed", data)
 	if err := d.Err(); err != nil {
@@ -56,7 +57,7 @@ func Redacted(data []byte) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, s.Nodes[0].Name)
-	out.Write(redact(d.Data(), d.Secrets()))
+	out.Write(unsigned(redact(d.Data(), d.Secrets())))
 	return out.Bytes(), nil
 }
 

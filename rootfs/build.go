@@ -30,6 +30,9 @@ type Options struct {
 	Firstboot string
 	// Example is the seed that is put beside the place for the real one.
 	Example string
+	// SeedKey is the text of the key that seeds have to be signed with; empty where
+	// the image takes any.
+	SeedKey string
 
 	Output   string // a directory
 	Format   Format
@@ -54,6 +57,9 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 	unix.Umask(0o022) // whatever the caller's: two builds are one
 	epoch, err := sourceDate()
 	if err != nil {
+		return Result{}, err
+	}
+	if _, err := o.seedKeyID(); err != nil {
 		return Result{}, err
 	}
 	sizes, err := o.Profile.Partitions.fill(o.Size)

@@ -23,8 +23,9 @@ type Manifest struct {
 	Version  string            `json:"version"`
 	Profile  string            `json:"profile"`
 	Suite    string            `json:"suite"`
-	Date     string            `json:"date"`   // RFC 3339
-	SHA256   map[string]string `json:"sha256"` // of the image and of what went into it
+	Date     string            `json:"date"`               // RFC 3339
+	SeedKey  string            `json:"seed_key,omitempty"` // the id of the key that seeds have to be signed with
+	SHA256   map[string]string `json:"sha256"`             // of the image and of what went into it
 	Packages []Package         `json:"packages"`
 }
 
@@ -73,7 +74,11 @@ func (b *builder) writeManifest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite,
+	seedKey, err := b.seedKeyID()
+	if err != nil {
+		return err
+	}
+	m := Manifest{Image: b.name, Version: b.Version, Profile: b.Profile.Name, Suite: b.Profile.Suite, SeedKey: seedKey,
 		Date: b.epoch.UTC().Format(time.RFC3339), Packages: packages}
 	m.SHA256, err = checksums(ctx, map[string]string{
 		b.name: b.partial, "root.squashfs": b.file("root.squashfs"),

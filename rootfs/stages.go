@@ -178,6 +178,9 @@ func (b *builder) makeRoot(ctx context.Context) (output, error) {
 	if err := layOverlay(overlayTree, b.root); err != nil {
 		return output{}, err
 	}
+	if err := b.laySeedKey(b.root); err != nil {
+		return output{}, err
+	}
 	return output{paths: []string{b.root}}, b.Profile.setUnits(ctx, b.root)
 }
 

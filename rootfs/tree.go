@@ -13,10 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"banyan/internal/command"
-
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"banyan/internal/command"
+	"banyan/seeds"
 )
 
 //go:embed all:overlay
@@ -99,6 +100,23 @@ func layOverlay(dir, root string) error {
 		}
 		return writeFile(filepath.Join(root, strings.TrimPrefix(name, dir)), string(content), mode)
 	})
+}
+
+// seedKeyID is the id of the key that seeds have to be signed with, or "".
+func (o Options) seedKeyID() (string, error) {
+	if o.SeedKey == "" {
+		return "", nil
+	}
+	key, err := seeds.ParsePublicKey("the key of seeds", []byte(o.SeedKey))
+	return seeds.KeyID(key.ID()), err
+}
+
+// laySeedKey makes root take no seed but those that the key has signed.
+func (o Options) laySeedKey(root string) error {
+	if o.SeedKey == "" {
+		return nil
+	}
+	return writeFile(filepath.Join(root, seeds.KeyFile), o.SeedKey, 0o644)
 }
 
 // setUnits decides what a node runs before it knows its seed. The components

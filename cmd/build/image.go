@@ -17,11 +17,12 @@ import (
 
 func imageCommand() *cobra.Command {
 	var (
-		profile, format, compress string
-		asJSON                    bool
-		diskSize                  size
-		limit                     = size(8 << 30)
-		o                         = rootfs.Options{Version: version.Version, Example: seeds.Example}
+		profile, format, compress, seedKey string
+
+		asJSON   bool
+		diskSize size
+		limit    = size(8 << 30)
+		o        = rootfs.Options{Version: version.Version, Example: seeds.Example}
 	)
 	cmd := &cobra.Command{
 		Use:   "image",
@@ -37,6 +38,7 @@ $TMPDIR (/var/tmp by default). What does not change with Banyan itself is kept
 in a cache, see build cache.`,
 		Example: `  sudo build image --profile debian-13 --output dist/
   build image --format qcow2 --size 40G
+  build image --seed-key banyan.pub
   build image --mirror http://mirror.example/debian --mirror http://mirror.example/debian-security`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -46,6 +48,11 @@ in a cache, see build cache.`,
 			}
 			if o.Format, err = rootfs.ParseFormat(format); err != nil {
 				return err
+			}
+			if seedKey != "" {
+				if o.SeedKey, err = readSeedKey(seedKey); err != nil {
+					return err
+				}
 			}
 			switch compress {
 			case "zst":
@@ -93,6 +100,7 @@ in a cache, see build cache.`,
 	flags.StringVar(&o.Output, "output", "dist", "the `directory` that the image goes to")
 	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(rootfs.Formats(), ", "))
 	flags.StringVar(&compress, "compress", "none", "the image: none, zst")
+	flags.StringVar(&seedKey, "seed-key", "", "take no seed but those signed with this key: the public `file` of build seed keygen")
 	flags.Var(&diskSize, "size", "of the disk, such as 40G (default what the profile's partitions take)")
 	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
 	flags.StringVar(&o.CacheDir, "cache", defaultCache(), "the `directory` of the cache")
@@ -103,10 +111,23 @@ in a cache, see build cache.`,
 		cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(rootfs.Formats(), cobra.ShellCompDirectiveNoFileComp)),
 		cmd.RegisterFlagCompletionFunc("compress", cobra.FixedCompletions([]string{"none", "zst"}, cobra.ShellCompDirectiveNoFileComp)),
 		cmd.MarkFlagFilename("keyring", "gpg", "asc", "pgp"),
+		cmd.MarkFlagFilename("seed-key", "pub"),
 		cmd.MarkFlagDirname("output"),
 		cmd.MarkFlagDirname("cache"),
 	))
 	return cmd
+}
+
+// readSeedKey reads a key that seeds are signed with, and makes sure that it is one.
+func readSeedKey(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	if _, err := seeds.ParsePublicKey(name, text); err != nil {
+		return "", err
+	}
+	return string(text), nil
 }
 
 // beside is the path of the program of that name beside this one.

@@ -1,0 +1,235 @@
+package media
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"banyan/internal/command"
+	"banyan/internal/progress"
+)
+
+// WriteDevice writes seeds to a whole disk or stick: onto its BANYAN partition, where
+// an image is on it, or its file system labelled BANYAN-SEED. With format it makes
+// such a file system on one that is empty. It refuses a device that is in use, or
+// holds anything else, and says what.
+func WriteDevice(ctx context.Context, device string, files []File, format bool) (Report, error) {
+	info, err := os.Stat(device)
+	if err != nil {
+		return Report{}, err
+	}
+	if info.Mode().Type() != fs.ModeDevice {
+		return Report{}, fmt.Errorf("%s is no disk: a file is named with --image or --output", device)
+	}
+	b, err := inspect(ctx, device)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := b.free(); err != nil {
+		return Report{}, err
+	}
+	claim, err := claim(device)
+	if err != nil {
+		return Report{}, err
+	}
+	v, what, err := b.target(ctx)
+	if err == nil && v.disk == "" {
+		if !format {
+			return Report{}, errors.Join(fmt.Errorf("%s is empty (%s): --format makes it a volume %s", device, b, Label), claim.Close())
+		}
+		// mkfs.vfat claims the device itself.
+		if err := errors.Join(claim.Close(), mkfs(ctx, device, "32")); err != nil {
+			return Report{}, err
+		}
+		return WriteDevice(ctx, device, files, false)
+	}
+	defer claim.Close()
+	if err != nil {
+		return Report{}, err
+	}
+	if v.partition > 0 && len(files) > 1 {
+		return Report{}, errOneSeed
+	}
+	r, err := v.write(ctx, files)
+	r.Target = what + " of " + device
+	return r, err
+}
+
+// claim opens a device, unless a file system on it is mounted or another device is
+// made of it: open(2) on O_EXCL. As long as it is open, that stays so.
+func claim(device string) (*os.File, error) {
+	f, err := os.OpenFile(device, os.O_RDWR|unix.O_EXCL, 0)
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return nil, fmt.Errorf("%s is in use: lsblk %s says by what", device, device)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: writing to a device takes root", err)
+	}
+	return f, err
+}
+
+// block is a block device, with those that are made of it, as lsblk(8) and
+// blkid(8) describe it.
+type block struct {
+	Path        string   `json:"path"`
+	Type        string   `json:"type"` // "disk", "part", "loop", "crypt" and others
+	Size        int64    `json:"size"`
+	ReadOnly    bool     `json:"ro"`
+	Model       string   `json:"model"`
+	Serial      string   `json:"serial"`
+	Parent      string   `json:"pkname"`
+	Mountpoints []string `json:"mountpoints"` // "" for none
+	Children    []block  `json:"children"`
+}
+
+func inspect(ctx context.Context, device string) (block, error) {
+	out, err := command.Run(ctx, "lsblk", "--json", "--bytes", "--output", "PATH,TYPE,SIZE,RO,MODEL,SERIAL,PKNAME,MOUNTPOINTS", device)
+	if err != nil {
+		return block{}, fmt.Errorf("look at %s: %w", device, err)
+	}
+	var list struct{ BlockDevices []block }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return block{}, fmt.Errorf("lsblk's list: %w", err)
+	}
+	if len(list.BlockDevices) != 1 {
+		return block{}, fmt.Errorf("lsblk knows %d devices %s", len(list.BlockDevices), device)
+	}
+	return list.BlockDevices[0], nil
+}
+
+// free refuses what is no whole disk, or is in use.
+func (b block) free() error {
+	switch {
+	case b.Type == "part":
+		return fmt.Errorf("%s is a partition: name the disk that it is on, /dev/%s", b.Path, b.Parent)
+	case b.Type != "disk" && b.Type != "loop":
+		return fmt.Errorf("%s is no disk but of the type %s", b.Path, b.Type)
+	case b.ReadOnly:
+		return fmt.Errorf("%s is read-only: a stick may have a switch for that", b.Path)
+	case b.Size == 0:
+		return fmt.Errorf("there is no medium in %s", b.Path)
+	}
+	return b.unused()
+}
+
+func (b block) unused() error {
+	for _, at := range b.Mountpoints {
+		switch {
+		case at == "/" || strings.HasPrefix(at, "/boot"):
+			return fmt.Errorf("%s is this machine's own disk: %s is mounted at %s", b.Path, b.Path, at)
+		case at != "":
+			return fmt.Errorf("%s is mounted at %s: umount %[1]s first, and make sure that it is what you mean", b.Path, at)
+		}
+	}
+	for _, child := range b.Children {
+		if child.Type != "part" {
+			return fmt.Errorf("%s is in use by %s, of the type %s", b.Path, child.Path, child.Type)
+		}
+		if err := child.unused(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// target is the volume that seeds go to and what to call it; the disk of an empty
+// device's volume is "".
+func (b block) target(ctx context.Context) (v volume, what string, err error) {
+	switch v, err := onDisk(b.Path); {
+	case err == nil:
+		return v, "the BANYAN partition", nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return volume{}, "", err
+	}
+	whole := partition{volume{disk: b.Path}, "", b.Size}
+	found, err := whole.probe(ctx)
+	if err != nil {
+		return volume{}, "", err
+	}
+	var ours []volume
+	var holds []string
+	note := func(p partition, found map[string]string) {
+		if strings.EqualFold(found["LABEL"], Label) && found["TYPE"] == "vfat" {
+			ours = append(ours, p.volume)
+		}
+		holds = append(holds, p.describe(found))
+	}
+	if len(found) > 0 {
+		note(whole, found)
+	}
+	if found["PTTYPE"] != "" { // else it may be a boot sector with something else where a table is
+		parts, err := partitions(b.Path)
+		if err != nil {
+			return volume{}, "", err
+		}
+		for _, p := range parts {
+			inside, err := p.probe(ctx)
+			if err != nil {
+				return volume{}, "", err
+			}
+			note(p, inside)
+		}
+	}
+	switch {
+	case len(ours) == 1:
+		return ours[0], "the volume " + Label, nil
+	case len(ours) > 1:
+		return volume{}, "", fmt.Errorf("%s has several volumes %s: remove all but one", b.Path, Label)
+	case len(holds) > 0 || len(b.Children) > 0:
+		return volume{}, "", fmt.Errorf("%s (%s) holds something else: %s. It stays as it is; to give it up, wipefs --all %[1]s, then --format", b.Path, b, strings.Join(holds, ", "))
+	}
+	return volume{}, "", nil
+}
+
+// String describes a device by its size, and model and serial number if it has them.
+func (b block) String() string {
+	return strings.Join(strings.Fields(progress.Bytes(b.Size)+" "+b.Model+" "+b.Serial), " ")
+}
+
+// describe says what blkid found in a partition, or on a disk.
+func (p partition) describe(found map[string]string) string {
+	what, table := found["TYPE"], found["PTTYPE"]
+	switch {
+	case what != "":
+	case p.volume.partition == 0:
+		what = "a partition table (" + table + ")"
+	default:
+		what = "an unknown partition"
+	}
+	words := []string{what, cmp.Or(found["LABEL"], p.name), "of " + progress.Bytes(p.size)}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+// probe is what blkid(8) finds in a partition or on a disk; nothing where it is
+// empty. It reads the device itself: udev may remember something else.
+func (p partition) probe(ctx context.Context) (map[string]string, error) {
+	const nothing, ambiguous = 2, 8 // exit codes
+	out, err := command.Run(ctx, "blkid", "--probe", "--output", "export",
+		"--offset", strconv.FormatInt(p.volume.offset, 10), "--size", strconv.FormatInt(p.size, 10), p.volume.disk)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == nothing:
+		return nil, nil
+	case errors.As(err, &exit) && exit.ExitCode() == ambiguous:
+		return map[string]string{"TYPE": "several things at once"}, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at %s: %w", p.volume.disk, err)
+	}
+	found := map[string]string{}
+	for line := range strings.Lines(out) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			found[key] = value
+		}
+	}
+	return found, nil
+}

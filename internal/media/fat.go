@@ -1,0 +1,176 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/diskfs/go-diskfs"
+	"github.com/diskfs/go-diskfs/filesystem"
+	"golang.org/x/sys/unix"
+
+	"banyan/internal/command"
+)
+
+// volume is a FAT file system on a disk, or in an image of one.
+type volume struct {
+	disk      string
+	partition int   // in its table, from 1; 0 for a disk without one
+	offset    int64 // in bytes from the start of the disk
+}
+
+// mtools runs one of the mtools on the volume.
+func (v volume) mtools(ctx context.Context, stdin io.Reader, name string, args ...string) error {
+	_, err := command.Command{
+		Name: name, Args: append([]string{"-i", fmt.Sprintf("%s@@%d", v.disk, v.offset)}, args...),
+		Env:   []string{"TZ=UTC0", "MTOOLS_SKIP_CHECK=1"}, // FAT has local time; what is odd about a volume of Windows is not for us to judge
+		Stdin: stdin,
+	}.Run(ctx)
+	if err != nil && strings.Contains(err.Error(), "Disk full") {
+		return errors.New("no space is left on the volume: remove what is not needed there")
+	}
+	return err
+}
+
+// write writes files, and makes sure that they can be read. A seed at the top is the
+// only one there. What else the volume holds stays.
+func (v volume) write(ctx context.Context, files []File) (Report, error) {
+	before, err := v.seeds()
+	if err != nil {
+		return Report{}, err
+	}
+	var r Report
+	if path.Dir(files[0].Name) == directory && !slices.ContainsFunc(before, func(name string) bool { return path.Dir(name) != "." }) {
+		// It may be there, and empty.
+		if err := v.mtools(ctx, nil, "mmd", "-D", "s", "::/"+directory); err != nil {
+			return Report{}, err
+		}
+	}
+	for _, f := range files {
+		if err := v.put(ctx, f); err != nil {
+			return Report{}, fmt.Errorf("write %s: %w", f.Name, err)
+		}
+		r.Files = append(r.Files, f.Name)
+	}
+	for _, old := range before {
+		switch {
+		case slices.ContainsFunc(files, func(f File) bool { return strings.EqualFold(f.Name, old) }):
+			r.Replaced = append(r.Replaced, old)
+		case isSeed(old) && isSeed(files[0].Name):
+			if err := v.mtools(ctx, nil, "mdel", "::/"+old); err != nil {
+				return Report{}, fmt.Errorf("remove the earlier %s: %w", old, err)
+			}
+			r.Replaced = append(r.Replaced, old)
+		default:
+			r.Others = append(r.Others, old)
+		}
+	}
+	if err := settle(v.disk); err != nil {
+		return Report{}, err
+	}
+	return r, v.compare(files, r.Others)
+}
+
+// put writes one file. mcopy reads it from memory, since it holds secrets, and not
+// from a pipe, of which it writes as much as there is room for and calls that done.
+func (v volume) put(ctx context.Context, f File) error {
+	memory, err := unix.MemfdCreate("seed", unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	source := os.NewFile(uintptr(memory), "seed")
+	defer source.Close()
+	if _, err := source.Write(f.Data); err != nil {
+		return err
+	}
+	return v.mtools(ctx, source, "mcopy", "-o", "/dev/stdin", "::/"+f.Name)
+}
+
+// settle puts what was written on the disk, and has it read from there.
+func settle(disk string) error {
+	f, err := os.OpenFile(disk, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+}
+
+// compare makes sure that the volume holds these seeds, and no other but these.
+func (v volume) compare(files []File, others []string) error {
+	now, err := v.seeds()
+	if err != nil {
+		return err
+	}
+	if len(now) != len(files)+len(others) {
+		return fmt.Errorf("after writing, the volume holds the seeds %v: it is damaged", now)
+	}
+	return v.open(func(fsys fs.FS) error {
+		for _, f := range files {
+			data, err := fs.ReadFile(fsys, f.Name)
+			if err != nil {
+				return fmt.Errorf("read %s back: %w", f.Name, err)
+			}
+			if !bytes.Equal(data, f.Data) {
+				return fmt.Errorf("%s reads otherwise than it was written: the medium is bad", f.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// seeds lists the seeds on the volume by path.
+func (v volume) seeds() (names []string, err error) {
+	err = v.open(func(fsys fs.FS) error {
+		top, err := fs.ReadDir(fsys, ".")
+		if err != nil {
+			return err
+		}
+		for _, e := range top {
+			switch {
+			case !e.IsDir() && isSeed(e.Name()):
+				names = append(names, e.Name())
+			case e.IsDir() && strings.EqualFold(e.Name(), directory):
+				inside, err := fs.ReadDir(fsys, e.Name())
+				if err != nil {
+					return err
+				}
+				for _, e := range inside {
+					if !e.IsDir() {
+						names = append(names, path.Join(directory, e.Name()))
+					}
+				}
+			}
+		}
+		return nil
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// open calls f with the volume's files, as a node finds them.
+func (v volume) open(f func(fs.FS) error) error {
+	disk, err := diskfs.Open(v.disk, diskfs.WithOpenMode(diskfs.ReadOnly))
+	if err != nil {
+		return err
+	}
+	if v.partition > 0 {
+		_, err = disk.GetPartitionTable()
+	}
+	var files filesystem.FileSystem
+	if err == nil {
+		files, err = disk.GetFilesystem(v.partition)
+	}
+	if err != nil {
+		err = fmt.Errorf("read the volume: %w", err)
+	} else {
+		err = f(files)
+	}
+	return errors.Join(err, disk.Close())
+}

@@ -1,4 +1,4 @@
-// Command build makes Banyan's disk images.
+// Command build makes Banyan's disk images, and the seeds for them.
 package main
 
 import (
@@ -37,7 +37,7 @@ func run() int {
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "build",
-		Short:         "Make Banyan's disk images",
+		Short:         "Make Banyan's disk images, and the seeds for them",
 		Version:       version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -6,9 +6,13 @@ func seedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "seed",
 		Short: "Make, check, mint and carry seeds",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Make, check, mint and carry seeds. A seed is the one file that says what becomes
+of a machine that was started from an image.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(seedSchemaCommand())
+	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand())
+	cmd.AddCommand(seedWriteCommand())
 	return cmd
 }

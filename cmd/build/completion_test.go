@@ -12,13 +12,19 @@ import (
 
 // What a shell is told when the last of the words is to be completed.
 func TestCompletion(t *testing.T) {
-	const files, nothing, directories = ":0\n", ":4\n", ":16\n" // cobra's ShellCompDirective
+	const files, nothing, suffixes, directories = ":0\n", ":4\n", ":8\n", ":16\n" // cobra's ShellCompDirective
 	for line, want := range map[string]string{
 		"image --profile ":   strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
 		"image --output ":    directories,
 		"image --firstboot ": files,
 		"image ":             nothing,
 		"seed schema ":       nothing,
+		"image --seed-key ":  "pub\n" + suffixes,
+		"seed sign --key ":   "key\n" + suffixes,
+		"seed verify --key ": "pub\n" + suffixes,
+		"seed keygen ":       nothing,
+		"seed write ":        "--image\n--device\n--output\n" + files,
+		"seed write x --device /dev/sdb --output ": "img\niso\n" + suffixes,
 	} {
 		root := rootCommand()
 		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))

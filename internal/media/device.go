@@ -119,27 +119,32 @@ func (b block) free() error {
 	case b.Size == 0:
 		return fmt.Errorf("there is no medium in %s", b.Path)
 	}
-	return b.unused()
-}
-
-func (b block) unused() error {
-	for _, at := range b.Mountpoints {
-		switch {
-		case at == "/" || strings.HasPrefix(at, "/boot"):
-			return fmt.Errorf("%s is this machine's own disk: %s is mounted at %s", b.Path, b.Path, at)
-		case at != "":
-			return fmt.Errorf("%s is mounted at %s: umount %[1]s first, and make sure that it is what you mean", b.Path, at)
+	all := b.all()
+	for _, user := range all {
+		if slices.ContainsFunc(user.Mountpoints, func(at string) bool { return at == "/" || strings.HasPrefix(at, "/boot") }) {
+			return fmt.Errorf("%s is this machine's own disk: it was started from there", b.Path)
 		}
 	}
-	for _, child := range b.Children {
-		if child.Type != "part" {
-			return fmt.Errorf("%s is in use by %s, of the type %s", b.Path, child.Path, child.Type)
+	for _, user := range all {
+		if at := cmp.Or(user.Mountpoints...); at != "" {
+			return fmt.Errorf("%s is mounted at %s: umount %[1]s first, and make sure that it is what you mean", user.Path, at)
 		}
-		if err := child.unused(); err != nil {
-			return err
+	}
+	for _, user := range all[1:] {
+		if user.Type != "part" {
+			return fmt.Errorf("%s is in use by %s, of the type %s", b.Path, user.Path, user.Type)
 		}
 	}
 	return nil
+}
+
+// all is the block and what is made of it.
+func (b block) all() []block {
+	all := []block{b}
+	for _, child := range b.Children {
+		all = append(all, child.all()...)
+	}
+	return all
 }
 
 // target is the volume that seeds go to and what to call it; the disk of an empty

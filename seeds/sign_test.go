@@ -285,3 +285,39 @@ func TestASignatureIsMinisigns(t *testing.T) {
 		t.Errorf("minisign does not verify\n%s", out)
 	}
 }
+
+// Whatever is signed verifies, signing it again changes nothing, and what else
+// verifies is not told from it.
+func FuzzSign(f *testing.F) {
+	public, private, err := minisign.GenerateKey(bytes.NewReader(make([]byte, 64)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	signed, err := Sign([]byte("a: 1\n"), private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{Example, string(signed), string(signed) + "b: 2\n", string(signed[:len(signed)-1]), string(signed) + string(signed),
+		strings.ReplaceAll(string(signed), "\n", "\r\n"), strings.Replace(string(signed), "# trusted", "#trusted", 1)} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if IsEncrypted(data) {
+			return
+		}
+		once, err := Sign(data, private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Verify("seed.yaml", once, public); err != nil {
+			t.Error(err)
+		}
+		again, err := Sign(once, private)
+		if err != nil || !bytes.Equal(once, again) {
+			t.Errorf("signed again it is %q, %v", again, err)
+		}
+		if Verify("seed.yaml", data, public) == nil && !bytes.Equal(bytes.TrimSuffix(data, []byte("\n")), bytes.TrimSuffix(once, []byte("\n"))) {
+			t.Errorf("it verifies, and is not\n%s", once)
+		}
+	})
+}

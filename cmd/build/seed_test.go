@@ -43,12 +43,11 @@ func refused(t *testing.T, line, want string) {
 	}
 }
 
-func saved(t *testing.T, name, content string, mode os.FileMode) string {
+func save(t *testing.T, name, content string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
-	return name
 }
 
 func content(t *testing.T, name string) string {
@@ -62,7 +61,7 @@ func content(t *testing.T, name string) string {
 
 func TestSeedSign(t *testing.T) {
 	t.Chdir(t.TempDir())
-	saved(t, "empty", "\n", 0o600)
+	save(t, "empty", "\n", 0o600)
 	must(t, "seed keygen --output ours --password-file empty")
 	must(t, "seed keygen --output theirs --password-file empty")
 	for name, mode := range map[string]os.FileMode{"ours.key": 0o600, "ours.pub": 0o644} {
@@ -73,8 +72,8 @@ func TestSeedSign(t *testing.T) {
 	refused(t, "seed keygen --output ours --password-file empty", "ours.key is there")
 	refused(t, "seed keygen --output new", "--password-file")
 
-	saved(t, "a.yaml", seeds.Example, 0o600)
-	saved(t, "real.yaml", seeds.Example, 0o640)
+	save(t, "a.yaml", seeds.Example, 0o600)
+	save(t, "real.yaml", seeds.Example, 0o640)
 	if err := os.Symlink("real.yaml", "b.yaml"); err != nil {
 		t.Fatal(err)
 	}
@@ -92,24 +91,24 @@ func TestSeedSign(t *testing.T) {
 	refused(t, "seed verify a.yaml --key ours.key", "ours.key is a secret key")
 	refused(t, "seed sign a.yaml --key ours.pub", "ours.pub is no secret key")
 	refused(t, "seed sign a.yaml", `"key" not set`)
-	saved(t, "changed.yaml", strings.Replace(content(t, "a.yaml"), "pgsql-n1", "pgsql-n2", 1), 0o600)
+	save(t, "changed.yaml", strings.Replace(content(t, "a.yaml"), "pgsql-n1", "pgsql-n2", 1), 0o600)
 	refused(t, "seed verify a.yaml changed.yaml --key ours.pub", "changed.yaml was changed since")
 
 	// All are signed, or none.
 	before := content(t, "a.yaml")
-	saved(t, "bad.yaml", strings.Replace(seeds.Example, "nodes:", "nodse:", 1), 0o600)
+	save(t, "bad.yaml", strings.Replace(seeds.Example, "nodes:", "nodse:", 1), 0o600)
 	refused(t, "seed sign a.yaml bad.yaml --key theirs.key", `bad.yaml:`)
-	saved(t, "c.yaml.age", "age-encryption.org/v1\n", 0o600)
+	save(t, "c.yaml.age", "age-encryption.org/v1\n", 0o600)
 	refused(t, "seed sign a.yaml c.yaml.age --key theirs.key", "c.yaml.age: the seed is encrypted: sign it first")
 	if content(t, "a.yaml") != before {
 		t.Error("one of two was signed")
 	}
 
 	// A key with a password; the other tests' keys have none, which costs less.
-	saved(t, "locked.key", `untrusted comment: minisign encrypted secret key
+	save(t, "locked.key", `untrusted comment: minisign encrypted secret key
 RWRTY0IyAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8AgAAAAAAAAAAAAAEAAAAAJg5AM5vc1e/I1OqhiO8mxZEEfiuNo8zRRaXFV4l2W58prLEg/JhiYlQMyHu1H5cII6Hz0Nww7c5GgJl9GwKiqrrRdovKtrHPe4Bu3RhXqLy6FNelUYy7xog3431pr2PyNE07iimWie0=
 `, 0o600)
-	saved(t, "right", "correct horse\r\n", 0o600)
+	save(t, "right", "correct horse\r\n", 0o600)
 	refused(t, "seed sign a.yaml --key locked.key", "there is no terminal to ask for the password on: name a file that holds it with --password-file")
 	refused(t, "seed sign a.yaml --key locked.key --password-file empty", "the password of locked.key is wrong")
 	must(t, "seed sign a.yaml --key locked.key --password-file right")
@@ -117,9 +116,9 @@ RWRTY0IyAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8AgAAAAAAAAAAAAAEAAAAAJg5AM5vc
 
 func TestSeedWrite(t *testing.T) {
 	t.Chdir(t.TempDir())
-	saved(t, "a.yaml", seeds.Example, 0o600)
-	saved(t, "b.yaml", seeds.Example, 0o600)
-	saved(t, "bad.yaml", strings.Replace(seeds.Example, "nodes:", "nodse:", 1), 0o600)
+	save(t, "a.yaml", seeds.Example, 0o600)
+	save(t, "b.yaml", seeds.Example, 0o600)
+	save(t, "bad.yaml", strings.Replace(seeds.Example, "nodes:", "nodse:", 1), 0o600)
 	must(t, "seed write a.yaml --output seed.img")
 	must(t, "seed write a.yaml b.yaml --output seed.iso --json")
 	refused(t, "seed write a.yaml bad.yaml --output bad.img", "bad.yaml:")
@@ -136,7 +135,7 @@ func TestSeedWrite(t *testing.T) {
 
 func TestImageTakesNoKeyButAPublicOne(t *testing.T) {
 	t.Chdir(t.TempDir())
-	saved(t, "empty", "", 0o600)
+	save(t, "empty", "", 0o600)
 	must(t, "seed keygen --output ours --password-file empty")
 	refused(t, "image --seed-key ours.key", "ours.key is a secret key")
 	refused(t, "image --seed-key empty", "empty is no public key of minisign")

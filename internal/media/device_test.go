@@ -70,6 +70,13 @@ func TestWriteStick(t *testing.T) {
 	if label := run(t, "blkid", "-p", "-o", "value", "-s", "LABEL", device); label != Label {
 		t.Errorf("it is labelled %s", label)
 	}
+
+	// Somebody emptied the directory of seeds.
+	run(t, "mdel", "-i", device, "::/seeds/a.yaml", "::/seeds/b.yaml", "::/seed.yaml.age")
+	if _, err := WriteDevice(t.Context(), device, several, false); err != nil {
+		t.Error(err)
+	}
+	sameFiles(t, contents(t, volume{disk: device}), map[string]string{"seeds/a.yaml": "a", "seeds/b.yaml": "b"})
 }
 
 // putAt makes a partition of a file.

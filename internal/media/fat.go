@@ -42,14 +42,13 @@ func (v volume) mtools(ctx context.Context, stdin io.Reader, name string, args .
 // write writes files, and makes sure that they can be read. A seed at the top is the
 // only one there. What else the volume holds stays.
 func (v volume) write(ctx context.Context, files []File) (Report, error) {
-	before, err := v.seeds()
+	before, hasDirectory, err := v.seeds()
 	if err != nil {
 		return Report{}, err
 	}
 	var r Report
-	if path.Dir(files[0].Name) == directory && !slices.ContainsFunc(before, func(name string) bool { return path.Dir(name) != "." }) {
-		// It may be there, and empty.
-		if err := v.mtools(ctx, nil, "mmd", "-D", "s", "::/"+directory); err != nil {
+	if path.Dir(files[0].Name) == directory && !hasDirectory {
+		if err := v.mtools(ctx, nil, "mmd", "::/"+directory); err != nil {
 			return Report{}, err
 		}
 	}
@@ -104,7 +103,7 @@ func settle(disk string) error {
 
 // compare makes sure that the volume holds these seeds, and no other but these.
 func (v volume) compare(files []File, others []string) error {
-	now, err := v.seeds()
+	now, _, err := v.seeds()
 	if err != nil {
 		return err
 	}
@@ -125,8 +124,9 @@ func (v volume) compare(files []File, others []string) error {
 	})
 }
 
-// seeds lists the seeds on the volume by path.
-func (v volume) seeds() (names []string, err error) {
+// seeds lists the seeds on the volume by path, and tells whether it has a directory
+// for those of several machines.
+func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 	err = v.open(func(fsys fs.FS) error {
 		top, err := fs.ReadDir(fsys, ".")
 		if err != nil {
@@ -137,6 +137,7 @@ func (v volume) seeds() (names []string, err error) {
 			case !e.IsDir() && isSeed(e.Name()):
 				names = append(names, e.Name())
 			case e.IsDir() && strings.EqualFold(e.Name(), directory):
+				hasDirectory = true
 				inside, err := fs.ReadDir(fsys, e.Name())
 				if err != nil {
 					return err
@@ -151,7 +152,7 @@ func (v volume) seeds() (names []string, err error) {
 		return nil
 	})
 	slices.Sort(names)
-	return names, err
+	return names, hasDirectory, err
 }
 
 // open calls f with the volume's files, as a node finds them.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"banyan/internal/durable"
 	"banyan/internal/strict"
@@ -83,7 +84,7 @@ func IsPlanted(data []byte) bool {
 
 // Scrub is other with asterisks in place of each secret of a valid seed, so that
 // nothing else moves: for the seed with the mistake, which holds the same secrets
-// as the one that mended it.
+// as the one that mended it. Its signature, by which they could be guessed, goes too.
 func Scrub(other, seed []byte) ([]byte, error) {
 	_, d := read("seed", seed)
 	if err := d.Err(); err != nil {
@@ -92,6 +93,9 @@ func Scrub(other, seed []byte) ([]byte, error) {
 	for _, s := range d.Secrets() {
 		secret := bytes.Trim(d.Data()[s.Start:s.End], `"'`)
 		other = bytes.ReplaceAll(other, secret, bytes.Repeat([]byte("*"), len(secret)))
+	}
+	if start, end := findSignature(other); start >= 0 {
+		other = slices.Concat(other[:start], bytes.Repeat([]byte("#"), end-start), other[end:])
 	}
 	return other, nil
 }

@@ -197,6 +197,14 @@ func TestRedactedHasNoSignature(t *testing.T) {
 	if bytes.Contains(redacted, []byte("trusted comment")) {
 		t.Errorf("it is\n%s", redacted)
 	}
+	broken := []byte(sign(t, strings.Replace(Example, "nodes:", "nodse:", 1), private))
+	scrubbed, err := Scrub(broken, []byte(Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(scrubbed, []byte("trusted comment")) || len(scrubbed) != len(broken) {
+		t.Errorf("the seed before it is\n%s", scrubbed)
+	}
 }
 
 func TestParseKeys(t *testing.T) {

@@ -94,6 +94,11 @@ type block struct {
 
 func inspect(ctx context.Context, device string) (block, error) {
 	out, err := command.Run(ctx, "lsblk", "--json", "--bytes", "--output", "PATH,TYPE,SIZE,RO,MODEL,SERIAL,PKNAME,MOUNTPOINTS", device)
+	const nothing = 32 // the exit code where a device has no size
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == nothing {
+		return block{}, fmt.Errorf("there is no medium in %s", device)
+	}
 	if err != nil {
 		return block{}, fmt.Errorf("look at %s: %w", device, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 	"banyan/seeds"
 )
 
-// attach makes a device of a file. It takes root.
+// attach makes a device of a file, until the test ends. It takes root.
 func attach(t *testing.T, file string, args ...string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -21,6 +22,12 @@ func attach(t *testing.T, file string, args ...string) string {
 	}
 	device := run(t, "losetup", append(args, "--find", "--show", file)...)
 	t.Cleanup(func() {
+		// It may be detached already, and be another's by now.
+		if at, err := command.Run(context.WithoutCancel(t.Context()), "losetup", "--noheadings", "--output", "NAME", "--associated", file); err != nil {
+			t.Error(err)
+		} else if !slices.Contains(strings.Fields(at), device) {
+			return
+		}
 		if _, err := command.Run(context.WithoutCancel(t.Context()), "losetup", "--detach", device); err != nil {
 			t.Error(err)
 		}
@@ -152,6 +159,11 @@ func TestWriteDeviceRefuses(t *testing.T) {
 	refused(t, fat, "vfat PHOTOS")
 	refused(t, attach(t, image(t), "--read-only"), "is read-only")
 
+	none := attach(t, blank(t, 1))
+	run(t, "losetup", "--detach", none)
+	if _, err := WriteDevice(t.Context(), none, one("x"), true); err == nil || !strings.Contains(err.Error(), "there is no medium in "+none) {
+		t.Errorf("nothing attached: %v", err)
+	}
 	for name, want := range map[string]string{dir: "is no disk", "/dev/null": "is no disk", save(t, dir+"/file", ""): "is no disk", dir + "/none": "no such file"} {
 		if _, err := WriteDevice(t.Context(), name, one("x"), true); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)

@@ -2,6 +2,7 @@ package seeds
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -16,22 +17,70 @@ type document struct{ *strict.Document }
 // check notes what breaks the rules that types alone cannot say.
 func (d document) check(s Seed) {
 	d.checkCluster(s.Cluster)
-	d.checkNodes(s.Nodes)
-	d.checkSections("", s.PostgreSQL, s.Patroni, s.System, s.Network)
-	for i, n := range s.Nodes {
-		d.checkSections(fmt.Sprintf("nodes[%d].", i), n.PostgreSQL, n.Patroni, n.System, n.Network)
+	d.checkSites(s)
+	d.checkDNS(s)
+	d.checkNodes(s)
+	d.checkMembers(s)
+	d.checkSections("", s, s.sections())
+	byName := map[string]*Node{}
+	for i := range s.Nodes {
+		byName[s.Nodes[i].Name] = &s.Nodes[i]
 	}
-	d.checkSecrets(s.Secrets)
+	for i, n := range s.Nodes {
+		node := fmt.Sprintf("nodes[%d].", i)
+		d.checkSections(node, s, n.sections())
+		d.checkWholesale(node)
+		d.checkPorts(node, s, n)
+		d.checkTags(node, n, byName)
+		d.checkVolumes(node, s, n)
+		d.checkLinks(node, n)
+		d.checkReplicaMethods(node, n)
+	}
+	d.checkPKI(s)
+	d.checkSecrets(s)
+}
+
+// sections are those that stand in the document and below each node.
+type sections struct {
+	PostgreSQL PostgreSQL
+	Patroni    Patroni
+	Etcd       Etcd
+	HAProxy    HAProxy
+	System     System
+	Firewall   Firewall
+	Storage    Storage
+	Network    Network
+}
+
+func (s Seed) sections() sections {
+	return sections{s.PostgreSQL, s.Patroni, s.Etcd, s.HAProxy, s.System, s.Firewall, s.Storage, s.Network}
+}
+
+func (n Node) sections() sections {
+	return sections{n.PostgreSQL, n.Patroni, n.Etcd, n.HAProxy, n.System, n.Firewall, n.Storage, n.Network}
 }
 
 // checkSections checks the sections of the document, or those of a node, whose
 // paths begin with prefix. What a node inherits is not given there, so that it is
-// refused but once.
-func (d document) checkSections(prefix string, p PostgreSQL, patroni Patroni, s System, n Network) {
-	d.checkPostgreSQL(prefix+"postgresql.", p)
-	d.checkPatroni(prefix+"patroni.", patroni)
-	d.checkSystem(prefix+"system.", s)
-	d.checkNetwork(prefix+"network.", n)
+// refused but once, and a section that it has not is not looked at.
+func (d document) checkSections(prefix string, s Seed, of sections) {
+	for _, section := range []struct {
+		key   string
+		check func(prefix string)
+	}{
+		{"postgresql", func(prefix string) { d.checkPostgreSQL(prefix, of.PostgreSQL) }},
+		{"patroni", func(prefix string) { d.checkPatroni(prefix, s, of.Patroni) }},
+		{"etcd", func(prefix string) { d.checkEtcd(prefix, s.Cluster.DCS, of.Etcd) }},
+		{"haproxy", func(prefix string) { d.checkHAProxy(prefix, of.HAProxy) }},
+		{"system", func(prefix string) { d.checkSystem(prefix, of.System) }},
+		{"firewall", func(prefix string) { d.checkFirewall(prefix, of.Firewall) }},
+		{"storage", func(prefix string) { d.checkStorage(prefix, of.Storage) }},
+		{"network", func(prefix string) { d.checkNetwork(prefix, of.Network) }},
+	} {
+		if d.HasKey(prefix + section.key) {
+			section.check(prefix + section.key + ".")
+		}
+	}
 }
 
 // checkComplete notes which secrets a node would miss.
@@ -56,6 +105,65 @@ func (d document) checkComplete(s Seed) {
 	}
 }
 
+// given is the first of paths that the document gives. It is where a rule about
+// several values is shown to be broken; if none is given, nothing is shown.
+func (d document) given(paths ...string) string {
+	i := slices.IndexFunc(paths, func(path string) bool { return path != "" && d.Given(path) })
+	return paths[max(i, 0)]
+}
+
+// sound tells whether what the document says at path, if anything, is well-formed,
+// so that other values may be measured by it.
+func (d document) sound(path string) bool { return d.Given(path) || !d.HasKey(path) }
+
+// checkRange refuses a number that is not among those from least to most, in a unit.
+func (d document) checkRange(path string, value, least, most int64, unit string) {
+	if unit != "" {
+		unit = " " + unit
+	}
+	key := path[strings.LastIndexByte(path, '.')+1:]
+	switch {
+	case value >= least && value <= most:
+	case most == math.MaxInt64:
+		d.Refuse(path, "%s of %d%s is out of range: use %d%s or more", key, value, unit, least, unit)
+	default:
+		d.Refuse(path, "%s of %d%s is out of range: use %d to %d%s", key, value, unit, least, most, unit)
+	}
+}
+
+// checkTwice refuses what is in a list a second time.
+func checkTwice[T comparable](d document, path string, list []T, what func(T) string) {
+	seen := map[T]bool{}
+	for i, item := range list {
+		if seen[item] {
+			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s is listed twice", what(item))
+		}
+		seen[item] = true
+	}
+}
+
+// meant is the advice after a value that is none of those known: the one that was
+// probably meant, or what to do else.
+func meant(given string, known []string, otherwise string) string {
+	if name := strict.Nearest(given, known); name != "" {
+		return fmt.Sprintf(", did you mean %q?", name)
+	}
+	return otherwise
+}
+
+func plain[T ~string](text T) string { return string(text) }
+
+// checkTogether refuses one of a pair without the other: what a and b are keys of
+// has them at these values.
+func (d document) checkTogether(prefix, a, valueA, b, valueB string) {
+	switch {
+	case valueA != "" && valueB == "" && d.sound(prefix+b):
+		d.Refuse(prefix+a, "%[1]s needs %[2]s: set both, or remove %[1]s", a, b)
+	case valueA == "" && valueB != "" && d.sound(prefix+a):
+		d.Refuse(prefix+b, "%[1]s needs %[2]s: set both, or remove %[1]s", b, a)
+	}
+}
+
 // label is a label of a host name: RFC 952 and RFC 1123, 2.1 for the characters,
 // RFC 1035, 2.3.4 for the length.
 const label = `[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?`
@@ -63,8 +171,50 @@ const label = `[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?`
 var (
 	clusterName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	hostName    = regexp.MustCompile(`^` + label + `(\.` + label + `)*$`)
+	hostLabel   = regexp.MustCompile(`^` + label + `$`)
 	allDigits   = regexp.MustCompile(`^([0-9]+\.)*[0-9]+$`)
+	// plainPath is an absolute path that means the same to every program.
+	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+$`)
 )
+
+func isDomain(name string) bool { return hostName.MatchString(name) && len(name) <= 253 }
+
+// wrongHost says why a host is neither a name nor an address that can be reached, or "".
+func wrongHost(host string) string {
+	a, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && unusable(a) != "":
+		return fmt.Sprintf("%s is %s", a, unusable(a))
+	case err != nil && (!isDomain(host) || allDigits.MatchString(host)):
+		return quote(host) + " is neither an address nor the name of a host"
+	}
+	return ""
+}
+
+// checkHosts holds a list to hosts, each once.
+func (d document) checkHosts(path string, hosts []string) {
+	for i, host := range hosts {
+		if wrong := wrongHost(host); wrong != "" {
+			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s", wrong)
+		}
+	}
+	checkTwice(d, path, hosts, quote)
+}
+
+// checkDirectory refuses a path that is relative, or of the system.
+func (d document) checkDirectory(path, directory string) {
+	switch top, _, below := strings.Cut(strings.TrimPrefix(directory, "/"), "/"); {
+	case !plainPath.MatchString(directory):
+		d.Refuse(path, "%s is not a directory's absolute path, such as /srv/postgresql", quote(directory))
+	case !below, systemDirectories[top]:
+		d.Refuse(path, "%s is the system's: write a directory of its own, such as /srv/postgresql", directory)
+	}
+}
+
+// systemDirectories are those at the root that no data is kept below.
+var systemDirectories = map[string]bool{
+	"bin": true, "boot": true, "dev": true, "etc": true, "lib": true, "lib64": true, "proc": true, "run": true, "sbin": true, "sys": true, "tmp": true, "usr": true,
+}
 
 // checkCluster holds the name to what all its bearers take: a DNS label, a node of a
 // path in etcd, and cluster_name of PostgreSQL (printable ASCII, at most 63
@@ -73,126 +223,12 @@ func (d document) checkCluster(c Cluster) {
 	if !clusterName.MatchString(c.Name) {
 		d.Refuse("cluster.name", "%s cannot name a cluster: use 1 to 63 lower-case letters, digits and hyphens, with no hyphen first or last", quote(c.Name))
 	}
-}
-
-func (d document) checkNodes(nodes []Node) {
-	if len(nodes) == 0 {
-		d.Refuse("nodes", "the list is empty: a cluster needs a node")
-	}
-	for i, n := range nodes {
-		path := fmt.Sprintf("nodes[%d]", i)
-		d.checkNodeName(path+".name", n.Name)
-		d.checkAddress(path+".address", n.Address)
-		d.checkGateway(path, n)
-		d.checkServices(path+".services", n.Services)
-	}
-}
-
-// checkNodeName: a host name of Linux is at most 64 bytes, see hostname(7).
-func (d document) checkNodeName(path, name string) {
-	switch {
-	case !hostName.MatchString(name) || len(name) > 64:
-		d.Refuse(path, "%s is not a host name: use letters, digits and hyphens, at most 63 between dots and 64 in all, with no hyphen first or last", quote(name))
-	case allDigits.MatchString(name):
-		d.Refuse(path, "%s reads as an address or a number: a host name has a letter", quote(name))
-	case strings.EqualFold(name, "localhost") || strings.HasPrefix(strings.ToLower(name), "localhost."):
-		d.Refuse(path, "localhost is every machine's own name: give the node another")
-	}
-}
-
-func (d document) checkAddress(path string, p netip.Prefix) {
-	wrong := unusable(p.Addr())
-	switch {
-	case wrong != "":
-	case p.Bits() == 0:
-		wrong = "in no subnet: write the prefix length of its subnet, such as /24"
-	case p.Addr().BitLen()-p.Bits() < 2: // both addresses of a pair are hosts', RFC 3021 and RFC 6164
-	case p.Addr() == broadcast(p):
-		wrong = "the broadcast address of its subnet: write the node's own"
-	case p.Addr() == p.Masked().Addr(): // in IPv6 the anycast address of the routers, RFC 4291, 2.6.1
-		wrong = "the address of its subnet: write the node's own"
-	}
-	if wrong != "" {
-		d.Refuse(path, "%s is %s", p, wrong)
-	}
-}
-
-func (d document) checkGateway(path string, n Node) {
-	gateway := path + ".gateway"
-	wrong := unusable(n.Gateway)
-	switch {
-	case n.Network.DHCP:
-		d.Refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
-	case wrong != "":
-		d.Refuse(gateway, "%s is %s", n.Gateway, wrong)
-	case !d.Given(path + ".address"):
-	case n.Gateway == n.Address.Addr():
-		d.Refuse(gateway, "%s is the node's own address: write the router's", n.Gateway)
-	case !n.Address.Contains(n.Gateway):
-		d.Refuse(gateway, "%s is outside %s, the subnet of the node: write a router of that subnet", n.Gateway, n.Address.Masked())
-	}
-}
-
-// unusable says why other machines cannot reach a, or "".
-func unusable(a netip.Addr) string {
-	const mend = " address: write one that other machines reach"
-	switch {
-	case a.Is4In6():
-		return "an IPv4 address in the form of IPv6: write " + a.Unmap().String()
-	case a.Zone() != "":
-		return "an address with a zone: write it without"
-	case a.IsUnspecified():
-		return "the unspecified" + mend
-	case a.IsLoopback():
-		return "a loopback" + mend
-	case a.IsMulticast():
-		return "a multicast" + mend
-	case a.IsLinkLocalUnicast():
-		return "a link-local" + mend
-	}
-	return ""
-}
-
-// broadcast is the last address of an IPv4 subnet, or none: IPv6 has none.
-func broadcast(p netip.Prefix) netip.Addr {
-	if !p.Addr().Is4() {
-		return netip.Addr{}
-	}
-	a := p.Addr().As4()
-	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
-		a[bit/8] |= 0x80 >> (bit % 8)
-	}
-	return netip.AddrFrom4(a)
-}
-
-func (d document) checkServices(path string, services []Service) {
-	for i, service := range services {
-		if slices.Index(services, service) < i {
-			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s is listed twice", service)
-		}
-	}
-}
-
-// interfaceName is a name that the kernel takes (at most 15 bytes, IFNAMSIZ) and
-// that is no pattern to systemd-networkd.
-var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,15}$`)
-
-func (d document) checkNetwork(prefix string, n Network) {
-	name, mac := prefix+"interface.name", prefix+"interface.mac"
-	switch {
-	case d.Given(name) && d.Given(mac):
-		d.Refuse(mac, "an interface is picked by its name or by its MAC address: remove one of them")
-	case !interfaceName.MatchString(n.Interface.Name):
-		d.Refuse(name, "%s is not the name of an interface, such as eno1: see ip link", quote(n.Interface.Name))
-	}
-	for i, a := range n.DNS {
-		if wrong := unusable(a); wrong != "" {
-			d.Refuse(fmt.Sprintf("%sdns[%d]", prefix, i), "%s is %s", a, wrong)
-		}
-	}
-	for i, domain := range n.Domains {
-		if !hostName.MatchString(domain) || len(domain) > 253 {
-			d.Refuse(fmt.Sprintf("%sdomains[%d]", prefix, i), "%s is not a domain, such as example.org", quote(domain))
+	d.checkRange("cluster.generation", int64(c.Generation), 0, math.MaxInt64, "")
+	if c.DCS == DCSExternal {
+		if !d.HasKey("etcd") {
+			d.Require("etcd", "the endpoints of the external etcd below it")
+		} else {
+			d.Require("etcd.endpoints", "a list of the members of etcd, such as [https://etcd1.example.org:2379]")
 		}
 	}
 }

@@ -66,6 +66,15 @@ func (d document) checkPostgreSQL(prefix string, p PostgreSQL) {
 	for i, line := range p.PgHBA {
 		d.checkHBA(fmt.Sprintf("%spg_hba[%d]", prefix, i), line)
 	}
+	for i, line := range p.PgIdent {
+		if wrong := wrongIdent(line); wrong != "" {
+			d.Refuse(fmt.Sprintf("%spg_ident[%d]", prefix, i), "%s", wrong)
+		}
+	}
+	d.checkDirectories(prefix, p)
+	d.checkInitdb(prefix+"initdb.", p.Initdb)
+	d.checkRoles(prefix+"roles", p.Roles)
+	d.checkDatabases(prefix+"databases", p)
 }
 
 func (d document) checkParameter(path, name string, value any) {
@@ -105,30 +114,4 @@ func megabytes(text string) (float64, bool) {
 	n, err := strconv.ParseFloat(parts[1], 64)
 	unit := map[string]float64{"": 1, "kB": 1.0 / 1024, "MB": 1, "GB": 1024, "TB": 1024 * 1024}
 	return n * unit[parts[2]], err == nil
-}
-
-// checkPatroni: the bounds are Patroni's, which since 3.2 changes a value that
-// breaks them and says so in its log only.
-// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func (d document) checkPatroni(prefix string, p Patroni) {
-	ttl, loopWait, retryTimeout := prefix+"ttl", prefix+"loop_wait", prefix+"retry_timeout"
-	sound := true
-	for _, bound := range []struct {
-		path         string
-		value, least Seconds
-	}{{ttl, p.TTL, 20}, {loopWait, p.LoopWait, 1}, {retryTimeout, p.RetryTimeout, 3}} {
-		if bound.value < bound.least {
-			d.Refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, prefix), bound.value, bound.least)
-		}
-		wellFormed := d.Given(bound.path) || !d.HasKey(bound.path)
-		sound = sound && wellFormed && bound.value >= bound.least
-	}
-	// Written so that no number is too large for it.
-	if sound && p.RetryTimeout > (p.TTL-p.LoopWait)/2 {
-		places := []string{ttl, loopWait, retryTimeout}
-		at := max(0, slices.IndexFunc(places, d.Given)) // none is given by a node that inherits them
-		d.Refuse(places[at],
-			"Patroni needs loop_wait + 2 * retry_timeout <= ttl, and %d + 2 * %d is above %d: raise ttl or lower the others",
-			p.LoopWait, p.RetryTimeout, p.TTL)
-	}
 }

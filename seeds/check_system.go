@@ -1,12 +1,12 @@
 package seeds
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
-	"reflect"
+	"net/url"
 	"regexp"
-	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 var (
@@ -14,20 +14,7 @@ var (
 	// them there are is the machine's to say.
 	timezone = regexp.MustCompile(`^[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 	locale   = regexp.MustCompile(`^(C|[a-z]{2,3}_[A-Z]{2})\.(UTF-8|utf8)(@[a-z]+)?$`)
-	// userName is systemd's strict form of the names of users and groups, in
-	// lower case as useradd(8) advises: https://systemd.io/USER_NAMES/
-	userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
-	shell    = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+$`)
-	// passwordHash is the form that all methods of crypt(5) share. The bare DES
-	// hash has no prefix and is not taken.
-	passwordHash = regexp.MustCompile(`^\$[a-z0-9]+\$[!-~]+$`)
 )
-
-// systemUsers are the image's own accounts that a person may think of.
-var systemUsers = []string{"root", "postgres", "etcd"}
-
-// The uids of people: FIRST_UID and LAST_UID of Debian's adduser.conf(5).
-const firstUID, lastUID = 1000, 59999
 
 func (d document) checkSystem(prefix string, s System) {
 	if !timezone.MatchString(s.Timezone) {
@@ -36,69 +23,107 @@ func (d document) checkSystem(prefix string, s System) {
 	if !locale.MatchString(s.Locale) {
 		d.Refuse(prefix+"locale", "%s is not a locale with UTF-8, such as en_US.UTF-8", quote(s.Locale))
 	}
-	names, uids := map[string]bool{}, map[int]string{}
-	for i, u := range s.Users {
-		path := fmt.Sprintf("%susers[%d]", prefix, i)
-		d.checkUser(path, u)
-		if at := path + ".name"; d.Given(at) {
-			if names[u.Name] {
-				d.Refuse(at, "user %s is listed twice", quote(u.Name))
-			}
-			names[u.Name] = true
+	d.checkUsers(prefix+"users", s.Users)
+	d.checkSudo(prefix+"sudo", s.Sudo)
+	d.checkHosts(prefix+"ntp", s.NTP)
+	d.checkSysctl(prefix+"sysctl.", s.Sysctl)
+	d.checkIOScheduler(prefix+"io_scheduler", s.IOScheduler)
+	d.checkNoFile(prefix+"nofile.", s.NoFile)
+	if s.Swap != 0 && (s.Swap < leastSwap || s.Swap > mostSwap) {
+		d.Refuse(prefix+"swap", "%s is out of range: use 16MB to 1TB, or 0MB for none", s.Swap)
+	}
+	for i, certificates := range s.CACertificates {
+		if wrong := wrongCertificates(certificates); wrong != "" {
+			d.Refuse(fmt.Sprintf("%sca_certificates[%d]", prefix, i), "%s", wrong)
 		}
-		if at := path + ".uid"; d.Given(at) {
-			if owner, taken := uids[u.UID]; taken {
-				d.Refuse(at, "uid %d is that of user %s", u.UID, quote(owner))
-			}
-			uids[u.UID] = u.Name
+	}
+	checkTwice(d, prefix+"ca_certificates", s.CACertificates, func(PEM) string { return "this certificate" })
+	d.checkProxy(prefix+"proxy.", s.Proxy)
+}
+
+const leastSwap, mostSwap = 16 << 20, 1 << 40
+
+// sysctlName is a path below /proc/sys, with dots; a slash stands for a dot in the
+// name of an interface, see sysctl.d(5).
+var sysctlName = regexp.MustCompile(`^[a-z0-9_]+([.][A-Za-z0-9_/:-]+)+$`)
+
+func (d document) checkSysctl(prefix string, values map[string]any) {
+	for name, value := range values {
+		path := prefix + name
+		text, isText := value.(string)
+		switch _, isBool := value.(bool); {
+		case !sysctlName.MatchString(name):
+			d.RefuseKey(path, "this is not the name of a kernel parameter, such as vm.swappiness")
+		case isBool:
+			d.Refuse(path, "the kernel takes no such value: write 1 or 0")
+		case isText && strings.TrimSpace(text) == "":
+			d.Refuse(path, "there is no value: write one, or remove the key")
 		}
 	}
 }
 
-func (d document) checkUser(path string, u User) {
-	switch name := path + ".name"; {
-	case slices.Contains(systemUsers, u.Name):
-		d.Refuse(name, "%s is an account of the system: list people only", u.Name)
-	case !userName.MatchString(u.Name):
-		d.Refuse(name, "%s is not the name of a user: use 1 to 31 lower-case letters, digits, hyphens and underscores, with a letter first", quote(u.Name))
+var (
+	blockDevice = regexp.MustCompile(`^[A-Za-z0-9!*?_-]{1,32}$`)
+	// The kernel has no fewer requests than BLKDEV_MIN_RQ.
+	leastRequests, mostRequests int64 = 4, 65536
+)
+
+func (d document) checkIOScheduler(path string, rules []IOScheduler) {
+	type disks struct {
+		device string
+		class  DiskClass
 	}
-	if u.UID < firstUID || u.UID > lastUID {
-		d.Refuse(path+".uid", "uid %d is not a person's: use %d to %d", u.UID, firstUID, lastUID)
-	}
-	for i, group := range u.Groups {
-		at := fmt.Sprintf("%s.groups[%d]", path, i)
-		switch {
-		case !userName.MatchString(group):
-			d.Refuse(at, "%s is not the name of a group", quote(group))
-		case group == u.Name:
-			d.Refuse(at, "%s is the user's own group: remove it", group)
-		case slices.Contains(u.Groups[:i], group):
-			d.Refuse(at, "%s is listed twice", group)
+	seen := map[disks]bool{}
+	for i, rule := range rules {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if !blockDevice.MatchString(rule.Device) {
+			d.Refuse(at+".device", "%s is not a disk of /sys/block, such as sda, nor a pattern, such as 'sd*'", quote(rule.Device))
 		}
-	}
-	if !shell.MatchString(u.Shell) {
-		d.Refuse(path+".shell", "%s is not the path of a shell, such as /bin/bash", quote(u.Shell))
-	}
-	hash := u.HashedPasswd.Reveal()
-	if !passwordHash.MatchString(hash) || strings.ContainsAny(hash, `:;*!\`) {
-		d.Refuse(path+".hashed_passwd", "this is not a hash of crypt(5): write what mkpasswd prints, $y$... or $6$...")
-	}
-	for i, key := range u.SSHAuthorizedKeys {
-		if wrong := unusableKey(key); wrong != "" {
-			d.Refuse(fmt.Sprintf("%s.ssh_authorized_keys[%d]", path, i), "%s", wrong)
+		d.checkRange(at+".nr_requests", int64(rule.NrRequests), leastRequests, mostRequests, "")
+		if of := (disks{rule.Device, rule.Class}); seen[of] {
+			d.Refuse(at, "an earlier item is for the same disks: remove one of them")
+		} else {
+			seen[of] = true
 		}
 	}
 }
 
-// shortestPassword is in characters.
-const shortestPassword = 8
+// Limits of nofile: PostgreSQL does not start with fewer than the first, and the
+// kernel's fs.nr_open is the second.
+const leastFiles, mostFiles = 1024, 1048576
 
-func (d document) checkSecrets(s Secrets) {
-	v := reflect.ValueOf(s)
-	for i := range v.NumField() {
-		key := v.Type().Field(i).Tag.Get("yaml")
-		if secret, ok := reflect.TypeAssert[Secret](v.Field(i)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
-			d.Refuse("secrets."+key, "%s is shorter than %d characters", key, shortestPassword)
+func (d document) checkNoFile(prefix string, n NoFile) {
+	soft, hard := prefix+"soft", prefix+"hard"
+	d.checkRange(soft, int64(n.Soft), leastFiles, mostFiles, "")
+	d.checkRange(hard, int64(n.Hard), leastFiles, mostFiles, "")
+	if n.Soft > n.Hard && n.Soft <= mostFiles && n.Hard >= leastFiles && d.sound(soft) && d.sound(hard) {
+		d.Refuse(d.given(soft, hard), "soft of %d is above hard of %d: lower it, or raise that", n.Soft, n.Hard)
+	}
+}
+
+// wrongCertificates says why nothing could read them, or "".
+func wrongCertificates(certificates PEM) string {
+	n := 0
+	for block, rest := pem.Decode([]byte(certificates)); block != nil; block, rest = pem.Decode(rest) {
+		n++
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Sprintf("certificate %d of this is damaged: copy it again", n)
+		}
+	}
+	return ""
+}
+
+// checkProxy shows no proxy: a password may be in it.
+func (d document) checkProxy(prefix string, p Proxy) {
+	for key, proxy := range map[string]Secret{"http_proxy": p.HTTP, "https_proxy": p.HTTPS} {
+		u, err := url.Parse(proxy.Reveal())
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || wrongHost(u.Hostname()) != "" || strings.Trim(u.Path, "/") != "" || strings.ContainsAny(proxy.Reveal(), " \t\n\"'") {
+			d.Refuse(prefix+key, "this is not the address of a proxy, such as http://proxy.example.org:8080")
+		}
+	}
+	for i, host := range p.No {
+		if host == "" || strings.ContainsAny(host, " ,\"'") {
+			d.Refuse(fmt.Sprintf("%sno_proxy[%d]", prefix, i), "%s is not one host: write an item for each", quote(host))
 		}
 	}
 }

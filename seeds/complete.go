@@ -1,6 +1,9 @@
 package seeds
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Defaults that follow from other keys.
 const (
@@ -16,13 +19,13 @@ const (
 // complete fills in what an absent key means where that depends on another key.
 func (d document) complete(s *Seed) {
 	several := len(s.Sites) > 1
-	if s.DNS.TTL == 0 {
+	if s.DNS.TTL == 0 && !d.Given("dns.ttl") {
 		s.DNS.TTL = pick(several, dnsTTLSites, dnsTTL)
 	}
-	s.Etcd.complete(s.Cluster, several)
+	d.completeEtcd("etcd.", &s.Etcd, s.Cluster, several)
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		n.Etcd.complete(s.Cluster, several)
+		d.completeEtcd(fmt.Sprintf("nodes[%d].etcd.", i), &n.Etcd, s.Cluster, several)
 		if n.Services == nil {
 			n.Services = []Service{ServicePostgreSQL}
 			if s.Cluster.DCS == DCSEtcd {
@@ -35,14 +38,14 @@ func (d document) complete(s *Seed) {
 	}
 }
 
-func (e *Etcd) complete(c Cluster, several bool) {
-	if e.InitialClusterToken == "" {
+func (d document) completeEtcd(prefix string, e *Etcd, c Cluster, several bool) {
+	if e.InitialClusterToken == "" && !d.Given(prefix+"initial-cluster-token") {
 		e.InitialClusterToken = c.Name
 	}
-	if e.HeartbeatInterval == 0 {
+	if e.HeartbeatInterval == 0 && !d.Given(prefix+"heartbeat-interval") {
 		e.HeartbeatInterval = pick(several, heartbeatSites, heartbeat)
 	}
-	if e.ElectionTimeout == 0 {
+	if e.ElectionTimeout == 0 && !d.Given(prefix+"election-timeout") {
 		e.ElectionTimeout = pick(several, electionSites, election)
 	}
 }

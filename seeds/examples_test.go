@@ -8,7 +8,7 @@ import (
 )
 
 // exampleWarnings are what an example is warned of, since that is what it is about.
-var exampleWarnings = map[string]string{}
+var exampleWarnings = map[string]string{"examples/raft.yaml": "deprecated raft"}
 
 // TestExamples: each is a cluster file that is taken, and has what its first line
 // promises without a warning.

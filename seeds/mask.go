@@ -16,13 +16,15 @@ const secretWords = `(?i)(pass|pwd|secret|key|token|cred)`
 var (
 	secretWord = regexp.MustCompile(secretWords)
 	secretKey  = regexp.MustCompile(secretWords + `[\w.-]*["']?\s*:\s*`)
+	// userInfo is what stands before the host of a URL: a user, and often a password.
+	userInfo = regexp.MustCompile(`//[^\s"']*@`)
 	// bareKey is the start of a line, up to the value of its first key.
 	bareKey = regexp.MustCompile(`^[-\s{[]*["']?[\w.-]+["']?\s*:(\s+|$)`)
 )
 
 // quote repeats a value in a message, unless it may hold a secret.
 func quote(value string) string {
-	if secretWord.MatchString(value) {
+	if secretWord.MatchString(value) || userInfo.MatchString(value) {
 		return "this value"
 	}
 	return strict.Quote(value)
@@ -52,6 +54,11 @@ func source(lines []string, line int, secrets []strict.Span) string {
 		}
 		at = to
 	}
+	secrets = slices.Clone(secrets)
+	for _, at := range userInfo.FindAllStringIndex(whole, -1) {
+		secrets = append(secrets, strict.Span{Start: at[0] + len("//"), End: at[1] - len("@")})
+	}
+	slices.SortFunc(secrets, func(a, b strict.Span) int { return a.Start - b.Start })
 	for _, s := range secrets {
 		hide(s.Start, min(s.End, end))
 	}

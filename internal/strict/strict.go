@@ -217,6 +217,7 @@ func (d *Document) located(problems Problems) Problems {
 	problems = slices.SortedStableFunc(slices.Values(problems), func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Message, b.Message))
 	})
+	problems = slices.Compact(problems) // what many inherit is wrong once
 	if len(problems) > maxProblems {
 		problems = problems[:maxProblems]
 		problems[maxProblems-1].Message = "too many problems: the rest is not listed"

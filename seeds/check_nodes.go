@@ -1,0 +1,162 @@
+package seeds
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+func (d document) checkNodes(s Seed) {
+	if len(s.Nodes) == 0 {
+		d.Refuse("nodes", "the list is empty: a cluster needs a node")
+	}
+	names, addresses := map[string]string{}, map[netip.Addr]string{}
+	for _, n := range s.Nodes {
+		if n.Address.IsValid() && addresses[n.Address.Addr()] == "" {
+			addresses[n.Address.Addr()] = n.Name
+		}
+	}
+	used := map[netip.Addr]bool{}
+	for i, n := range s.Nodes {
+		path := fmt.Sprintf("nodes[%d]", i)
+		d.checkNodeName(path+".name", n.Name)
+		d.checkAddress(path+".address", n.Address)
+		d.checkGateway(path, n, addresses)
+		d.checkNodeSite(path, s, n)
+		d.checkServices(path+".services", s.Cluster.DCS, n.Services)
+		d.checkTogether(path+".pki.", "certificate", string(n.PKI.Certificate), "key", n.PKI.Key.Reveal())
+		d.checkTogether(path+".pki.", "etcd_certificate", string(n.PKI.EtcdCertificate), "etcd_key", n.PKI.EtcdKey.Reveal())
+		folded := strings.ToLower(n.Name)
+		if other, taken := names[folded]; taken {
+			d.Refuse(path+".name", "another node is called %s: give each a name of its own", quote(other))
+		}
+		names[folded] = n.Name
+		if a := n.Address.Addr(); used[a] && a.IsValid() {
+			d.Refuse(path+".address", "%s is the address of node %s: give each an address of its own", a, quote(addresses[a]))
+		}
+		used[n.Address.Addr()] = true
+	}
+	d.checkMatches(s)
+}
+
+// checkMatches: no machine is two nodes, and in a seed for all of them each is one.
+func (d document) checkMatches(s Seed) {
+	owners := map[[2]string]string{}
+	var matched bool
+	for i, n := range s.Nodes {
+		match := fmt.Sprintf("nodes[%d].match", i)
+		for key, value := range map[string]string{
+			"mac": n.Match.MAC.String(), "uuid": string(n.Match.UUID), "serial": n.Match.Serial, "hostname": strings.ToLower(n.Match.Hostname),
+		} {
+			id := [2]string{key, value}
+			if owner, taken := owners[id]; taken && value != "" {
+				d.Refuse(match+"."+key, "node %s has this %s too: no machine can be both", quote(owner), key)
+			}
+			owners[id] = n.Name
+		}
+		matched = matched || n.Match != Match{}
+		if n.Match == (Match{}) && d.sound(match+".mac") && d.sound(match+".uuid") {
+			d.Refuse(match, "there is nothing to match: set mac, serial, uuid or hostname")
+		}
+	}
+	if d.Given("node") {
+		d.checkNode(s)
+		return
+	}
+	for i, n := range s.Nodes {
+		if path := fmt.Sprintf("nodes[%d]", i); matched && !d.HasKey(path+".match") {
+			d.Warn(path+".name", "%s has no match, as others have: in a seed for all of them no machine is this node", quote(n.Name))
+		}
+	}
+}
+
+func (d document) checkNode(s Seed) {
+	var names []string
+	for _, n := range s.Nodes {
+		if n.Name == s.Node {
+			return
+		}
+		names = append(names, n.Name)
+	}
+	d.Refuse("node", "no node is called %s%s", quote(s.Node), meant(s.Node, names, ": write the name of one of nodes"))
+}
+
+// checkNodeName: a host name of Linux is at most 64 bytes, see hostname(7).
+func (d document) checkNodeName(path, name string) {
+	switch {
+	case !hostName.MatchString(name) || len(name) > 64:
+		d.Refuse(path, "%s is not a host name: use letters, digits and hyphens, at most 63 between dots and 64 in all, with no hyphen first or last", quote(name))
+	case allDigits.MatchString(name):
+		d.Refuse(path, "%s reads as an address or a number: a host name has a letter", quote(name))
+	case strings.EqualFold(name, "localhost") || strings.HasPrefix(strings.ToLower(name), "localhost."):
+		d.Refuse(path, "localhost is every machine's own name: give the node another")
+	}
+}
+
+func (d document) checkAddress(path string, p netip.Prefix) {
+	wrong := unusable(p.Addr())
+	switch {
+	case wrong != "":
+	case p.Bits() == 0:
+		wrong = "in no subnet: write the prefix length of its subnet, such as /24"
+	case p.Addr().BitLen()-p.Bits() < 2: // both addresses of a pair are hosts', RFC 3021 and RFC 6164
+	case p.Addr() == broadcast(p):
+		wrong = "the broadcast address of its subnet: write the node's own"
+	case p.Addr() == p.Masked().Addr(): // in IPv6 the anycast address of the routers, RFC 4291, 2.6.1
+		wrong = "the address of its subnet: write the node's own"
+	}
+	if wrong != "" {
+		d.Refuse(path, "%s is %s", p, wrong)
+	}
+}
+
+// checkGateway also knows the addresses of all nodes.
+func (d document) checkGateway(path string, n Node, nodes map[netip.Addr]string) {
+	gateway := path + ".gateway"
+	wrong := unusable(n.Gateway)
+	switch {
+	case n.Network.DHCP:
+		d.Refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
+	case wrong != "":
+		d.Refuse(gateway, "%s is %s", n.Gateway, wrong)
+	case !d.Given(path + ".address"):
+	case n.Gateway == n.Address.Addr():
+		d.Refuse(gateway, "%s is the node's own address: write the router's", n.Gateway)
+	case nodes[n.Gateway] != "":
+		d.Refuse(gateway, "%s is the address of node %s: write the router's", n.Gateway, quote(nodes[n.Gateway]))
+	case !n.Address.Contains(n.Gateway):
+		d.Refuse(gateway, "%s is outside %s, the subnet of the node: write a router of that subnet", n.Gateway, n.Address.Masked())
+	}
+}
+
+// unusable says why other machines cannot reach a, or "".
+func unusable(a netip.Addr) string {
+	const mend = " address: write one that other machines reach"
+	switch {
+	case a.Is4In6():
+		return "an IPv4 address in the form of IPv6: write " + a.Unmap().String()
+	case a.Zone() != "":
+		return "an address with a zone: write it without"
+	case a.IsUnspecified():
+		return "the unspecified" + mend
+	case a.IsLoopback():
+		return "a loopback" + mend
+	case a.IsMulticast():
+		return "a multicast" + mend
+	case a.IsLinkLocalUnicast():
+		return "a link-local" + mend
+	}
+	return ""
+}
+
+// broadcast is the last address of an IPv4 subnet, or none: IPv6 has none.
+func broadcast(p netip.Prefix) netip.Addr {
+	if !p.Addr().Is4() {
+		return netip.Addr{}
+	}
+	a := p.Addr().As4()
+	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
+		a[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(a)
+}

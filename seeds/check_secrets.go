@@ -1,0 +1,45 @@
+package seeds
+
+import (
+	"encoding/base64"
+	"reflect"
+	"unicode/utf8"
+)
+
+// shortestPassword is in characters.
+const shortestPassword = 8
+
+func (d document) checkSecrets(s Seed) {
+	v := reflect.ValueOf(s.Secrets)
+	for i := range v.NumField() {
+		key := v.Type().Field(i).Tag.Get("yaml")
+		if secret, ok := reflect.TypeAssert[Secret](v.Field(i)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
+			d.Refuse("secrets."+key, "%s is shorter than %d characters", key, shortestPassword)
+		}
+	}
+	if _, err := base64.StdEncoding.DecodeString(s.Secrets.TSIGSecret.Reveal()); err != nil {
+		d.Refuse("secrets.tsig_secret", "this is not base64: write what tsig-keygen prints after secret, without the quotes")
+	}
+	for key, need := range s.unusedSecrets() {
+		d.Warn("secrets."+key, "%s is for %s, which this cluster does not have: remove it", key, need)
+	}
+}
+
+// unusedSecrets are the secrets that only some clusters need, by the value that makes
+// them so.
+func (s Seed) unusedSecrets() map[string]string {
+	unused := map[string]string{}
+	for key, need := range map[string]struct {
+		met bool
+		by  string
+	}{
+		"raft_password": {s.Cluster.DCS == DCSRaft, "cluster.dcs raft"},
+		"dns_password":  {s.DNS.Auth == DNSAuthGSSTSIG, "dns.auth gss-tsig"},
+		"tsig_secret":   {s.DNS.Auth == DNSAuthTSIG, "dns.auth tsig"},
+	} {
+		if !need.met {
+			unused[key] = need.by
+		}
+	}
+	return unused
+}

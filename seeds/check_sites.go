@@ -1,0 +1,145 @@
+package seeds
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"banyan/internal/strict"
+)
+
+var siteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
+
+func (d document) checkSites(s Seed) {
+	names := map[string]bool{}
+	owners := map[netip.Addr]string{} // of addresses, for people
+	for _, n := range s.Nodes {
+		owners[n.Gateway] = "the gateway of node " + quote(n.Name)
+	}
+	for _, n := range s.Nodes {
+		owners[n.Address.Addr()] = "the address of node " + quote(n.Name)
+	}
+	for i, site := range s.Sites {
+		path := fmt.Sprintf("sites[%d]", i)
+		folded := strings.ToLower(site.Name)
+		switch {
+		case !siteName.MatchString(site.Name):
+			d.Refuse(path+".name", "%s cannot name a site: use 1 to 63 letters, digits, hyphens, dots and underscores, with a letter or digit first", quote(site.Name))
+		case names[folded]:
+			d.Refuse(path+".name", "another site is called %s: give each a name of its own", quote(site.Name))
+		}
+		names[folded] = true
+		d.checkSubnet(path+".subnet", site.Subnet)
+		for _, other := range s.Sites[:i] {
+			if site.Subnet.IsValid() && other.Subnet.IsValid() && other.Subnet.Overlaps(site.Subnet) {
+				d.Refuse(path+".subnet", "%s and %s of site %s overlap: an address has to be at one site", site.Subnet, other.Subnet, quote(other.Name))
+				break
+			}
+		}
+		for j, vip := range site.VIPs {
+			d.checkVIP(fmt.Sprintf("%s.vips[%d]", path, j), s, site, vip, owners)
+			if vip.IsValid() {
+				owners[vip] = "another VIP"
+			}
+		}
+	}
+}
+
+// checkSubnet holds a prefix to the form that names a network, not a host of it.
+func (d document) checkSubnet(path string, p netip.Prefix) {
+	if wrong := unusable(p.Addr()); p.Addr().Is4In6() || p.Addr().Zone() != "" {
+		d.Refuse(path, "%s is %s", p, wrong)
+	} else if p != p.Masked() {
+		d.Refuse(path, "%s is an address in %[2]s: write %[2]s", p, p.Masked())
+	}
+}
+
+func (d document) checkVIP(path string, s Seed, site Site, vip netip.Addr, owners map[netip.Addr]string) {
+	switch {
+	case unusable(vip) != "":
+		d.Refuse(path, "%s is %s", vip, unusable(vip))
+	case owners[vip] != "":
+		d.Refuse(path, "%s is %s: write one that nobody has", vip, owners[vip])
+	case !site.Subnet.IsValid():
+	case !site.Subnet.Contains(vip):
+		d.Refuse(path, "%s is outside %s, the subnet of the site: write an address of that subnet", vip, site.Subnet.Masked())
+	case vip == broadcast(site.Subnet), vip == site.Subnet.Masked().Addr() && vip.BitLen()-site.Subnet.Bits() > 1:
+		d.Refuse(path, "%s is the subnet's own address, or its broadcast address: write one between them", vip)
+	case !slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Runs(ServicePostgreSQL) && n.Address.Contains(vip) }):
+		d.Refuse(path, "%s is in the subnet of no node with postgresql, so that none can take it: add such a node, or remove the VIP", vip)
+	}
+}
+
+// checkNodeSite: a node stands where its address is.
+func (d document) checkNodeSite(path string, s Seed, n Node) {
+	i := slices.IndexFunc(s.Sites, func(site Site) bool { return site.Name == n.Site })
+	switch {
+	case d.Given(path+".site") && i < 0 && len(s.Sites) == 0:
+		d.Refuse(path+".site", "there are no sites: list them under sites, each with its subnet, or remove this key")
+	case d.Given(path+".site") && i < 0:
+		var names []string
+		for _, site := range s.Sites {
+			names = append(names, site.Name)
+		}
+		d.Refuse(path+".site", "there is no site %s%s", quote(n.Site), strict.OneOf(n.Site, names))
+	case i >= 0 && s.Sites[i].Subnet.IsValid() && n.Address.IsValid() && !s.Sites[i].Subnet.Contains(n.Address.Addr()):
+		d.Refuse(path+".address", "%s is outside %s, the subnet of site %s: write an address of that subnet, or another site",
+			n.Address.Addr(), s.Sites[i].Subnet, quote(n.Site))
+	case i < 0 && len(s.Sites) > 0 && n.Runs(ServicePostgreSQL):
+		d.Warn(path+".address", "%s is in the subnet of no site, so that no VIP comes to the node: list its site", n.Address)
+	}
+}
+
+// aWeek is the longest that a record of DNS may be kept: what is not meant to change
+// needs no dnscp.
+const aWeek = 7 * 24 * 3600
+
+func (d document) checkDNS(s Seed) {
+	dns := s.DNS
+	var vips int
+	for _, site := range s.Sites {
+		vips += len(site.VIPs)
+	}
+	if !d.HasKey("dns.name") {
+		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm"} {
+			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
+		}
+		return
+	}
+	for key, name := range map[string]string{"dns.name": dns.Name, "dns.read_name": dns.ReadName} {
+		if !hostLabel.MatchString(name) || allDigits.MatchString(name) {
+			d.Refuse(key, "%s is not one label of a name, such as pgsql-cl: the rest belongs in dns.zone", quote(name))
+		}
+		for _, n := range s.Nodes {
+			if name != "" && (strings.EqualFold(n.Name, name) || strings.EqualFold(n.Name, name+"."+dns.Zone)) {
+				d.Refuse(key, "%s is a node's name: the name of the leader has to be one of its own", quote(name))
+			}
+		}
+	}
+	if !isDomain(dns.Zone) {
+		d.Refuse("dns.zone", "%s is not a domain, such as example.org", quote(dns.Zone))
+	}
+	if strings.EqualFold(dns.ReadName, dns.Name) {
+		d.Refuse("dns.read_name", "%s is dns.name too: the replicas need a name of their own", quote(dns.ReadName))
+	}
+	if vips == 0 {
+		d.Refuse("dns.name", "a record points at VIPs, and there is none: add vips to a site, or remove dns")
+	}
+	d.checkHosts("dns.servers", dns.Servers)
+	d.checkRange("dns.ttl", int64(dns.TTL), 1, aWeek, "s")
+	if len(s.Sites) > 1 && dns.TTL > dnsTTLSites {
+		d.Warn("dns.ttl", "for up to %d s clients look for the leader at the site that it left: with several sites, %d is usual", dns.TTL, dnsTTLSites)
+	}
+	if dns.Auth == DNSAuthTSIG {
+		d.Require("dns.key_name", "the name of the TSIG key, such as pgsql-cl.")
+	} else {
+		for _, key := range []string{"dns.key_name", "dns.algorithm"} {
+			d.Refuse(key, "this is for auth tsig, and auth is %s: change that, or remove this key", dns.Auth)
+		}
+	}
+	if !isDomain(strings.TrimSuffix(dns.KeyName, ".")) {
+		d.Refuse("dns.key_name", "%s is not the name of a TSIG key, such as pgsql-cl.", quote(dns.KeyName))
+	}
+}

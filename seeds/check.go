@@ -133,6 +133,9 @@ func (d document) checkRange(path string, value, least, most int64, unit string)
 
 // checkTwice refuses what is in a list a second time.
 func checkTwice[T comparable](d document, path string, list []T, what func(T) string) {
+	if !d.HasKey(path) {
+		return
+	}
 	seen := map[T]bool{}
 	for i, item := range list {
 		if seen[item] {
@@ -145,7 +148,8 @@ func checkTwice[T comparable](d document, path string, list []T, what func(T) st
 // meant is the advice after a value that is none of those known: the one that was
 // probably meant, or what to do else.
 func meant(given string, known []string, otherwise string) string {
-	if name := strict.Nearest(given, known); name != "" {
+	const most = 1000 // to compare with: what is meant is near, and no file takes long
+	if name := strict.Nearest(given, known[:min(len(known), most)]); name != "" {
 		return fmt.Sprintf(", did you mean %q?", name)
 	}
 	return otherwise
@@ -193,6 +197,9 @@ func wrongHost(host string) string {
 
 // checkHosts holds a list to hosts, each once.
 func (d document) checkHosts(path string, hosts []string) {
+	if !d.HasKey(path) {
+		return
+	}
 	for i, host := range hosts {
 		if wrong := wrongHost(host); wrong != "" {
 			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s", wrong)

@@ -93,6 +93,9 @@ var (
 )
 
 func (d document) checkRoles(path string, roles []Role) {
+	if !d.HasKey(path) {
+		return
+	}
 	seen := map[string]bool{}
 	for i, role := range roles {
 		at := fmt.Sprintf("%s[%d]", path, i)
@@ -135,8 +138,8 @@ func (d document) checkRoleOptions(path string, options []RoleOption) {
 	checkTwice(d, path, options, plain)
 	for i, option := range options {
 		opposite := RoleOption("NO" + string(option))
-		if strings.HasPrefix(string(option), "NO") {
-			opposite = RoleOption(strings.TrimPrefix(string(option), "NO"))
+		if positive, negated := strings.CutPrefix(string(option), "NO"); negated {
+			opposite = RoleOption(positive)
 		}
 		if slices.Contains(options[:i], opposite) {
 			d.Refuse(fmt.Sprintf("%s[%d]", path, i), "%s contradicts %s: remove one of them", option, opposite)
@@ -148,9 +151,12 @@ func (d document) checkRoleOptions(path string, options []RoleOption) {
 var extensionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
 func (d document) checkDatabases(path string, p PostgreSQL) {
-	owners := []string{"postgres"}
+	if !d.HasKey(path) {
+		return
+	}
+	owners, roles := []string{"postgres"}, map[string]bool{"postgres": true}
 	for _, role := range p.Roles {
-		owners = append(owners, role.Name)
+		owners, roles[role.Name] = append(owners, role.Name), true
 	}
 	seen := map[string]bool{}
 	for i, database := range p.Databases {
@@ -165,7 +171,7 @@ func (d document) checkDatabases(path string, p PostgreSQL) {
 			d.Refuse(at+".name", "database %s is listed twice: remove one of them", quote(database.Name))
 		}
 		seen[database.Name] = true
-		if !p.Existing && !slices.Contains(owners, database.Owner) { // an existing PostgreSQL has roles of its own
+		if !p.Existing && !roles[database.Owner] { // an existing PostgreSQL has roles of its own
 			d.Refuse(at+".owner", "there is no role %s%s", quote(database.Owner), meant(database.Owner, owners, ": list it under roles"))
 		}
 		d.checkEncoding(at+".encoding", database.Encoding)

@@ -10,16 +10,7 @@ import (
 func (d document) checkFirewall(prefix string, f Firewall) {
 	d.checkSources(prefix+"ssh_sources", f.SSHSources)
 	d.checkSources(prefix+"client_sources", f.ClientSources)
-	for i, allow := range f.Allow {
-		at := fmt.Sprintf("%sallow[%d]", prefix, i)
-		d.checkSources(at+".sources", allow.Sources)
-		for _, other := range f.Allow[:i] {
-			if allow.Port == other.Port && allow.Protocol == other.Protocol && allow.Port.First != 0 {
-				d.Refuse(at+".port", "port %s of %s is listed twice: write all its sources in one item", allow.Port, allow.Protocol)
-				break
-			}
-		}
-	}
+	d.checkAllow(prefix+"allow", f.Allow)
 	for i, rule := range f.Rules {
 		if wrong := wrongRule(rule); wrong != "" {
 			d.Refuse(fmt.Sprintf("%srules[%d]", prefix, i), "%s", wrong)
@@ -36,7 +27,30 @@ func (d document) checkFirewall(prefix string, f Firewall) {
 	}
 }
 
+func (d document) checkAllow(path string, allowed []Allow) {
+	if !d.HasKey(path) {
+		return
+	}
+	type ports struct {
+		PortRange
+		Protocol
+	}
+	seen := map[ports]bool{}
+	for i, allow := range allowed {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.checkSources(at+".sources", allow.Sources)
+		if of := (ports{allow.Port, allow.Protocol}); seen[of] {
+			d.Refuse(at+".port", "port %s of %s is listed twice: write all its sources in one item", allow.Port, allow.Protocol)
+		} else {
+			seen[of] = true
+		}
+	}
+}
+
 func (d document) checkSources(path string, sources []netip.Prefix) {
+	if !d.HasKey(path) {
+		return
+	}
 	for i, source := range sources {
 		d.checkSubnet(fmt.Sprintf("%s[%d]", path, i), source)
 	}

@@ -11,7 +11,7 @@ var hashModes = []BondMode{"balance-xor", "802.3ad", "balance-tlb"}
 
 // checkBonds returns which bond each interface is in, by its name or MAC address.
 func (d document) checkBonds(prefix string, n Network) map[Interface]string {
-	in := map[Interface]string{}
+	in, links := map[Interface]string{}, n.linkNames()
 	for i, bond := range n.Bonds {
 		path := fmt.Sprintf("%sbonds[%d]", prefix, i)
 		d.checkLinkName(path+".name", bond.Name)
@@ -25,7 +25,7 @@ func (d document) checkBonds(prefix string, n Network) map[Interface]string {
 			case member == Interface{}:
 			case taken:
 				d.Refuse(at, "this interface is in %s already: an interface is in one bond, once", quote(owner))
-			case slices.Contains(n.linkNames(), member.Name):
+			case slices.Contains(links, member.Name):
 				d.Refuse(at, "%s is a bond or a VLAN: a bond is made of interfaces of the machine", quote(member.Name))
 			}
 			in[member] = bond.Name
@@ -95,6 +95,9 @@ func (n Network) linkNames() []string {
 }
 
 func (d document) checkExtraInterfaces(prefix string, n Network, in map[Interface]string) {
+	if d.HasKey(prefix + "interfaces") {
+		d.checkExtraSubnets(prefix+"interfaces", n.Interfaces)
+	}
 	seen := map[Interface]bool{}
 	for i, extra := range n.Interfaces {
 		path := fmt.Sprintf("%sinterfaces[%d]", prefix, i)
@@ -178,20 +181,35 @@ func (d document) checkLinkNames(node string, w Network) {
 	}
 }
 
-// checkSubnets: the kernel sends to a subnet over one interface.
-func (d document) checkSubnets(node string, n Node) {
-	subnets := []netip.Prefix{n.Address}
-	for i, extra := range n.Network.Interfaces {
+// sharedSubnet is wrong because the kernel sends to a subnet over one interface.
+const sharedSubnet = "%s is in the subnet of another interface, %s: write an address of a subnet of its own"
+
+// checkExtraSubnets compares the further interfaces with one another.
+func (d document) checkExtraSubnets(path string, interfaces []ExtraInterface) {
+	const most = 1000 // so that no file takes long
+	var subnets []netip.Prefix
+	for i, extra := range interfaces {
 		for j, address := range extra.Addresses {
 			for _, other := range subnets {
 				if address.IsValid() && other.IsValid() && address.Overlaps(other) {
-					at := fmt.Sprintf("network.interfaces[%d].addresses[%d]", i, j)
-					d.Refuse(d.given(node+at, at), "%s is in the subnet of another interface, %s: write an address of a subnet of its own", address, other.Masked())
+					d.Refuse(fmt.Sprintf("%s[%d].addresses[%d]", path, i, j), sharedSubnet, address, other.Masked())
 					break
 				}
 			}
 		}
-		subnets = append(subnets, extra.Addresses...)
+		subnets = append(subnets, extra.Addresses[:min(len(extra.Addresses), most-len(subnets))]...)
+	}
+}
+
+// checkSubnets looks from the node's address.
+func (d document) checkSubnets(node string, n Node) {
+	for i, extra := range n.Network.Interfaces {
+		for j, address := range extra.Addresses {
+			if address.IsValid() && n.Address.IsValid() && address.Overlaps(n.Address) {
+				at := fmt.Sprintf("network.interfaces[%d].addresses[%d]", i, j)
+				d.Refuse(d.given(node+at, at), sharedSubnet, address, n.Address.Masked())
+			}
+		}
 	}
 	for i, route := range n.Network.Routes {
 		if at := fmt.Sprintf("network.routes[%d].via", i); n.Address.IsValid() && !n.Network.DHCP && !reaches([]netip.Prefix{n.Address}, route.Via) {

@@ -62,6 +62,9 @@ func (d document) checkMTU(path string, mtu int, isIPv6 bool) {
 }
 
 func (d document) checkRoutes(path string, routes []Route) {
+	if !d.HasKey(path) {
+		return
+	}
 	seen := map[netip.Prefix]bool{}
 	for i, route := range routes {
 		at := fmt.Sprintf("%s[%d]", path, i)

@@ -36,7 +36,7 @@ func (d document) checkPatroni(prefix string, s Seed, p Patroni) {
 	if !postgresTime.MatchString(p.MemberSlotsTTL) {
 		d.Refuse(prefix+"member_slots_ttl", "%s is not a time, such as 30min", quote(p.MemberSlotsTTL))
 	}
-	d.checkSlots(prefix+"slots.", s, p.Slots)
+	d.checkSlots(prefix+"slots", s, p.Slots)
 	d.checkStandby(prefix+"standby_cluster.", s, p.StandbyCluster)
 	checkTwice(d, prefix+"create_replica_methods", p.CreateReplicaMethods, plain)
 	if len(p.CreateReplicaMethods) == 0 {
@@ -103,13 +103,16 @@ func isRate(rate string) bool {
 
 // checkSlots: a slot that Patroni makes for a member bears the member's name, in
 // lower case and with underscores (slot_name_from_member_name).
-func (d document) checkSlots(prefix string, s Seed, slots map[string]Slot) {
+func (d document) checkSlots(path string, s Seed, slots map[string]Slot) {
+	if !d.HasKey(path) {
+		return
+	}
 	members := map[string]string{}
 	for _, n := range s.Nodes {
 		members[strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(n.Name))] = n.Name
 	}
 	for _, name := range slices.Sorted(maps.Keys(slots)) {
-		slot, path := slots[name], prefix+name
+		slot, path := slots[name], path+"."+name
 		switch {
 		case !slotName.MatchString(name):
 			d.RefuseKey(path, "this is not the name of a slot: use 1 to %d lower-case letters, digits and underscores", longestName)

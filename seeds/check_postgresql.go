@@ -55,10 +55,15 @@ func (d document) checkPostgreSQL(prefix string, p PostgreSQL) {
 	seen := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
 		path := prefix + "parameters." + name
-		d.checkParameter(path, name, p.Parameters[name])
+		if d.HasKey(path) { // or it could not be wrong here
+			d.checkParameter(path, name, p.Parameters[name])
+		}
 		// To PostgreSQL and to Patroni both are the same.
 		folded := strings.ToLower(name)
 		if other, ok := seen[folded]; ok && strict.IsKey(name) {
+			if !d.HasKey(path) {
+				path = prefix + "parameters." + other
+			}
 			d.RefuseKey(path, "%s and %s are one parameter: remove one of them", name, other)
 		}
 		seen[folded] = name

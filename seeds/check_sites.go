@@ -2,12 +2,11 @@ package seeds
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
-
-	"banyan/internal/strict"
 )
 
 var siteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`)
@@ -21,6 +20,7 @@ func (d document) checkSites(s Seed) {
 	for _, n := range s.Nodes {
 		owners[n.Address.Addr()] = "the address of node " + quote(n.Name)
 	}
+	subnets := s.servingSubnets()
 	for i, site := range s.Sites {
 		path := fmt.Sprintf("sites[%d]", i)
 		folded := strings.ToLower(site.Name)
@@ -39,7 +39,7 @@ func (d document) checkSites(s Seed) {
 			}
 		}
 		for j, vip := range site.VIPs {
-			d.checkVIP(fmt.Sprintf("%s.vips[%d]", path, j), s, site, vip, owners)
+			d.checkVIP(fmt.Sprintf("%s.vips[%d]", path, j), site, vip, owners, subnets)
 			if vip.IsValid() {
 				owners[vip] = "another VIP"
 			}
@@ -56,7 +56,18 @@ func (d document) checkSubnet(path string, p netip.Prefix) {
 	}
 }
 
-func (d document) checkVIP(path string, s Seed, site Site, vip netip.Addr, owners map[netip.Addr]string) {
+// servingSubnets are the subnets of the nodes that may hold a VIP.
+func (s Seed) servingSubnets() []netip.Prefix {
+	seen := map[netip.Prefix]bool{}
+	for _, n := range s.Nodes {
+		if n.Runs(ServicePostgreSQL) {
+			seen[n.Address.Masked()] = true
+		}
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+func (d document) checkVIP(path string, site Site, vip netip.Addr, owners map[netip.Addr]string, subnets []netip.Prefix) {
 	switch {
 	case unusable(vip) != "":
 		d.Refuse(path, "%s is %s", vip, unusable(vip))
@@ -67,7 +78,7 @@ func (d document) checkVIP(path string, s Seed, site Site, vip netip.Addr, owner
 		d.Refuse(path, "%s is outside %s, the subnet of the site: write an address of that subnet", vip, site.Subnet.Masked())
 	case vip == broadcast(site.Subnet), vip == site.Subnet.Masked().Addr() && vip.BitLen()-site.Subnet.Bits() > 1:
 		d.Refuse(path, "%s is the subnet's own address, or its broadcast address: write one between them", vip)
-	case !slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Runs(ServicePostgreSQL) && n.Address.Contains(vip) }):
+	case !slices.ContainsFunc(subnets, func(p netip.Prefix) bool { return p.Contains(vip) }):
 		d.Refuse(path, "%s is in the subnet of no node with postgresql, so that none can take it: add such a node, or remove the VIP", vip)
 	}
 }
@@ -83,7 +94,7 @@ func (d document) checkNodeSite(path string, s Seed, n Node) {
 		for _, site := range s.Sites {
 			names = append(names, site.Name)
 		}
-		d.Refuse(path+".site", "there is no site %s%s", quote(n.Site), strict.OneOf(n.Site, names))
+		d.Refuse(path+".site", "there is no site %s%s", quote(n.Site), meant(n.Site, names, ": write the name of one of sites"))
 	case i >= 0 && s.Sites[i].Subnet.IsValid() && n.Address.IsValid() && !s.Sites[i].Subnet.Contains(n.Address.Addr()):
 		d.Refuse(path+".address", "%s is outside %s, the subnet of site %s: write an address of that subnet, or another site",
 			n.Address.Addr(), s.Sites[i].Subnet, quote(n.Site))

@@ -69,6 +69,9 @@ var (
 )
 
 func (d document) checkIOScheduler(path string, rules []IOScheduler) {
+	if !d.HasKey(path) {
+		return
+	}
 	type disks struct {
 		device string
 		class  DiskClass

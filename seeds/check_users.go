@@ -24,6 +24,9 @@ var systemUsers = []string{"root", "postgres", "etcd"}
 const firstUID, lastUID = 1000, 59999
 
 func (d document) checkUsers(path string, users []User) {
+	if !d.HasKey(path) {
+		return
+	}
 	names, uids := map[string]bool{}, map[int]string{}
 	for i, u := range users {
 		path := fmt.Sprintf("%s[%d]", path, i)
@@ -83,6 +86,9 @@ func (d document) checkUser(path string, u User) {
 var sudoCommand = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)+/?( [^,:=\\#!"]*)?$`)
 
 func (d document) checkSudo(path string, rules []Sudo) {
+	if !d.HasKey(path) {
+		return
+	}
 	seen := map[string]bool{}
 	for i, rule := range rules {
 		at := fmt.Sprintf("%s[%d]", path, i)

@@ -14,10 +14,11 @@ import (
 	"banyan/internal/strict"
 )
 
-// FuzzParse: Parse never panics; its problems lie inside the file; a seed that it
-// takes can be redacted, and then holds the same but for the secrets.
+// FuzzParse: Parse never panics; its problems lie inside the file; it agrees with
+// ParseCluster; a seed that it takes can be redacted, and then holds the same but for
+// the secrets.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/good/*.yaml"} {
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/good/*.yaml", "testdata/warn/*.yaml", "examples/*.yaml"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			f.Fatalf("%s: %d files, %v", pattern, len(names), err)
@@ -30,9 +31,9 @@ func FuzzParse(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	f.Add([]byte(Example))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		seed, err := Parse("seed.yaml", data)
+		checkAgreement(t, data, seed, err)
 		if err != nil {
 			checkProblems(t, data, err)
 			return
@@ -58,6 +59,31 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("redacting changed the seed:\n%+v\n%+v", *seed, *again)
 		}
 	})
+}
+
+// checkAgreement: what Parse takes is a cluster file as well, and a cluster file is
+// a seed but for what is missing.
+func checkAgreement(t *testing.T, data []byte, seed *Seed, err error) {
+	t.Helper()
+	cluster, warnings, clusterErr := ParseCluster("seed.yaml", data)
+	if len(warnings) > 0 {
+		checkProblems(t, data, warnings)
+	}
+	var problems strict.Problems
+	switch {
+	case clusterErr != nil && err == nil:
+		t.Errorf("a seed that is no cluster file: %v", clusterErr)
+	case clusterErr != nil:
+		checkProblems(t, data, clusterErr)
+	case err == nil && !reflect.DeepEqual(seed, cluster):
+		t.Errorf("one file, two meanings:\n%+v\n%+v", *seed, *cluster)
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			if !strings.HasPrefix(p.Message, "missing ") {
+				t.Errorf("a cluster file is no seed, though it is complete: %v", p)
+			}
+		}
+	}
 }
 
 // maxProblems is how many problems package strict reports at most.
@@ -108,7 +134,7 @@ func forget(v reflect.Value) {
 // FuzzMask: whatever stands before and after them, secrets are not in the error.
 func FuzzMask(f *testing.F) {
 	const secret = "Xyzzy1Plugh"
-	layouts := []string{
+	secrets := []string{
 		"superuser_password: " + secret,
 		"superuser_password: \"" + secret + "\" # " + secret,
 		"superuser_password:\n    " + secret,
@@ -120,6 +146,18 @@ func FuzzMask(f *testing.F) {
 		"superuser_password " + secret + ": x",
 		"superuser_password: *" + secret,
 	}
+	layouts := []string{
+		"postgresql:\n  roles:\n    - {name: app, password: " + secret + "}",
+		"postgresql: {databases: [{name: app}], roles: [{name: app, password: SCRAM-SHA-256$" + secret + "}]}",
+		"etcd:\n  username: patroni\n  password: '" + secret + "'",
+		"etcd:\n  key: |\n    " + secret,
+		"etcd:\n  endpoints:\n    - https://patroni:" + secret + "@etcd1.example.org:2379",
+		"etcd: {endpoints: [\"https://" + secret + "@etcd1\"]}",
+		"system: {proxy: {https_proxy: " + secret + "}, users: [{name: dba, hashed_passwd: " + secret + "}]}",
+	}
+	for _, line := range secrets {
+		layouts = append(layouts, "secrets:\n  "+line)
+	}
 	head, _, _ := strings.Cut(minimal, "secrets:")
 	for i := range layouts {
 		f.Add(i, []byte(head), []byte("  replication_password: short\n  colour: green\n"))
@@ -127,11 +165,14 @@ func FuzzMask(f *testing.F) {
 		f.Add(i, []byte("? |\n  x"), []byte("\t: ["))
 	}
 	f.Fuzz(func(t *testing.T, layout int, before, after []byte) {
-		section := "\nsecrets:\n  " + layouts[uint(layout)%uint(len(layouts))] + "\n"
+		section := "\n" + layouts[uint(layout)%uint(len(layouts))] + "\n"
 		data := slices.Concat(before, []byte(section), after)
 		_, err := Parse("seed.yaml", data)
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Errorf("shows a secret:\n%v\n--- of\n%s", err, data)
+		}
+		if _, warnings, _ := ParseCluster("seed.yaml", data); strings.Contains(warnings.Error(), secret) {
+			t.Errorf("warns of a secret:\n%v\n--- of\n%s", warnings, data)
 		}
 	})
 }

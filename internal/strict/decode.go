@@ -22,7 +22,9 @@ func (d *Document) note(n *yaml.Node, format string, args ...any) {
 }
 
 func (d *Document) noteAt(line, column int, format string, args ...any) {
-	d.problems = append(d.problems, Problem{Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+	if len(d.problems) < maxNoted {
+		d.problems = append(d.problems, Problem{Line: line, Column: column, Message: fmt.Sprintf(format, args...)})
+	}
 }
 
 // value decodes n, which stands at path, into v. If n inherits, it is what v holds.
@@ -70,6 +72,14 @@ func (d *Document) set(path string, n *yaml.Node, v reflect.Value, inherits bool
 	}
 	if n.Kind != kind || isNull(n) {
 		d.note(n, "expected %s, found %s", Wanted(v.Type()), shape(n))
+		return false
+	}
+	most := MaxItems
+	if n.Kind == yaml.MappingNode {
+		most = 2 * maxKeys // key and value each
+	}
+	if len(n.Content) > most {
+		d.note(n, "this is longer than anyone writes by hand: %d items of a list are read, and %d keys", MaxItems, maxKeys)
 		return false
 	}
 	return decode()

@@ -138,7 +138,9 @@ func (d *Document) Refuse(path, format string, args ...any) {
 // Warn is Refuse for what is allowed and seldom meant, see [Document.Warnings].
 func (d *Document) Warn(path, format string, args ...any) {
 	if n := d.place(path); n != nil {
-		d.warnings = append(d.warnings, Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
+		if len(d.warnings) < maxNoted {
+			d.warnings = append(d.warnings, Problem{Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)})
+		}
 	}
 }
 
@@ -198,6 +200,9 @@ func (d *Document) Secrets() []Span {
 // maxProblems is how many problems are reported: more than anyone makes by hand.
 const maxProblems = 100
 
+// maxNoted bounds the memory that a document takes which breaks a rule everywhere.
+const maxNoted = 100 * maxProblems
+
 // Err is nil, or the [Problems] of the document as far as they are noted.
 func (d *Document) Err() error {
 	switch {
@@ -226,7 +231,12 @@ func (d *Document) located(problems Problems) Problems {
 	for i, p := range problems {
 		// yaml.v3 puts some nodes behind the end of the file.
 		line, column := d.text.position(d.text.offset(p.Line, p.Column))
-		problems[i] = Problem{File: d.text.name, Line: line, Column: column, Message: p.Message, Source: d.source(line, secrets)}
+		problems[i] = Problem{File: d.text.name, Line: line, Column: column, Message: p.Message}
+		if i > 0 && problems[i-1].Line == line { // a line may be long
+			problems[i].Source = problems[i-1].Source
+		} else {
+			problems[i].Source = d.source(line, secrets)
+		}
 	}
 	return problems
 }

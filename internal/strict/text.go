@@ -16,6 +16,13 @@ import (
 // initramfs.
 const MaxSize = 1 << 20
 
+// MaxItems bounds a list, and maxKeys a section or a map: what is inherited is copied,
+// so that a file takes more memory than its size.
+const (
+	MaxItems = 4096
+	maxKeys  = 1024
+)
+
 // text is a file as a person wrote it: lines and columns both count from 1, and
 // columns count characters.
 type text struct {

@@ -112,10 +112,6 @@ func (d document) given(paths ...string) string {
 	return paths[max(i, 0)]
 }
 
-// sound tells whether what the document says at path, if anything, is well-formed,
-// so that other values may be measured by it.
-func (d document) sound(path string) bool { return d.Given(path) || !d.HasKey(path) }
-
 // checkRange refuses a number that is not among those from least to most, in a unit.
 func (d document) checkRange(path string, value, least, most int64, unit string) {
 	if unit != "" {
@@ -161,9 +157,9 @@ func plain[T ~string](text T) string { return string(text) }
 // has them at these values.
 func (d document) checkTogether(prefix, a, valueA, b, valueB string) {
 	switch {
-	case valueA != "" && valueB == "" && d.sound(prefix+b):
+	case valueA != "" && valueB == "" && !d.Malformed(prefix+b):
 		d.Refuse(prefix+a, "%[1]s needs %[2]s: set both, or remove %[1]s", a, b)
-	case valueA == "" && valueB != "" && d.sound(prefix+a):
+	case valueA == "" && valueB != "" && !d.Malformed(prefix+a):
 		d.Refuse(prefix+b, "%[1]s needs %[2]s: set both, or remove %[1]s", b, a)
 	}
 }

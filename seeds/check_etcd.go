@@ -45,7 +45,7 @@ func (d document) checkEtcd(prefix string, dcs DCS, e Etcd) {
 	heartbeat, election := prefix+"heartbeat-interval", prefix+"election-timeout"
 	d.checkRange(heartbeat, int64(e.HeartbeatInterval), 1, longestElection/5, "ms")
 	d.checkRange(election, int64(e.ElectionTimeout), 5, longestElection, "ms")
-	if e.HeartbeatInterval > 0 && e.HeartbeatInterval <= longestElection/5 && e.ElectionTimeout < 5*e.HeartbeatInterval && d.sound(heartbeat) && d.sound(election) {
+	if e.HeartbeatInterval > 0 && e.HeartbeatInterval <= longestElection/5 && e.ElectionTimeout < 5*e.HeartbeatInterval && !d.Malformed(heartbeat) && !d.Malformed(election) {
 		d.Refuse(d.given(election, heartbeat), "etcd needs 5 * heartbeat-interval <= election-timeout, and 5 * %d is above %d: raise election-timeout to 10 * heartbeat-interval, as is usual",
 			e.HeartbeatInterval, e.ElectionTimeout)
 	}
@@ -105,7 +105,7 @@ func (d document) checkHAProxy(prefix string, h HAProxy) {
 	for key, value := range map[string]int{"primary": m.Primary, "replica": m.Replica} {
 		path := prefix + "maxconn." + key
 		d.checkRange(path, int64(value), 1, math.MaxInt64, "")
-		if value > m.Global && m.Global > 0 && d.sound(path) && d.sound(global) {
+		if value > m.Global && m.Global > 0 && !d.Malformed(path) && !d.Malformed(global) {
 			d.Refuse(d.given(path, global), "maxconn.%s of %d is above maxconn.global of %d: lower it, or raise that", key, value, m.Global)
 		}
 	}

@@ -115,7 +115,7 @@ func (d document) checkExtraInterfaces(prefix string, n Network, in map[Interfac
 		switch {
 		case extra.DHCP:
 			d.Refuse(path+".addresses", "the addresses come with the lease, since dhcp is on: remove one of the two")
-		case len(extra.Addresses) == 0 && d.sound(path+".addresses") && d.sound(path+".dhcp"):
+		case len(extra.Addresses) == 0 && !d.Malformed(path+".addresses") && !d.Malformed(path+".dhcp"):
 			d.Refuse(path, "this interface has no address: set addresses, or dhcp: true")
 		}
 		isIPv6 := false

@@ -45,7 +45,7 @@ func (d document) checkInterface(path string, i Interface, needed bool) {
 	switch {
 	case d.Given(name) && d.Given(mac):
 		d.Refuse(mac, "an interface is picked by its name or by its MAC address: remove one of them")
-	case needed && i == Interface{} && d.sound(name) && d.sound(mac):
+	case needed && i == Interface{} && !d.Malformed(name) && !d.Malformed(mac):
 		d.Refuse(path, "which interface? set name or mac")
 	case !interfaceName.MatchString(i.Name):
 		d.Refuse(name, "%s is not the name of an interface, such as eno1: see ip link", quote(i.Name))

@@ -55,7 +55,7 @@ func (d document) checkMatches(s Seed) {
 			owners[id] = n.Name
 		}
 		matched = matched || n.Match != Match{}
-		if n.Match == (Match{}) && d.sound(match+".mac") && d.sound(match+".uuid") {
+		if n.Match == (Match{}) && !d.Malformed(match+".mac") && !d.Malformed(match+".uuid") {
 			d.Refuse(match, "there is nothing to match: set mac, serial, uuid or hostname")
 		}
 	}
@@ -64,7 +64,7 @@ func (d document) checkMatches(s Seed) {
 		return
 	}
 	for i, n := range s.Nodes {
-		if path := fmt.Sprintf("nodes[%d]", i); matched && !d.HasKey(path+".match") {
+		if path := fmt.Sprintf("nodes[%d]", i); matched && !d.Given(path+".match") {
 			d.Warn(path+".name", "%s has no match, as others have: in a seed for all of them no machine is this node", quote(n.Name))
 		}
 	}

@@ -78,7 +78,7 @@ func (d document) checkTimes(prefix string, p Patroni) {
 		if bound.value < bound.least {
 			d.Refuse(bound.path, "%s of %d s is below %d s, the least that Patroni takes", strings.TrimPrefix(bound.path, prefix), bound.value, bound.least)
 		}
-		sound = sound && d.sound(bound.path) && bound.value >= bound.least
+		sound = sound && !d.Malformed(bound.path) && bound.value >= bound.least
 	}
 	// Written so that no number is too large for it.
 	if sound && p.RetryTimeout > (p.TTL-p.LoopWait)/2 {
@@ -132,7 +132,7 @@ func (d document) checkSlots(path string, s Seed, slots map[string]Slot) {
 }
 
 func (d document) checkStandby(prefix string, s Seed, c StandbyCluster) {
-	if !d.HasKey(prefix + "host") {
+	if host := prefix + "host"; !d.Given(host) && !d.Malformed(host) {
 		for _, key := range []string{"port", "primary_slot_name", "create_replica_methods", "restore_command", "archive_cleanup_command", "recovery_min_apply_delay"} {
 			d.Refuse(prefix+key, "without standby_cluster.host this is no standby cluster: set it, or remove %s", key)
 		}
@@ -171,7 +171,7 @@ func (d document) checkWatchdog(prefix string, p Patroni) {
 		if w.SafetyMargin == -1 {
 			armed = p.TTL / 2
 		}
-		if p.LoopWait > armed && p.TTL >= 20 && p.LoopWait > 0 && d.sound(margin) && w.Mode != "off" {
+		if p.LoopWait > armed && p.TTL >= 20 && p.LoopWait > 0 && !d.Malformed(margin) && w.Mode != "off" {
 			d.Refuse(d.given(margin, prefix+"watchdog.mode"), "the watchdog would fire after %d s, and Patroni feeds it every %d s (loop_wait): lower safety_margin, or raise ttl", armed, p.LoopWait)
 		}
 	}

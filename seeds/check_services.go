@@ -44,7 +44,7 @@ func (d document) checkMembers(s Seed) {
 	for i, n := range s.Nodes {
 		services := fmt.Sprintf("nodes[%d].services", i)
 		for j := range n.Services {
-			if d.HasKey(services) && !d.Given(fmt.Sprintf("%s[%d]", services, j)) || !d.sound("cluster.dcs") {
+			if d.Malformed("cluster.dcs") || d.Malformed(services) || d.Given(services) && !d.Given(fmt.Sprintf("%s[%d]", services, j)) {
 				return // what was meant is not known
 			}
 		}

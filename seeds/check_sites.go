@@ -76,7 +76,7 @@ func (d document) checkVIP(path string, site Site, vip netip.Addr, owners map[ne
 	case !site.Subnet.IsValid():
 	case !site.Subnet.Contains(vip):
 		d.Refuse(path, "%s is outside %s, the subnet of the site: write an address of that subnet", vip, site.Subnet.Masked())
-	case vip == broadcast(site.Subnet), vip == site.Subnet.Masked().Addr() && vip.BitLen()-site.Subnet.Bits() > 1:
+	case vip.BitLen()-site.Subnet.Bits() > 1 && (vip == broadcast(site.Subnet) || vip == site.Subnet.Masked().Addr()):
 		d.Refuse(path, "%s is the subnet's own address, or its broadcast address: write one between them", vip)
 	case !slices.ContainsFunc(subnets, func(p netip.Prefix) bool { return p.Contains(vip) }):
 		d.Refuse(path, "%s is in the subnet of no node with postgresql, so that none can take it: add such a node, or remove the VIP", vip)
@@ -113,7 +113,7 @@ func (d document) checkDNS(s Seed) {
 	for _, site := range s.Sites {
 		vips += len(site.VIPs)
 	}
-	if !d.HasKey("dns.name") {
+	if !d.Given("dns.name") && !d.Malformed("dns.name") {
 		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm"} {
 			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
 		}

@@ -37,7 +37,7 @@ func (d document) checkStorage(prefix string, s Storage) {
 		}
 		paths[volume.Path] = name
 		d.checkDiskMatch(path+".match", volume.Match)
-		if other := disks[volume.Match]; other != "" && volume.Match != (DiskMatch{}) && d.sound(path+".match") {
+		if other := disks[volume.Match]; other != "" && volume.Match != (DiskMatch{}) && !d.Malformed(path+".match") {
 			d.Refuse(d.given(path+".match", prefix+"volumes."+other+".match"), "%s and %s match the same disk: tell them apart by serial or by-id", other, name)
 		}
 		disks[volume.Match] = name
@@ -84,7 +84,7 @@ func (d document) checkDiskMatch(path string, m DiskMatch) {
 	}
 	wellFormed := true
 	for _, key := range []string{"by-id", "serial", "model", "min_size", "max_size", "class"} {
-		wellFormed = wellFormed && d.sound(path+"."+key) && !d.Given(path+"."+key)
+		wellFormed = wellFormed && !d.Malformed(path+"."+key) && !d.Given(path+"."+key)
 	}
 	if m == (DiskMatch{Class: "any"}) && wellFormed {
 		d.Refuse(path, "there is nothing to match: set by-id, serial, model, a size or class")

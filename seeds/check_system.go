@@ -99,7 +99,7 @@ func (d document) checkNoFile(prefix string, n NoFile) {
 	soft, hard := prefix+"soft", prefix+"hard"
 	d.checkRange(soft, int64(n.Soft), leastFiles, mostFiles, "")
 	d.checkRange(hard, int64(n.Hard), leastFiles, mostFiles, "")
-	if n.Soft > n.Hard && n.Soft <= mostFiles && n.Hard >= leastFiles && d.sound(soft) && d.sound(hard) {
+	if n.Soft > n.Hard && n.Soft <= mostFiles && n.Hard >= leastFiles && !d.Malformed(soft) && !d.Malformed(hard) {
 		d.Refuse(d.given(soft, hard), "soft of %d is above hard of %d: lower it, or raise that", n.Soft, n.Hard)
 	}
 }

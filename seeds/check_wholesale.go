@@ -91,7 +91,7 @@ func (d document) checkPKI(s Seed) {
 	ca, node := int64(s.PKI.CADays), int64(s.PKI.NodeDays)
 	d.checkRange("pki.ca_days", ca, 1, longest, "days")
 	d.checkRange("pki.node_days", node, 1, longest, "days")
-	if ca > 0 && node > ca && node <= longest && d.sound("pki.ca_days") && d.sound("pki.node_days") {
+	if ca > 0 && node > ca && node <= longest && !d.Malformed("pki.ca_days") && !d.Malformed("pki.node_days") {
 		d.Refuse(d.given("pki.node_days", "pki.ca_days"), "a node's certificate would outlive its authority, %d days against %d: lower node_days, or raise ca_days", node, ca)
 	}
 }

@@ -153,7 +153,7 @@ func FuzzMask(f *testing.F) {
 		"etcd:\n  key: |\n    " + secret,
 		"etcd:\n  endpoints:\n    - https://patroni:" + secret + "@etcd1.example.org:2379",
 		"etcd: {endpoints: [\"https://" + secret + "@etcd1\"]}",
-		"system: {proxy: {https_proxy: " + secret + "}, users: [{name: dba, hashed_passwd: " + secret + "}]}",
+		"system: {proxy: {https_proxy: \"http://proxy:" + secret + "@proxy:8080\"}, users: [{name: dba, hashed_passwd: " + secret + "}]}",
 	}
 	for _, line := range secrets {
 		layouts = append(layouts, "secrets:\n  "+line)

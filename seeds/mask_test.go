@@ -29,6 +29,8 @@ func TestMaskWithoutYAML(t *testing.T) {
 		"an item below":       {"tokens:", "- hush", "- (secret)"},
 		"beside":              {"users:\n- passwd: hush", "  name: dba", "  name: dba"},
 		"after":               {"  passwd: hush", "name: dba", "name: dba"},
+		"in a URL":            {"", "- https://u:hush@h:1, http://hush@h", "- https://(secret)@h:1, http://(secret)@h"},
+		"in a URL, slashed":   {"", "a: [https://u:hu/h@ush@h:1]", "a: [https://(secret)@h:1]"},
 		"a comment":           {"", "a: b # password: hush", "a: b # password: (secret)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -201,7 +201,10 @@ func TestLargeSeeds(t *testing.T) {
 	for i := range 10000 {
 		fmt.Fprintf(&keys, "key%d: 1\n", i)
 	}
+	many := func(item string) string { return strings.Repeat(item+", ", strict.MaxItems+1) }
 	for name, data := range map[string]string{
+		"a long list":      "nodes: [" + many("{}") + "]",
+		"many nodes":       "nodes: [" + strings.Repeat("{name: a, address: 172.16.32.11/24, postgresql: {port: 1}}, ", strict.MaxItems) + "]\npostgresql: {parameters: {" + strings.Repeat("a: 1, ", 1000) + "}}\n",
 		"more than 1 MiB":  strings.Repeat("#", strict.MaxSize) + "\n",
 		"billion laughs":   laughs.String(),
 		"unknown keys":     keys.String(),

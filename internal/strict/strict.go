@@ -126,6 +126,12 @@ func (d *Document) HasKey(path string) bool { return d.keys[path] != nil }
 // Given reports whether the document has a well-formed value at path.
 func (d *Document) Given(path string) bool { return d.values[path] != nil }
 
+// Malformed reports whether the document has a value at path that could not be read,
+// which was noted before.
+func (d *Document) Malformed(path string) bool {
+	return d.keys[path] != nil && !d.empty[path] && d.values[path] == nil
+}
+
 // Refuse notes a problem with the value at path: at a single value itself, else
 // at its key. A value that is not given breaks no rule; where it ought to be
 // given, or well-formed, that was noted before. No argument may hold a secret.
@@ -148,7 +154,7 @@ func (d *Document) Warn(path, format string, args ...any) {
 // given, or malformed, which was noted before. It is for what only some documents
 // have to have; wanted says how the value is written.
 func (d *Document) Require(path, wanted string) {
-	if d.values[path] != nil || d.keys[path] != nil && !d.empty[path] {
+	if d.Given(path) || d.Malformed(path) {
 		return
 	}
 	section, key := "", path

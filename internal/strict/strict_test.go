@@ -140,7 +140,8 @@ func TestProblemsOfAChild(t *testing.T) {
 		"suite: a\n---\nsuite: b":                     "2:1: a second YAML document begins here: a profile is one document",
 		"suite: \v":                                   "1:8: the control character U+000B may not stand in a profile: remove it",
 		"# suite: a":                                  "1:1: the file holds no profile: it is empty, or all comments",
-		strings.Repeat("#", MaxSize+1):                "1:1: the file is larger than 1024 KiB: this is not a profile",
+		"packages: [" + strings.Repeat("[], ", MaxItems+1) + "]\nsuite: a": "1:11: this is longer than anyone writes by hand: 4096 items of a list are read, and 1024 keys",
+		strings.Repeat("#", MaxSize+1):                                     "1:1: the file is larger than 1024 KiB: this is not a profile",
 	} {
 		t.Run(want, func(t *testing.T) {
 			p := parent()
@@ -172,6 +173,10 @@ func TestRefuse(t *testing.T) {
 	d.RefuseKey("users", "too few")
 	d.Refuse("users.postgres.uid", "nobody wrote that here")
 	d.RefuseKey("disk", "nobody wrote that here")
+	d.RefuseKey("users", "too few") // once more, as for another that inherits it
+	if d.Malformed("users.etcd.uid") || d.Malformed("members") || d.Malformed("disk") {
+		t.Error("what is well-formed or absent is malformed")
+	}
 	const want = `child.yaml:1:1: too few
     users:
     ^

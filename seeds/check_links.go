@@ -133,9 +133,9 @@ func (d document) checkExtraInterfaces(prefix string, n Network, in map[Interfac
 	}
 }
 
-// reaches tells whether a router is a neighbour.
+// reaches tells whether a router is a neighbour, as far as it is one at all.
 func reaches(addresses []netip.Prefix, via netip.Addr) bool {
-	return !via.IsValid() || via.IsLinkLocalUnicast() || slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Contains(via) })
+	return !via.IsValid() || unusable(via) != "" || slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Contains(via) })
 }
 
 // checkLinks looks at the network of a node as it becomes.

@@ -49,9 +49,10 @@ func (d document) checkSites(s Seed) {
 
 // checkSubnet holds a prefix to the form that names a network, not a host of it.
 func (d document) checkSubnet(path string, p netip.Prefix) {
-	if wrong := unusable(p.Addr()); p.Addr().Is4In6() || p.Addr().Zone() != "" {
-		d.Refuse(path, "%s is %s", p, wrong)
-	} else if p != p.Masked() {
+	switch {
+	case p.Addr().Is4In6():
+		d.Refuse(path, "%s is a subnet of IPv4 in the form of IPv6: write it like 172.16.32.0/24", p)
+	case p != p.Masked():
 		d.Refuse(path, "%s is an address in %[2]s: write %[2]s", p, p.Masked())
 	}
 }

@@ -1,6 +1,7 @@
 package seeds
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,8 @@ func TestGoodClusters(t *testing.T) {
 		"sudo with arguments":             strings.Replace(minimal, "system: {", "system: {sudo: [{name: dba, commands: [/usr/bin/, /usr/bin/less /var/log/*, ALL]}], ", 1),
 		"sysctl with a slash":             strings.Replace(minimal, "system: {", "system: {sysctl: {net.ipv4.conf.eth0/100.rp_filter: 1, net.ipv4.ip_local_port_range: 10000 65535}, ", 1),
 		"a proxy with a password":         strings.Replace(minimal, "system: {", "system: {proxy: {http_proxy: 'http://u:Hush@proxy.example.org:8080'}, ", 1),
+		"an authority":                    strings.Replace(minimal, "system: {", "system: {ca_certificates: ["+strconv.Quote(certificate(t))+"], ", 1),
+		"a node that is named":            minimal + "node: pgsql-n1\n",
 		"a link-local router":             head + "nodes: [{name: a, address: '2001:db8::11/64'}]\n" + tail + "network: {routes: [{to: '2001:db8:1::/48', via: 'fe80::1'}]}\n",
 		"a rule with a set":               minimal + "firewall: {rules: ['tcp dport { 80, 443 } log prefix \"a;b\" accept']}\n",
 		"keys taken back are not given":   head + "nodes: [{name: a, address: 172.16.32.11/24, services: , match: , network: {bonds: , vlans: }}]\n" + tail + "dns: {name: }\nnetwork: {interface: {name: bond0}, bonds: [{name: bond0, interfaces: [{name: eno1}]}]}\n",
@@ -40,4 +43,18 @@ func TestGoodClusters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { parse(t, data) })
 	}
+}
+
+// certificate is the one that an example has.
+func certificate(t *testing.T) string {
+	t.Helper()
+	data, err := Examples.ReadFile("examples/external-etcd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, _, err := ParseCluster("external-etcd.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(cluster.Etcd.CACert)
 }

@@ -20,9 +20,11 @@ func Parse(name string, data []byte) (*Seed, error) {
 }
 
 // ParseCluster is Parse for an operator's cluster file, which may lack what `build
-// seed mint` makes. It also returns what is allowed and seldom meant.
-func ParseCluster(name string, data []byte) (s *Seed, warnings strict.Problems, err error) {
+// seed mint` makes. It also refuses what one of the images that the seed is for has
+// not, and a time zone that no image has, and returns what is allowed and seldom meant.
+func ParseCluster(name string, data []byte, images ...Image) (s *Seed, warnings strict.Problems, err error) {
 	s, d := read(name, data)
+	document{d}.checkImages(*s, images)
 	if err := d.Err(); err != nil {
 		return nil, nil, err
 	}

@@ -22,14 +22,11 @@ const BornMarker = StateDir + "/born"
 
 // Facts is what a desired state is computed from, beside the seed.
 type Facts struct {
+	Installed
 	NICs           []NIC          // Ethernet interfaces, by name
-	PostgreSQL     []int          // installed major versions, ascending
 	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
-
-	// The versions of what is configured differently from one to another.
-	Systemd, Etcd Version
 
 	// What a seed may ask for, before it is planted: afterwards the accounts are
 	// also its own.
@@ -40,10 +37,16 @@ type Facts struct {
 	Locales   []string       // generated ones with UTF-8, written as in ru_RU.UTF-8
 }
 
+// Installed is the versions of what is configured differently from one to another.
+type Installed struct {
+	PostgreSQL                      []int // major versions, ascending
+	Systemd, Patroni, Etcd, HAProxy Version
+}
+
 // NIC is an Ethernet interface.
 type NIC struct {
 	Name     string
-	MAC      string // lower case, with colons
+	MAC      string // lower case, with colons; of a bond's member its own, not the bond's
 	Physical bool   // a wired device stands behind it: no bridge, no veth, no radio
 }
 
@@ -52,20 +55,29 @@ type NIC struct {
 func Gather(root string) (Facts, error) {
 	var f Facts
 	var errs []error
+	gather(&errs, &f.Installed, LookInstalled, root)
 	gather(&errs, &f.NICs, nics, filepath.Join(root, "sys/class/net"))
-	gather(&errs, &f.PostgreSQL, postgresql, filepath.Join(root, "usr/lib/postgresql"))
 	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
-	var packages map[string]Version
-	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
-	f.Systemd, f.Etcd = packages["systemd"], packages["etcd-server"]
 	gather(&errs, &f.Accounts, accounts, filepath.Join(root, "etc/passwd"))
 	gather(&errs, &f.Groups, groups, filepath.Join(root, "etc/group"))
 	gather(&errs, &f.Shells, shells, root)
 	gather(&errs, &f.Timezones, timezones, filepath.Join(root, "usr/share/zoneinfo"))
 	gather(&errs, &f.Locales, locales, filepath.Join(root, "etc/locale.gen"))
 	return f, errors.Join(errs...)
+}
+
+// LookInstalled looks at the programs of the machine, or of the image's tree, whose
+// root directory is root.
+func LookInstalled(root string) (Installed, error) {
+	var errs []error
+	var i Installed
+	gather(&errs, &i.PostgreSQL, postgresql, filepath.Join(root, "usr/lib/postgresql"))
+	var packages map[string]Version
+	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
+	i.Systemd, i.Patroni, i.Etcd, i.HAProxy = packages["systemd"], packages["patroni"], packages["etcd-server"], packages["haproxy"]
+	return i, errors.Join(errs...)
 }
 
 // gather reads one fact and keeps the error, if any, for the end.
@@ -96,7 +108,7 @@ func nics(class string) ([]NIC, error) {
 		if strings.TrimSpace(string(kind)) != arphrdEther {
 			continue
 		}
-		mac, err := os.ReadFile(filepath.Join(dir, "address"))
+		mac, err := address(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -108,9 +120,19 @@ func nics(class string) ([]NIC, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, NIC{Name: e.Name(), MAC: strings.TrimSpace(string(mac)), Physical: device && !radio})
+		found = append(found, NIC{Name: e.Name(), MAC: mac, Physical: device && !radio})
 	}
 	return found, nil
+}
+
+// address is the MAC address of the interface that has dir in /sys. A bond gives its
+// own to its members, whose is kept beside it: the kernel's bond_sysfs_slave.c.
+func address(dir string) (string, error) {
+	own, err := os.ReadFile(filepath.Join(dir, "bonding_slave/perm_hwaddr"))
+	if errors.Is(err, fs.ErrNotExist) {
+		own, err = os.ReadFile(filepath.Join(dir, "address"))
+	}
+	return strings.TrimSpace(string(own)), err
 }
 
 // postgresql lists the major versions whose server is installed as Debian's

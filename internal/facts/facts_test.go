@@ -45,21 +45,22 @@ func bare() map[string]string {
 func TestGather(t *testing.T) {
 	files := bare()
 	maps.Copy(files, map[string]string{
-		"sys/class/net/eno2/type":       "1\n",
-		"sys/class/net/eno2/address":    "52:54:00:00:00:02\n",
-		"sys/class/net/eno2/device/":    "",
-		"sys/class/net/eno1/type":       "1\n",
-		"sys/class/net/eno1/address":    "52:54:00:00:00:01\n",
-		"sys/class/net/eno1/device/":    "",
-		"sys/class/net/br0/type":        "1\n",
-		"sys/class/net/br0/address":     "52:54:00:00:00:01\n",
-		"sys/class/net/wlan0/type":      "1\n",
-		"sys/class/net/wlan0/address":   "52:54:00:00:00:03\n",
-		"sys/class/net/wlan0/device/":   "",
-		"sys/class/net/wlan0/phy80211/": "",
-		"sys/class/net/ib0/type":        "32\n",
-		"sys/class/net/ib0/address":     "80:00:\n",
-		"sys/class/net/bonding_masters": "\n",
+		"sys/class/net/eno2/type":                      "1\n",
+		"sys/class/net/eno2/address":                   "52:54:00:00:00:02\n",
+		"sys/class/net/eno2/device/":                   "",
+		"sys/class/net/eno2/bonding_slave/perm_hwaddr": "52:54:00:00:00:22\n",
+		"sys/class/net/eno1/type":                      "1\n",
+		"sys/class/net/eno1/address":                   "52:54:00:00:00:01\n",
+		"sys/class/net/eno1/device/":                   "",
+		"sys/class/net/br0/type":                       "1\n",
+		"sys/class/net/br0/address":                    "52:54:00:00:00:01\n",
+		"sys/class/net/wlan0/type":                     "1\n",
+		"sys/class/net/wlan0/address":                  "52:54:00:00:00:03\n",
+		"sys/class/net/wlan0/device/":                  "",
+		"sys/class/net/wlan0/phy80211/":                "",
+		"sys/class/net/ib0/type":                       "32\n",
+		"sys/class/net/ib0/address":                    "80:00:\n",
+		"sys/class/net/bonding_masters":                "\n",
 
 		"usr/lib/postgresql/9.6/bin/postgres": "",
 		"usr/lib/postgresql/17/bin/postgres":  "",
@@ -88,7 +89,8 @@ func TestGather(t *testing.T) {
 		"usr/share/zoneinfo/tzdata.zi":              "",
 		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
 		"var/lib/dpkg/status": "Package: etcd-server\nStatus: install ok installed\nVersion: 1:3.3.25+dfsg-6+b6\nDescription: a store\n Version: 9.9\n\n" +
-			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n",
+			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n\n" +
+			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n",
 		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
 			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
@@ -107,18 +109,16 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (Facts{
+		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}},
 		NICs: []NIC{
 			{Name: "br0", MAC: "52:54:00:00:00:01"},
 			{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},
-			{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true},
+			{Name: "eno2", MAC: "52:54:00:00:00:22", Physical: true},
 			{Name: "wlan0", MAC: "52:54:00:00:00:03"},
 		},
-		PostgreSQL:     []int{13, 17},
 		PostgreSQLData: []int{13},
 		Homes:          want,
 		Born:           true,
-		Systemd:        Version{257, 0},
-		Etcd:           Version{3, 3},
 		Accounts:       map[string]int{"root": 0, "dba": 1001},
 		Groups:         []string{"root", "adm"},
 		Shells:         []string{"/bin/sh", "/bin/bash", "/usr/sbin/nologin"},

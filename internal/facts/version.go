@@ -18,9 +18,11 @@ func (v Version) Before(major, minor int) bool {
 	return v != Version{} && (v.Major < major || v.Major == major && v.Minor < minor)
 }
 
-// parseVersion reads the upstream part of a deb-version(7), such as
+func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
+
+// ParseVersion reads the upstream part of a deb-version(7), such as
 // 1:3.3.25+dfsg-6. What does not begin with a number has none.
-func parseVersion(s string) (v Version) {
+func ParseVersion(s string) (v Version) {
 	if _, upstream, ok := strings.Cut(s, ":"); ok {
 		s = upstream
 	}
@@ -55,7 +57,7 @@ func installed(status string) (map[string]Version, error) {
 			}
 		case "Version":
 			if name != "" {
-				versions[name] = parseVersion(value)
+				versions[name] = ParseVersion(value)
 			}
 		}
 	}

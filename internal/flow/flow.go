@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"banyan/internal/converge"
@@ -88,7 +89,7 @@ func compute(seed seeds.Seed) (planted, error) {
 	if err != nil {
 		return planted{}, err
 	}
-	desired, err := node.Desired(seed, f)
+	desired, err := node.Desired(seed, self, f)
 	return planted{seed, f, self, desired}, err
 }
 
@@ -123,6 +124,11 @@ func newReporter() *reporter {
 
 func (r *reporter) about(n planted) {
 	r.report.Node, r.report.Cluster, r.report.Address = n.self.Name, n.seed.Cluster.Name, n.self.Address.Addr().String()
+	r.report.PostgreSQLPort, r.report.PatroniPort = n.self.PostgreSQL.Port, n.self.Patroni.RESTAPI.Port
+	r.report.Unapplied = node.Unapplied(n.seed, n.self, n.facts)
+	if len(r.report.Unapplied) > 0 {
+		log.Printf("the seed says more than this release applies: %s", strings.Join(r.report.Unapplied, ", "))
+	}
 }
 
 func (r *reporter) run(ctx context.Context) error {
@@ -158,7 +164,7 @@ func (r *reporter) step(name string, do func() error) error {
 
 // join makes the node a member and reports each of its steps.
 func (r *reporter) join(ctx context.Context, n planted) error {
-	err := member.Join(ctx, n.seed, n.facts, func(step, message string) {
+	err := member.Join(ctx, n.seed, n.self, n.facts, func(step, message string) {
 		log.Printf("%s: %s", step, message)
 		r.report.Begin(step)
 		r.report.Note(message)

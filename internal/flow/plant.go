@@ -116,7 +116,7 @@ func fits(seed *seeds.Seed) error {
 	if err != nil {
 		return err
 	}
-	return node.Check(n.seed, n.facts)
+	return node.Check(n.seed, n.self, n.facts)
 }
 
 // ownVolume is the BANYAN partition of the disk that was booted, or nil on a

@@ -77,11 +77,11 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		say("Patroni is at it already")
 		return nil
 	}
-	version, err := node.PostgreSQLVersion(j.seed, j.facts)
+	version, err := node.PostgreSQLVersion(j.self, j.facts)
 	if err != nil {
 		return err
 	}
-	dataDir := node.DataDir(version)
+	dataDir := node.DataDir(j.self, version)
 	var f findings
 	if f.initialize, err = j.dcs.readInitialize(ctx); err != nil {
 		return err

@@ -36,20 +36,16 @@ const (
 
 var here = converge.Machine{Root: "/", Live: true}
 
-// Join makes this node, on which node.Desired has been applied, a member of its
+// Join makes this node, self of s, on which node.Desired has been applied, a member of its
 // cluster, and returns when its PostgreSQL serves as the leader. It may be
 // interrupted at any instant and called again: it begins where things stand. It
 // waits for as long as ctx lets it. The error of a step is a [StepError].
 // progress, which may be nil, is told the step and what goes on in it.
 //
 // Once Join returns, the node is born and both services are enabled.
-func Join(ctx context.Context, s seeds.Seed, f facts.Facts, progress func(step, message string)) error {
+func Join(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, progress func(step, message string)) error {
 	if progress == nil {
 		progress = func(string, string) {}
-	}
-	self, err := node.Self(s)
-	if err != nil {
-		return err
 	}
 	units, err := connect(ctx)
 	if err != nil {
@@ -126,7 +122,7 @@ func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 	if err := j.units.start(ctx, patroniUnit); err != nil {
 		return err
 	}
-	client := patroni.At(j.self.Address.Addr().String())
+	client := patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port)
 	return poll(ctx, say, func() (bool, string, error) {
 		s, err := client.Status(ctx)
 		if err == nil && s.Leads() {
@@ -187,7 +183,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	}
 	f := j.facts
 	f.Born = true
-	state, err := node.Desired(j.seed, f)
+	state, err := node.Desired(j.seed, j.self, f)
 	if err != nil {
 		return err
 	}

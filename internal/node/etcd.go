@@ -3,6 +3,8 @@ package node
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	"banyan/internal/converge"
@@ -45,17 +47,23 @@ RestartSec=5
 	return append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults}})
 }
 
+// etcdMembers are the nodes that etcd consists of.
+func etcdMembers(s seeds.Seed) []seeds.Node {
+	return slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return !s.IsEtcdMember(n) })
+}
+
 // etcdEnvironment is etcd's configuration:
 // https://etcd.io/docs/v3.5/op-guide/configuration/
 func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) string {
 	url := func(a netip.Addr, port uint16) string { return "http://" + addrPort(a, port) }
 	address := self.Address.Addr()
 	var members []string
-	for _, n := range s.Nodes {
+	for _, n := range etcdMembers(s) {
 		members = append(members, n.Name+"="+url(n.Address.Addr(), etcdPeerPort))
 	}
 	var b strings.Builder
 	b.WriteString(banner)
+	e := self.Etcd
 	variables := [][2]string{
 		{"ETCD_NAME", self.Name},
 		{"ETCD_DATA_DIR", EtcdDataDir},
@@ -64,11 +72,14 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) strin
 		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", url(address, etcdPeerPort)},
 		{"ETCD_ADVERTISE_CLIENT_URLS", url(address, etcdClientPort)},
 		{"ETCD_INITIAL_CLUSTER", strings.Join(members, ",")},
-		{"ETCD_INITIAL_CLUSTER_TOKEN", s.Cluster.Name},
+		{"ETCD_INITIAL_CLUSTER_TOKEN", e.InitialClusterToken},
+		{"ETCD_HEARTBEAT_INTERVAL", strconv.Itoa(e.HeartbeatInterval)},
+		{"ETCD_ELECTION_TIMEOUT", strconv.Itoa(e.ElectionTimeout)},
+		{"ETCD_QUOTA_BACKEND_BYTES", strconv.FormatInt(int64(e.QuotaBackendBytes), 10)},
 		// Patroni writes in every round. Without compaction the history of that
-		// grows to etcd's quota of 2 GiB, and then etcd takes no more writes.
+		// grows to etcd's quota, and then etcd takes no more writes.
 		{"ETCD_AUTO_COMPACTION_MODE", "periodic"},
-		{"ETCD_AUTO_COMPACTION_RETENTION", "1h"},
+		{"ETCD_AUTO_COMPACTION_RETENTION", fmt.Sprintf("%dh", e.AutoCompactionRetention)},
 	}
 	if !version.Before(3, 4) {
 		variables = append(variables, [2]string{"ETCD_LOG_LEVEL", "warn"})

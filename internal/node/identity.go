@@ -11,16 +11,18 @@ import (
 	"banyan/seeds"
 )
 
-// identity is who the node is: its name, those of its peers, time zone, language.
-func identity(s seeds.Seed, self seeds.Node) []converge.Resource {
+// identity is who the node is: its name, those of its peers, time zone, language, and
+// what its shells know of the cluster.
+func identity(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Resource {
 	return []converge.Resource{
 		file("/etc/hostname", self.Name+"\n"),
 		converge.Hostname{Name: self.Name},
 		file("/etc/hosts", hosts(s)),
-		converge.Symlink{Path: "/etc/localtime", Target: "/usr/share/zoneinfo/" + s.System.Timezone},
-		file("/etc/timezone", s.System.Timezone+"\n"),
-		file("/etc/locale.conf", "LANG="+s.System.Locale+"\n"),
+		converge.Symlink{Path: "/etc/localtime", Target: "/usr/share/zoneinfo/" + self.System.Timezone},
+		file("/etc/timezone", self.System.Timezone+"\n"),
+		file("/etc/locale.conf", "LANG="+self.System.Locale+"\n"),
 		converge.Symlink{Path: "/etc/default/locale", Target: "../locale.conf"},
+		file("/etc/environment", environment(self, f)),
 	}
 }
 
@@ -38,6 +40,18 @@ func hosts(s seeds.Seed) string {
 		fmt.Fprintf(&b, "%s %s\n", n.Address.Addr(), n.Name)
 	}
 	return b.String()
+}
+
+// environment is what all sessions get, see pam_env(8).
+func environment(self seeds.Node, f facts.Facts) string {
+	text := banner
+	if self.Runs(seeds.ServicePostgreSQL) {
+		text += "PATRONICTL_CONFIG_FILE=" + patroniConfig + "\n"
+	}
+	if f.Etcd.Before(3, 4) {
+		text += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
+	}
+	return text
 }
 
 // checkIdentity refuses a time zone and a locale that this machine lacks: it would

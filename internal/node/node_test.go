@@ -9,45 +9,47 @@ import (
 	"strings"
 	"testing"
 
-	"banyan/internal/converge"
 	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// fixture is a seed with what seeds.Parse fills in.
-func fixture() seeds.Seed {
-	return seeds.Seed{
-		Version: seeds.Version,
-		Cluster: seeds.Cluster{Name: "pgsql-cl", DCS: "etcd"},
-		Nodes: []seeds.Node{{
-			Name:     "pgsql-n1",
-			Address:  netip.MustParsePrefix("172.16.32.11/24"),
-			Gateway:  netip.MustParseAddr("172.16.32.1"),
-			Services: []seeds.Service{seeds.ServicePostgreSQL, seeds.ServiceEtcd},
-		}},
-		Patroni: seeds.Patroni{TTL: 30, LoopWait: 10, RetryTimeout: 10},
-		System:  seeds.System{Timezone: "Europe/Moscow", Locale: "en_US.UTF-8"},
-		Secrets: seeds.Secrets{
-			SuperuserPassword:   "fixture-superuser",
-			ReplicationPassword: "fixture-replication",
-			RewindPassword:      "fixture-rewind: #1", // YAML has to quote it
-		},
+// fixture is a seed, whose one node has what is in effect.
+func fixture(t *testing.T) seeds.Seed {
+	t.Helper()
+	s, err := seeds.Parse("fixture.yaml", []byte(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes:
+  - {name: pgsql-n1, address: 172.16.32.11/24, gateway: 172.16.32.1}
+secrets:
+  superuser_password: fixture-superuser
+  replication_password: fixture-replication
+  rewind_password: "fixture-rewind: #1"
+`))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return *s
 }
 
 func machine() facts.Facts {
 	return facts.Facts{
-		NICs:       []facts.NIC{{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true}},
-		PostgreSQL: []int{17},
-		Accounts:   map[string]int{"root": 0, "backup": 34, "haproxy": 904, "nobody": 65534},
-		Groups:     []string{"root", "adm", "backup", "operator", "haproxy", "systemd-journal"},
-		Shells:     []string{"/bin/sh", "/bin/bash"},
-		Timezones:  []string{"Europe/Moscow", "UTC"},
-		Locales:    []string{"C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8"},
+		Installed: facts.Installed{PostgreSQL: []int{17}},
+		NICs:      []facts.NIC{{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true}},
+		Accounts:  map[string]int{"root": 0, "backup": 34, "haproxy": 904, "nobody": 65534},
+		Groups:    []string{"root", "adm", "backup", "operator", "haproxy", "systemd-journal"},
+		Shells:    []string{"/bin/sh", "/bin/bash"},
+		Timezones: []string{"Europe/Moscow", "UTC"},
+		Locales:   []string{"C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8"},
 	}
 }
+
+// What the older profiles have.
+var (
+	debian11 = facts.Installed{PostgreSQL: []int{13}, Systemd: facts.Version{Major: 247, Minor: 3}, Patroni: facts.Version{Major: 2}, Etcd: facts.Version{Major: 3, Minor: 3}}
+	debian12 = facts.Installed{PostgreSQL: []int{15}, Systemd: facts.Version{Major: 252, Minor: 39}, Patroni: facts.Version{Major: 3}, Etcd: facts.Version{Major: 3, Minor: 4}}
+)
 
 func mac(t *testing.T, s string) (m seeds.MAC) {
 	t.Helper()
@@ -60,12 +62,12 @@ func mac(t *testing.T, s string) (m seeds.MAC) {
 func TestDesired(t *testing.T) {
 	tests := map[string]func(s *seeds.Seed, f *facts.Facts){
 		"static": func(s *seeds.Seed, _ *facts.Facts) {
-			s.Network.DNS = []netip.Addr{netip.MustParseAddr("172.16.32.2"), netip.MustParseAddr("172.16.64.2")}
-			s.Network.Domains = []string{"demo.ru", "example.org"}
+			s.Nodes[0].Network.DNS = []netip.Addr{netip.MustParseAddr("172.16.32.2"), netip.MustParseAddr("172.16.64.2")}
+			s.Nodes[0].Network.Domains = []string{"demo.ru", "example.org"}
 		},
 		"born": func(_ *seeds.Seed, f *facts.Facts) { f.Born = true },
 		"dhcp": func(s *seeds.Seed, _ *facts.Facts) {
-			s.Network.DHCP = true
+			s.Nodes[0].Network.DHCP = true
 			s.Nodes[0].Gateway = netip.Addr{}
 		},
 		"ipv6": func(s *seeds.Seed, _ *facts.Facts) {
@@ -74,18 +76,18 @@ func TestDesired(t *testing.T) {
 		},
 		"interface-mac": func(s *seeds.Seed, f *facts.Facts) {
 			f.NICs = append(f.NICs, facts.NIC{Name: "eno2", MAC: "52:54:00:00:00:02", Physical: true})
-			s.Network.Interface.MAC = mac(t, "52-54-00-00-00-02")
+			s.Nodes[0].Network.Interface.MAC = mac(t, "52-54-00-00-00-02")
 		},
 		"debian-11": func(_ *seeds.Seed, f *facts.Facts) {
-			f.PostgreSQL, f.Systemd, f.Etcd = []int{13}, facts.Version{Major: 247, Minor: 3}, facts.Version{Major: 3, Minor: 3}
+			f.Installed = debian11
 		},
 		"debian-12": func(_ *seeds.Seed, f *facts.Facts) {
-			f.PostgreSQL, f.Systemd, f.Etcd = []int{15}, facts.Version{Major: 252, Minor: 39}, facts.Version{Major: 3, Minor: 4}
+			f.Installed = debian12
 		},
-		"interface-name": func(s *seeds.Seed, _ *facts.Facts) { s.Network.Interface.Name = "eno1" },
+		"interface-name": func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].Network.Interface.Name = "eno1" },
 		"users": func(s *seeds.Seed, f *facts.Facts) {
 			f.Homes = map[string]int{"elena": 1001, "long-gone": 1000}
-			s.System.Users = []seeds.User{
+			s.Nodes[0].System.Users = []seeds.User{
 				{
 					Name: "dba", Shell: "/bin/bash", Groups: []string{"adm", "systemd-journal"},
 					HashedPasswd:      "$y$j9T$fixture-hash",
@@ -98,26 +100,26 @@ func TestDesired(t *testing.T) {
 		},
 		"postgresql": func(s *seeds.Seed, f *facts.Facts) {
 			f.PostgreSQL = []int{15, 17}
-			s.PostgreSQL = seeds.PostgreSQL{
-				Version:    15,
-				Parameters: map[string]any{"max_connections": 200, "jit": "off", "random_page_cost": 1.1, "log_line_prefix": "%t [%p]: ", "hot_standby_feedback": true},
-				PgHBA:      []string{"hostssl all all 172.16.0.0/12 scram-sha-256", "host all monitor 10.0.0.5/32 scram-sha-256"},
-			}
-			s.Patroni = seeds.Patroni{TTL: 20, LoopWait: 5, RetryTimeout: 5}
+			p := &s.Nodes[0].PostgreSQL
+			p.Version = 15
+			p.Parameters = map[string]any{"max_connections": 200, "jit": "off", "random_page_cost": 1.1, "log_line_prefix": "%t [%p]: ", "hot_standby_feedback": true}
+			p.PgHBA = []string{"hostssl all all 172.16.0.0/12 scram-sha-256", "host all monitor 10.0.0.5/32 scram-sha-256"}
+			d := &s.Nodes[0].Patroni
+			d.TTL, d.LoopWait, d.RetryTimeout = 20, 5, 5
 		},
 	}
 	for name, vary := range tests {
 		t.Run(name, func(t *testing.T) {
-			s, f := fixture(), machine()
+			s, f := fixture(t), machine()
 			vary(&s, &f)
-			if err := Check(s, f); err != nil {
+			if err := Check(s, s.Nodes[0], f); err != nil {
 				t.Fatal(err)
 			}
-			state, err := Desired(s, f)
+			shown, err := Preview(&s, s.Nodes[0].Name, f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := mask(text(t, state), s)
+			got := Text(shown)
 			if strings.Contains(got, "fixture-") {
 				t.Fatalf("a secret would come into the golden file:\n%s", got)
 			}
@@ -143,64 +145,6 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// text prints all that is in a state.
-func text(t *testing.T, state converge.State) string {
-	t.Helper()
-	var b strings.Builder
-	for _, step := range state.Steps {
-		fmt.Fprintf(&b, "== %s\n", step.Name)
-		for _, r := range step.Resources {
-			switch r := r.(type) {
-			case converge.File:
-				secret := ""
-				if r.Secret {
-					secret = " secret"
-				}
-				fmt.Fprintf(&b, "file %s %04o %s%s\n", r.Path, r.Mode, owner(r.Owner), secret)
-				for line := range strings.Lines(r.Content) {
-					fmt.Fprintf(&b, "    %s", line)
-				}
-			case converge.Directory:
-				fmt.Fprintf(&b, "directory %s %04o %s\n", r.Path, r.Mode, owner(r.Owner))
-			case converge.Symlink:
-				fmt.Fprintf(&b, "symlink %s -> %s\n", r.Path, r.Target)
-			case converge.Hostname:
-				fmt.Fprintf(&b, "hostname %s\n", r.Name)
-			case converge.User:
-				fmt.Fprintf(&b, "user %s uid %d home %s shell %s groups %v password %q\n",
-					r.Name, r.UID, r.Home, r.Shell, r.Groups, r.PasswordHash)
-			case converge.Unit:
-				fmt.Fprintf(&b, "unit %s enabled=%t running=%t reload on %v restart on %v\n",
-					r.Name, r.Enabled, r.Running, r.ReloadOn, r.RestartOn)
-			default:
-				t.Fatalf("%s: no text for a %T", r.ID(), r)
-			}
-		}
-	}
-	return b.String()
-}
-
-func owner(name string) string {
-	if name == "" {
-		return "root"
-	}
-	return name
-}
-
-// mask keeps secrets out of the golden files, as they are kept out of everything.
-func mask(text string, s seeds.Seed) string {
-	secrets := []seeds.Secret{s.Secrets.SuperuserPassword, s.Secrets.ReplicationPassword, s.Secrets.RewindPassword}
-	for _, u := range s.System.Users {
-		secrets = append(secrets, u.HashedPasswd)
-	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret.Reveal(), "(secret)")
-		}
-	}
-	return text
-}
-
 func TestCheck(t *testing.T) {
 	two := []facts.NIC{
 		{Name: "br0", MAC: "52:54:00:00:00:09"},
@@ -213,20 +157,20 @@ func TestCheck(t *testing.T) {
 	}{
 		"one NIC":    {func(*seeds.Seed, *facts.Facts) {}, ""},
 		"a bridge":   {func(_ *seeds.Seed, f *facts.Facts) { f.NICs = two[:2] }, ""},
-		"named":      {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Network.Interface.Name = two, "eno2" }, ""},
-		"named veth": {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Network.Interface.Name = two, "br0" }, ""},
+		"named":      {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Nodes[0].Network.Interface.Name = two, "eno2" }, ""},
+		"named veth": {func(s *seeds.Seed, f *facts.Facts) { f.NICs, s.Nodes[0].Network.Interface.Name = two, "br0" }, ""},
 		"by MAC": {func(s *seeds.Seed, f *facts.Facts) {
-			f.NICs, s.Network.Interface.MAC = two, mac(t, "52:54:00:00:00:02")
+			f.NICs, s.Nodes[0].Network.Interface.MAC = two, mac(t, "52:54:00:00:00:02")
 		}, ""},
-		"own version": {func(s *seeds.Seed, _ *facts.Facts) { s.PostgreSQL.Version = 17 }, ""},
+		"own version": {func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].PostgreSQL.Version = 17 }, ""},
 		"own uid": {func(s *seeds.Seed, f *facts.Facts) {
-			s.System.Users, f.Homes, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1001}, map[string]int{"dba": 1001}
+			s.Nodes[0].System.Users, f.Homes, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1001}, map[string]int{"dba": 1001}
 		}, ""},
 		"a person of this host": {func(s *seeds.Seed, f *facts.Facts) {
-			s.System.Users, f.Accounts, f.Groups = []seeds.User{person("dba", 0)}, map[string]int{"dba": 1000}, []string{"dba"}
+			s.Nodes[0].System.Users, f.Accounts, f.Groups = []seeds.User{person("dba", 0)}, map[string]int{"dba": 1000}, []string{"dba"}
 		}, ""},
 		"version of the data": {func(_ *seeds.Seed, f *facts.Facts) { f.PostgreSQL, f.PostgreSQLData = []int{15, 17}, []int{15} }, ""},
-		"another spelling":    {func(s *seeds.Seed, _ *facts.Facts) { s.System.Locale = "en_US.utf8" }, ""},
+		"another spelling":    {func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].System.Locale = "en_US.utf8" }, ""},
 
 		"two NICs": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.NICs = two },
@@ -237,12 +181,12 @@ func TestCheck(t *testing.T) {
 			"network.interface: this machine has no Ethernet interface; if its driver came late, try again",
 		},
 		"no such name": {
-			func(s *seeds.Seed, _ *facts.Facts) { s.Network.Interface.Name = "eth0" },
+			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].Network.Interface.Name = "eth0" },
 			"network.interface.name: this machine has no Ethernet interface eth0; it has eno1 (52:54:00:00:00:01)",
 		},
 		"no such MAC": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.Network.Interface.MAC, f.NICs = mac(t, "52:54:00:00:00:07"), nil
+				s.Nodes[0].Network.Interface.MAC, f.NICs = mac(t, "52:54:00:00:00:07"), nil
 			},
 			"network.interface.mac: no Ethernet interface has the address 52:54:00:00:00:07; this machine has none",
 		},
@@ -251,7 +195,7 @@ func TestCheck(t *testing.T) {
 			"postgresql: no server is installed in /usr/lib/postgresql",
 		},
 		"no such version": {
-			func(s *seeds.Seed, f *facts.Facts) { s.PostgreSQL.Version, f.PostgreSQL = 16, []int{15, 17} },
+			func(s *seeds.Seed, f *facts.Facts) { s.Nodes[0].PostgreSQL.Version, f.PostgreSQL = 16, []int{15, 17} },
 			"postgresql.version: 16 is not installed; this machine has [15 17]",
 		},
 		"two nodes": {
@@ -260,58 +204,58 @@ func TestCheck(t *testing.T) {
 		},
 		"another uid": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1000}
+				s.Nodes[0].System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"dba": 1000}
 			},
 			"system.users: dba: uid is 1001, but /home/dba belongs to 1000; give it that uid, or change the owner of its files first",
 		},
 		"another's uid": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
+				s.Nodes[0].System.Users, f.Homes = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
 			},
 			"system.users: dba: uid 1001 already owns /home/elena",
 		},
 		"an account's uid": {
 			func(s *seeds.Seed, f *facts.Facts) {
-				s.System.Users, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
+				s.Nodes[0].System.Users, f.Accounts = []seeds.User{person("dba", 1001)}, map[string]int{"elena": 1001}
 			},
 			"system.users: dba: uid 1001 is that of the account elena",
 		},
 		"system accounts": {
 			func(s *seeds.Seed, _ *facts.Facts) {
-				s.System.Users = []seeds.User{person("backup", 0), person("nobody", 0)}
+				s.Nodes[0].System.Users = []seeds.User{person("backup", 0), person("nobody", 0)}
 			},
 			"system.users: backup: is an account of the system; give the person another name\n" +
 				"system.users: nobody: is an account of the system; give the person another name",
 		},
 		"a group's name": {
-			func(s *seeds.Seed, _ *facts.Facts) { s.System.Users = []seeds.User{person("operator", 0)} },
+			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].System.Users = []seeds.User{person("operator", 0)} },
 			"system.users: operator: is a group of this machine, and a user has one of that name; give the person another name",
 		},
 		"no such group": {
 			func(s *seeds.Seed, _ *facts.Facts) {
-				s.System.Users = []seeds.User{person("dba", 0), person("elena", 0)}
-				s.System.Users[0].Groups = []string{"adm", "wheel", "elena"}
+				s.Nodes[0].System.Users = []seeds.User{person("dba", 0), person("elena", 0)}
+				s.Nodes[0].System.Users[0].Groups = []string{"adm", "wheel", "elena"}
 			},
 			"system.users: dba: this machine has no group wheel\nsystem.users: dba: this machine has no group elena",
 		},
 		"no such shell": {
 			func(s *seeds.Seed, _ *facts.Facts) {
-				s.System.Users = []seeds.User{person("dba", 0)}
-				s.System.Users[0].Shell = "/usr/bin/zsh"
+				s.Nodes[0].System.Users = []seeds.User{person("dba", 0)}
+				s.Nodes[0].System.Users[0].Shell = "/usr/bin/zsh"
 			},
 			"system.users: dba: this machine has no shell /usr/bin/zsh; it has /bin/sh, /bin/bash",
 		},
 		"no such time zone": {
-			func(s *seeds.Seed, _ *facts.Facts) { s.System.Timezone = "US/Eastern" },
+			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].System.Timezone = "US/Eastern" },
 			"system.timezone: this machine has no /usr/share/zoneinfo/US/Eastern; write a zone such as Europe/Moscow",
 		},
 		"no such locale": {
-			func(s *seeds.Seed, _ *facts.Facts) { s.System.Locale = "de_DE.UTF-8" },
+			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes[0].System.Locale = "de_DE.UTF-8" },
 			"system.locale: de_DE.UTF-8 was not generated; this machine has C.UTF-8, en_US.UTF-8, ru_RU.UTF-8",
 		},
 		"no locale for initdb": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.Locales = []string{"en_US.UTF-8"} },
-			"postgresql: initdb needs the locale ru_RU.UTF-8, which was not generated; see locale-gen(8)",
+			"postgresql.initdb.locale: ru_RU.UTF-8 was not generated; this machine has en_US.UTF-8",
 		},
 		"data of another version": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.PostgreSQL, f.PostgreSQLData = []int{18}, []int{15, 17} },
@@ -326,10 +270,10 @@ func TestCheck(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s, f := fixture(), machine()
+			s, f := fixture(t), machine()
 			test.vary(&s, &f)
 			got := ""
-			if err := Check(s, f); err != nil {
+			if err := Check(s, s.Nodes[0], f); err != nil {
 				got = err.Error()
 			}
 			if got != test.want {
@@ -355,9 +299,9 @@ func TestPostgreSQLVersion(t *testing.T) {
 		{0, []int{15, 17, 18}, []int{15, 17}, 17},
 		{18, []int{17, 18}, []int{17}, 18},
 	} {
-		s, f := fixture(), machine()
-		s.PostgreSQL.Version, f.PostgreSQL, f.PostgreSQLData = test.seed, test.installed, test.data
-		if got, err := PostgreSQLVersion(s, f); err != nil || got != test.want {
+		s, f := fixture(t), machine()
+		s.Nodes[0].PostgreSQL.Version, f.PostgreSQL, f.PostgreSQLData = test.seed, test.installed, test.data
+		if got, err := PostgreSQLVersion(s.Nodes[0], f); err != nil || got != test.want {
 			t.Errorf("%+v: got %d, %v", test, got, err)
 		}
 	}
@@ -366,9 +310,9 @@ func TestPostgreSQLVersion(t *testing.T) {
 // PyYAML takes each of these for something else where it stands without quotes.
 func TestPatroniPasswords(t *testing.T) {
 	for _, password := range []string{"1234-56-78", "0b______", "=", "<<", "12:34:56", "0o17", "1e3", "off", "~", "- a", "#a: b"} {
-		s := fixture()
+		s := fixture(t)
 		s.Secrets.RewindPassword = seeds.Secret(password)
-		config, err := marshalPatroni(s, s.Nodes[0], 17)
+		config, err := marshalPatroni(s, s.Nodes[0], 17, facts.Version{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,8 +334,8 @@ func TestNetworkMatch(t *testing.T) {
 		{[]facts.NIC{{Name: "br0", MAC: one.MAC}}, all},
 		{[]facts.NIC{one, two}, all},
 	} {
-		s := fixture()
-		if got := networkUnit(s.Network, s.Nodes[0], facts.Facts{NICs: test.nics}); !strings.Contains(got, test.want) {
+		s := fixture(t)
+		if got := networkFiles(s.Nodes[0], facts.Facts{NICs: test.nics})[0].Content; !strings.Contains(got, test.want) {
 			t.Errorf("%v:\n%s", test.nics, got)
 		}
 	}

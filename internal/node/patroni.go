@@ -3,9 +3,10 @@ package node
 import (
 	"bytes"
 	"fmt"
-	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -26,17 +27,15 @@ const (
 	replication = "replicator"
 	rewind      = "rewind"
 
-	// initdbLocale is the default of the pgsql_cluster playbook, which Banyan
-	// replaces, so that a cluster moved from there sorts as before. Every image
-	// has it.
-	initdbLocale = "ru_RU.UTF-8"
+	// postgresqlHome is where Debian keeps PostgreSQL's data.
+	postgresqlHome = "/var/lib/postgresql"
 )
 
 // PostgreSQLVersion is the major version that the node runs: the seed's, or else
 // the highest one that has data here, so that an image with a higher one does
 // not start on an empty data directory, or else the highest one installed.
-func PostgreSQLVersion(s seeds.Seed, f facts.Facts) (int, error) {
-	want := s.PostgreSQL.Version
+func PostgreSQLVersion(self seeds.Node, f facts.Facts) (int, error) {
+	want := self.PostgreSQL.Version
 	switch {
 	case len(f.PostgreSQL) == 0:
 		return 0, fmt.Errorf("postgresql: no server is installed in /usr/lib/postgresql")
@@ -50,43 +49,57 @@ func PostgreSQLVersion(s seeds.Seed, f facts.Facts) (int, error) {
 	want = slices.Max(f.PostgreSQLData)
 	if !slices.Contains(f.PostgreSQL, want) {
 		return 0, fmt.Errorf("postgresql: %s holds data, and %d is not installed; this machine has %v; "+
-			"install it, or say in postgresql.version which one to run", DataDir(want), want, f.PostgreSQL)
+			"install it, or say in postgresql.version which one to run", DataDir(self, want), want, f.PostgreSQL)
 	}
 	return want, nil
 }
 
 // checkInitdb refuses a machine on which initdb would fail.
-func checkInitdb(locales []string) error {
-	if !hasLocale(locales, initdbLocale) {
-		return fmt.Errorf("postgresql: initdb needs the locale %s, which was not generated; see locale-gen(8)", initdbLocale)
+func checkInitdb(i seeds.Initdb, f facts.Facts) error {
+	if !hasLocale(f.Locales, i.Locale) {
+		return fmt.Errorf("postgresql.initdb.locale: %s was not generated; this machine has %s", i.Locale, strings.Join(f.Locales, ", "))
 	}
 	return nil
 }
 
-// DataDir is PostgreSQL's data directory, where Debian would put that of its
-// cluster "main".
-func DataDir(version int) string { return fmt.Sprintf("/var/lib/postgresql/%d/main", version) }
+// DataDir is PostgreSQL's data directory: the seed's, or where Debian would put that
+// of its cluster "main".
+func DataDir(self seeds.Node, version int) string {
+	if self.PostgreSQL.DataDir != "" {
+		return self.PostgreSQL.DataDir
+	}
+	return fmt.Sprintf("%s/%d/main", postgresqlHome, version)
+}
+
+// above are the directories between a service's own and path, which postgres has to
+// have. What lies elsewhere is a person's, or a volume's.
+func above(home, path string) []converge.Resource {
+	var directories []converge.Resource
+	for dir := filepath.Dir(path); strings.HasPrefix(dir, home+"/"); dir = filepath.Dir(dir) {
+		directories = append(directories, converge.Directory{Path: dir, Mode: 0o755, Owner: "postgres"})
+	}
+	slices.Reverse(directories)
+	return directories
+}
 
 // patroni is PostgreSQL under Patroni. Like etcd it starts by itself once the
 // node is born.
 func patroni(s seeds.Seed, self seeds.Node, f facts.Facts) ([]converge.Resource, error) {
-	version, err := PostgreSQLVersion(s, f)
+	version, err := PostgreSQLVersion(self, f)
 	if err != nil {
 		return nil, err
 	}
-	config, err := marshalPatroni(s, self, version)
+	config, err := marshalPatroni(s, self, version, f.Patroni)
 	if err != nil {
 		return nil, err
 	}
-	environment := "PATRONICTL_CONFIG_FILE=" + patroniConfig + "\n"
-	if f.Etcd.Before(3, 4) {
-		environment += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
+	resources := above(postgresqlHome, DataDir(self, version))
+	if s.Cluster.DCS == seeds.DCSRaft {
+		dir := self.Patroni.Raft.DataDir
+		resources = append(resources, above("/var/lib", dir)...)
+		resources = append(resources, converge.Directory{Path: dir, Mode: 0o700, Owner: "postgres"})
 	}
-	resources := []converge.Resource{
-		converge.Directory{Path: fmt.Sprintf("/var/lib/postgresql/%d", version), Mode: 0o755, Owner: "postgres"},
-		converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true},
-		file("/etc/environment", banner+environment),
-	}
+	resources = append(resources, converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true})
 	// Started after etcd, it also stops before it, and so can give up its lock.
 	// As for the interval, see etcd.
 	resources = append(resources, dropIn(patroniUnit, `[Unit]
@@ -101,108 +114,49 @@ RestartSec=5
 		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig}}), nil
 }
 
-// The types below are Patroni's configuration file:
-// https://patroni.readthedocs.io/en/latest/yaml_configuration.html
-type patroniFile struct {
-	Scope      string            `yaml:"scope"`
-	Namespace  string            `yaml:"namespace"`
-	Name       string            `yaml:"name"`
-	Log        patroniLog        `yaml:"log"`
-	RESTAPI    patroniREST       `yaml:"restapi"`
-	Etcd3      patroniEtcd       `yaml:"etcd3"`
-	Bootstrap  patroniBootstrap  `yaml:"bootstrap"`
-	PostgreSQL patroniPostgreSQL `yaml:"postgresql"`
-}
-
-type patroniLog struct {
-	Format string `yaml:"format"`
-}
-
-type patroniREST struct {
-	Listen                  string `yaml:"listen"`
-	ConnectAddress          string `yaml:"connect_address"`
-	AllowlistIncludeMembers bool   `yaml:"allowlist_include_members"`
-}
-
-type patroniEtcd struct {
-	Hosts []string `yaml:"hosts"`
-}
-
-type patroniBootstrap struct {
-	DCS    patroniDynamic `yaml:"dcs"`
-	Initdb []any          `yaml:"initdb"` // names of options, and pairs of a name and a value
-}
-
-// patroniDynamic is written to the DCS when the cluster is born. From then on
-// the copy in the DCS counts, which a DBA changes with `patronictl edit-config`.
-type patroniDynamic struct {
-	TTL          seeds.Seconds `yaml:"ttl"`
-	LoopWait     seeds.Seconds `yaml:"loop_wait"`
-	RetryTimeout seeds.Seconds `yaml:"retry_timeout"`
-	PostgreSQL   struct {
-		UsePgRewind bool           `yaml:"use_pg_rewind"`
-		UseSlots    bool           `yaml:"use_slots"`
-		Parameters  map[string]any `yaml:"parameters"`
-	} `yaml:"postgresql"`
-}
-
-type patroniPostgreSQL struct {
-	Listen         string                    `yaml:"listen"`
-	ConnectAddress string                    `yaml:"connect_address"`
-	UseUnixSocket  bool                      `yaml:"use_unix_socket"`
-	DataDir        string                    `yaml:"data_dir"`
-	BinDir         string                    `yaml:"bin_dir"`
-	PgPass         string                    `yaml:"pgpass"`
-	Authentication map[string]authentication `yaml:"authentication"`
-	PgHBA          []string                  `yaml:"pg_hba"`
-}
-
-type authentication struct {
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
-}
-
-func marshalPatroni(s seeds.Seed, self seeds.Node, version int) (string, error) {
-	address := self.Address.Addr()
+func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Version) (string, error) {
+	address, p := self.Address.Addr(), self.Patroni
 	c := patroniFile{
 		Scope:     s.Cluster.Name,
 		Namespace: PatroniNamespace,
 		Name:      self.Name,
-		Log:       patroniLog{Format: "%(levelname)s: %(message)s"}, // the journal adds the time
+		Log: patroniLog{
+			Level: p.Log.Level, TracebackLevel: p.Log.TracebackLevel,
+			Format: "%(levelname)s: %(message)s", // the journal adds the time
+		},
 		RESTAPI: patroniREST{
-			Listen:                  addrPort(address, PatroniPort),
-			ConnectAddress:          addrPort(address, PatroniPort),
+			Listen:                  addrPort(address, p.RESTAPI.Port),
+			ConnectAddress:          addrPort(address, p.RESTAPI.Port),
+			Allowlist:               p.RESTAPI.Allowlist,
 			AllowlistIncludeMembers: true,
 		},
-		Etcd3: patroniEtcd{Hosts: []string{"127.0.0.1:" + strconv.Itoa(etcdClientPort)}},
-		Bootstrap: patroniBootstrap{
-			DCS: dynamic(s),
-			Initdb: []any{
-				map[string]string{"encoding": "UTF8"},
-				map[string]string{"locale": initdbLocale},
-				"data-checksums",
-				"allow-group-access",
-				// Nobody is trusted, not even while the cluster is being born; and
-				// PostgreSQL 13 hashes the superuser's password as auth-host says.
-				map[string]string{"auth-local": "peer"},
-				map[string]string{"auth-host": "scram-sha-256"},
-			},
-		},
+		Etcd3:     patroniEtcdOf(s, self),
+		Raft:      patroniRaftOf(s, self),
+		Bootstrap: patroniBootstrap{DCS: dynamic(self, patroni), Initdb: initdb(self.PostgreSQL.Initdb, version)},
 		PostgreSQL: patroniPostgreSQL{
 			// All addresses: one that is added to the machine later must be served too.
-			Listen:         "*:" + strconv.Itoa(PostgreSQLPort),
-			ConnectAddress: addrPort(address, PostgreSQLPort),
+			Listen:         "*:" + strconv.Itoa(int(self.PostgreSQL.Port)),
+			ConnectAddress: addrPort(address, self.PostgreSQL.Port),
 			UseUnixSocket:  true,
-			DataDir:        DataDir(version),
+			DataDir:        DataDir(self, version),
 			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", version),
-			PgPass:         fmt.Sprintf("/var/lib/postgresql/%d-main.pgpass", version),
+			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, version),
 			Authentication: map[string]authentication{
 				"superuser":   {superuser, s.Secrets.SuperuserPassword.Reveal()},
 				"replication": {replication, s.Secrets.ReplicationPassword.Reveal()},
 				"rewind":      {rewind, s.Secrets.RewindPassword.Reveal()},
 			},
-			PgHBA: append(computedHBA(s), s.PostgreSQL.PgHBA...),
+			PgHBA:                                  append(computedHBA(s), self.PostgreSQL.PgHBA...),
+			PgIdent:                                self.PostgreSQL.PgIdent,
+			CreateReplicaMethods:                   p.CreateReplicaMethods,
+			Basebackup:                             map[string]string{"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint)},
+			PgProbackup:                            pgProbackup(p),
+			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
+			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
+			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,
 		},
+		Watchdog: patroniWatchdog{Mode: p.Watchdog.Mode, Device: p.Watchdog.Device, SafetyMargin: p.Watchdog.SafetyMargin},
+		Tags:     tags(p.Tags),
 	}
 
 	var document yaml.Node
@@ -236,37 +190,4 @@ func quoteText(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && !slices.Contains([]string{"!!int", "!!float", "!!bool"}, n.Tag) {
 		n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
 	}
-}
-
-func dynamic(s seeds.Seed) patroniDynamic {
-	d := patroniDynamic{TTL: s.Patroni.TTL, LoopWait: s.Patroni.LoopWait, RetryTimeout: s.Patroni.RetryTimeout}
-	d.PostgreSQL.UsePgRewind, d.PostgreSQL.UseSlots = true, true
-	d.PostgreSQL.Parameters = map[string]any{
-		"password_encryption":     "scram-sha-256",
-		"unix_socket_directories": "/var/run/postgresql",
-	}
-	maps.Copy(d.PostgreSQL.Parameters, s.PostgreSQL.Parameters)
-	return d
-}
-
-// computedHBA is the part of pg_hba.conf that the cluster lives on. Nobody else
-// gets in from the network unless the seed's own lines, which follow, let them.
-func computedHBA(s seeds.Seed) []string {
-	lines := []string{
-		"local all,replication " + superuser + " peer",
-		"local all all scram-sha-256",
-		"host all all 127.0.0.1/32 scram-sha-256",
-		"host all all ::1/128 scram-sha-256",
-		// Patroni asks its own server over a replication connection.
-		"host replication " + replication + " 127.0.0.1/32 scram-sha-256",
-		"host replication " + replication + " ::1/128 scram-sha-256",
-	}
-	for _, n := range s.Nodes {
-		a := n.Address.Addr()
-		host := fmt.Sprintf("%s/%d", a, a.BitLen())
-		lines = append(lines,
-			"host replication "+replication+" "+host+" scram-sha-256",
-			"host postgres "+rewind+" "+host+" scram-sha-256")
-	}
-	return lines
 }

@@ -16,13 +16,13 @@ const firstUID, lastUID = 1000, 59999
 
 // users is the people who log in, and what they may do. Each is a step, and so is
 // sudo: what is wrong with one's home is no matter of the others.
-func users(s seeds.Seed, f facts.Facts) ([]converge.Step, error) {
-	uids, err := assignUIDs(s.System.Users, f)
+func users(s seeds.System, f facts.Facts) ([]converge.Step, error) {
+	uids, err := assignUIDs(s.Users, f)
 	if err != nil {
 		return nil, err
 	}
 	var steps []converge.Step
-	for _, u := range s.System.Users {
+	for _, u := range s.Users {
 		home := "/home/" + u.Name
 		steps = append(steps, converge.Step{Name: "user " + u.Name, Resources: []converge.Resource{
 			converge.User{
@@ -45,7 +45,7 @@ func users(s seeds.Seed, f facts.Facts) ([]converge.Step, error) {
 		}})
 	}
 	return append(steps, converge.Step{Name: "sudo", Resources: []converge.Resource{
-		converge.File{Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(s.System.Users)},
+		converge.File{Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(s.Users)},
 	}}), nil
 }
 

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"banyan/internal/node"
 )
 
 // Status is what Patroni says of its node, as far as it is used here.
@@ -52,9 +50,10 @@ type Client struct {
 	URL string // such as "http://172.16.32.11:8008"
 }
 
-// At is the client for the Patroni of the node with that address.
-func At(address string) Client {
-	return Client{URL: "http://" + net.JoinHostPort(address, strconv.Itoa(node.PatroniPort))}
+// At is the client for the Patroni of the node with that address and that port of its
+// REST API.
+func At(address string, port uint16) Client {
+	return Client{URL: "http://" + net.JoinHostPort(address, strconv.Itoa(int(port)))}
 }
 
 // api is a client for one answer at a time, without the system's proxies.

@@ -146,7 +146,7 @@ func TestAt(t *testing.T) {
 		"172.16.32.11":    "http://172.16.32.11:8008",
 		"2001:db8:32::11": "http://[2001:db8:32::11]:8008",
 	} {
-		if got := At(address).URL; got != want {
+		if got := At(address, 8008).URL; got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}

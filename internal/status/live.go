@@ -26,7 +26,7 @@ func Look(ctx context.Context, r Report) Live {
 		return live
 	}
 	var err error
-	if live.Patroni, err = patroni.At(r.Address).Status(ctx); err != nil {
+	if live.Patroni, err = patroni.At(r.Address, r.PatroniPort).Status(ctx); err != nil {
 		live.PatroniError = err.Error()
 	}
 	if err := etcdHealth(ctx, node.EtcdEndpoint); err != nil {

@@ -89,7 +89,7 @@ func TestWriteAndRead(t *testing.T) {
 var at = time.Date(2026, 11, 22, 21, 23, 45, 0, time.UTC)
 
 func report(state State, steps ...Step) Report {
-	return Report{State: state, Node: "pgsql-n1", Cluster: "pgsql-cl", Address: "172.16.32.11", Steps: steps, Started: at, Updated: at}
+	return Report{State: state, Node: "pgsql-n1", Cluster: "pgsql-cl", Address: "172.16.32.11", PostgreSQLPort: 5432, PatroniPort: 8008, Steps: steps, Started: at, Updated: at}
 }
 
 func failed() Report {
@@ -109,6 +109,11 @@ func leader() Live {
 func with(l Live, change func(*Live)) Live {
 	change(&l)
 	return l
+}
+
+func unapplied(r Report, keys ...string) Report {
+	r.Unapplied = keys
+	return r
 }
 
 func TestSummary(t *testing.T) {
@@ -133,6 +138,7 @@ func TestSummary(t *testing.T) {
 		"ready":   {report(Done), leader(), ExitDone},
 		"replica": {report(Done), with(leader(), func(l *Live) { l.Patroni.Leader, l.Patroni.Role = false, "replica" }), ExitDone},
 		"ipv6":    {with6(report(Done)), leader(), ExitDone},
+		"later":   {unapplied(report(Done), "firewall", "haproxy", "patroni.watchdog.driver", "storage.volumes", "system.sysctl"), leader(), ExitDone},
 		"paused":  {report(Done), with(leader(), func(l *Live) { l.Patroni.Pause = true }), ExitDone},
 
 		"waiting":      {waiting, Live{}, ExitGoing},

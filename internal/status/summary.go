@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"banyan/internal/node"
 )
 
 // The screen of a physical console, less some room for the login prompt.
@@ -87,6 +85,9 @@ func (p *page) identity(r Report) {
 	if r.Address != "" {
 		p.row("address", r.Address)
 	}
+	if len(r.Unapplied) > 0 {
+		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later release")
+	}
 }
 
 func (p *page) services(r Report, live Live) {
@@ -111,7 +112,7 @@ func (p *page) services(r Report, live Live) {
 		p.row("", "see journalctl -b -u etcd")
 	}
 	if live.serves() {
-		p.row("connect to", net.JoinHostPort(r.Address, strconv.Itoa(node.PostgreSQLPort)))
+		p.row("connect to", net.JoinHostPort(r.Address, strconv.Itoa(int(r.PostgreSQLPort))))
 	}
 }
 

@@ -1,0 +1,293 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+// The types below are Patroni's configuration file:
+// https://patroni.readthedocs.io/en/latest/yaml_configuration.html
+type patroniFile struct {
+	Scope      string            `yaml:"scope"`
+	Namespace  string            `yaml:"namespace"`
+	Name       string            `yaml:"name"`
+	Log        patroniLog        `yaml:"log"`
+	RESTAPI    patroniREST       `yaml:"restapi"`
+	Etcd3      *patroniEtcd      `yaml:"etcd3,omitempty"`
+	Raft       *patroniRaft      `yaml:"raft,omitempty"`
+	Bootstrap  patroniBootstrap  `yaml:"bootstrap"`
+	PostgreSQL patroniPostgreSQL `yaml:"postgresql"`
+	Watchdog   patroniWatchdog   `yaml:"watchdog"`
+	Tags       map[string]any    `yaml:"tags,omitempty"`
+}
+
+type patroniLog struct {
+	Level          seeds.LogLevel `yaml:"level"`
+	TracebackLevel seeds.LogLevel `yaml:"traceback_level"`
+	Format         string         `yaml:"format"`
+}
+
+type patroniREST struct {
+	Listen                  string   `yaml:"listen"`
+	ConnectAddress          string   `yaml:"connect_address"`
+	Allowlist               []string `yaml:"allowlist,omitempty"`
+	AllowlistIncludeMembers bool     `yaml:"allowlist_include_members"`
+}
+
+type patroniEtcd struct {
+	Hosts    []string `yaml:"hosts"`
+	Protocol string   `yaml:"protocol,omitempty"`
+	Username string   `yaml:"username,omitempty"`
+	Password string   `yaml:"password,omitempty"`
+}
+
+type patroniRaft struct {
+	DataDir      string   `yaml:"data_dir"`
+	SelfAddr     string   `yaml:"self_addr"`
+	PartnerAddrs []string `yaml:"partner_addrs"`
+	Password     string   `yaml:"password,omitempty"`
+}
+
+type patroniBootstrap struct {
+	DCS    map[string]any `yaml:"dcs"`
+	Initdb []any          `yaml:"initdb"` // names of options, and pairs of a name and a value
+}
+
+type patroniPostgreSQL struct {
+	Listen                                 string                    `yaml:"listen"`
+	ConnectAddress                         string                    `yaml:"connect_address"`
+	UseUnixSocket                          bool                      `yaml:"use_unix_socket"`
+	DataDir                                string                    `yaml:"data_dir"`
+	BinDir                                 string                    `yaml:"bin_dir"`
+	PgPass                                 string                    `yaml:"pgpass"`
+	Authentication                         map[string]authentication `yaml:"authentication"`
+	PgHBA                                  []string                  `yaml:"pg_hba"`
+	PgIdent                                []string                  `yaml:"pg_ident,omitempty"`
+	CreateReplicaMethods                   []seeds.ReplicaMethod     `yaml:"create_replica_methods"`
+	Basebackup                             map[string]string         `yaml:"basebackup"`
+	PgProbackup                            map[string]any            `yaml:"pg_probackup,omitempty"`
+	RecoveryConf                           map[string]string         `yaml:"recovery_conf,omitempty"`
+	RemoveDataDirectoryOnRewindFailure     bool                      `yaml:"remove_data_directory_on_rewind_failure"`
+	RemoveDataDirectoryOnDivergedTimelines bool                      `yaml:"remove_data_directory_on_diverged_timelines"`
+}
+
+type patroniWatchdog struct {
+	Mode         seeds.WatchdogMode `yaml:"mode"`
+	Device       string             `yaml:"device"`
+	SafetyMargin seeds.Seconds      `yaml:"safety_margin"`
+}
+
+type authentication struct {
+	Username string `yaml:"username"`
+	Password string `yaml:"password"`
+}
+
+// patroniEtcdOf is where Patroni finds etcd: at the node's own member first.
+func patroniEtcdOf(s seeds.Seed, self seeds.Node) *patroniEtcd {
+	var e patroniEtcd
+	switch s.Cluster.DCS {
+	case seeds.DCSRaft:
+		return nil
+	case seeds.DCSExternal:
+		for _, endpoint := range self.Etcd.Endpoints {
+			host := endpoint
+			if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+				host = u.Host
+				if u.Scheme == "https" {
+					e.Protocol = "https"
+				}
+			}
+			e.Hosts = append(e.Hosts, host)
+		}
+		e.Username, e.Password = self.Etcd.Username, self.Etcd.Password.Reveal()
+		return &e
+	}
+	own := s.IsEtcdMember(self)
+	if own {
+		e.Hosts = []string{"127.0.0.1:" + strconv.Itoa(etcdClientPort)}
+	}
+	for _, n := range etcdMembers(s) {
+		if n.Name != self.Name {
+			e.Hosts = append(e.Hosts, addrPort(n.Address.Addr(), etcdClientPort))
+		}
+	}
+	return &e
+}
+
+// patroniRaftOf is the node's place in Patroni's raft. A member that finds itself among
+// its partners never starts: https://github.com/patroni/patroni/issues/1701
+func patroniRaftOf(s seeds.Seed, self seeds.Node) *patroniRaft {
+	if s.Cluster.DCS != seeds.DCSRaft {
+		return nil
+	}
+	r := patroniRaft{
+		DataDir:  self.Patroni.Raft.DataDir,
+		SelfAddr: addrPort(self.Address.Addr(), self.Patroni.Raft.Port),
+		Password: s.Secrets.RaftPassword.Reveal(),
+	}
+	for _, n := range s.Nodes {
+		if n.Name != self.Name && (n.Runs(seeds.ServicePostgreSQL) || n.Runs(seeds.ServiceWitness)) {
+			r.PartnerAddrs = append(r.PartnerAddrs, addrPort(n.Address.Addr(), n.Patroni.Raft.Port))
+		}
+	}
+	return &r
+}
+
+// initdb holds the options of initdb. A version before 11 has no group access, and one
+// from 18 on makes checksums unless it is told not to.
+func initdb(i seeds.Initdb, version int) []any {
+	options := []any{
+		map[string]string{"encoding": i.Encoding},
+		map[string]string{"locale": i.Locale},
+	}
+	switch {
+	case i.DataChecksums:
+		options = append(options, "data-checksums")
+	case version >= 18:
+		options = append(options, "no-data-checksums")
+	}
+	if i.AllowGroupAccess && version >= 11 {
+		options = append(options, "allow-group-access")
+	}
+	return append(options,
+		// Nobody is trusted, not even while the cluster is being born; and
+		// PostgreSQL 13 hashes the superuser's password as auth-host says.
+		map[string]string{"auth-local": "peer"},
+		map[string]string{"auth-host": "scram-sha-256"})
+}
+
+// dynamic is written to the DCS when the cluster is born. From then on the copy in
+// the DCS counts, which a DBA changes with `patronictl edit-config`.
+// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
+func dynamic(self seeds.Node, version facts.Version) map[string]any {
+	p := self.Patroni
+	parameters := map[string]any{
+		"password_encryption":     "scram-sha-256",
+		"unix_socket_directories": "/var/run/postgresql",
+	}
+	maps.Copy(parameters, self.PostgreSQL.Parameters)
+	d := map[string]any{
+		"ttl":                     p.TTL,
+		"loop_wait":               p.LoopWait,
+		"retry_timeout":           p.RetryTimeout,
+		"maximum_lag_on_failover": p.MaximumLagOnFailover,
+		"maximum_lag_on_syncnode": p.MaximumLagOnSyncnode,
+		"check_timeline":          p.CheckTimeline,
+		"synchronous_mode":        synchronousMode(p.SynchronousMode, version),
+		"synchronous_mode_strict": p.SynchronousModeStrict,
+		"synchronous_node_count":  p.SynchronousNodeCount,
+		"postgresql": map[string]any{
+			"use_pg_rewind": p.UsePgRewind,
+			"use_slots":     p.UseSlots,
+			"parameters":    parameters,
+		},
+	}
+	primary := "primary"
+	if version.Before(3, 0) {
+		primary = "master"
+	} else {
+		d["failsafe_mode"] = p.FailsafeMode
+	}
+	d[primary+"_start_timeout"], d[primary+"_stop_timeout"] = p.PrimaryStartTimeout, p.PrimaryStopTimeout
+	if p.MemberSlotsTTL != "" && !version.Before(4, 0) {
+		d["member_slots_ttl"] = p.MemberSlotsTTL
+	}
+	if len(p.Slots) > 0 {
+		slots := map[string]any{}
+		for name, s := range p.Slots {
+			slots[name] = given(map[string]string{"type": string(s.Type), "database": s.Database, "plugin": s.Plugin})
+		}
+		d["slots"] = slots
+	}
+	if p.StandbyCluster.Host != "" {
+		d["standby_cluster"] = standbyCluster(p.StandbyCluster)
+	}
+	return d
+}
+
+// synchronousMode is a boolean of YAML, or quorum. A Patroni that does not know quorum
+// takes it for off, so that it is given what loses no commit either; see also Check.
+func synchronousMode(mode seeds.SynchronousMode, version facts.Version) any {
+	if mode == seeds.SynchronousModeQuorum && !version.Before(4, 0) {
+		return string(mode)
+	}
+	return mode != "false"
+}
+
+func standbyCluster(c seeds.StandbyCluster) map[string]any {
+	s := map[string]any{"host": c.Host, "port": int(c.Port), "create_replica_methods": c.CreateReplicaMethods}
+	for key, value := range given(map[string]string{
+		"primary_slot_name":        c.PrimarySlotName,
+		"restore_command":          c.RestoreCommand,
+		"archive_cleanup_command":  c.ArchiveCleanupCommand,
+		"recovery_min_apply_delay": c.RecoveryMinApplyDelay,
+	}) {
+		s[key] = value
+	}
+	return s
+}
+
+// given is a map without its empty values.
+func given(m map[string]string) map[string]string {
+	maps.DeleteFunc(m, func(_, value string) bool { return value == "" })
+	return m
+}
+
+func tags(t seeds.Tags) map[string]any {
+	all := map[string]any{}
+	for name, set := range map[string]bool{
+		"nofailover": t.NoFailover, "noloadbalance": t.NoLoadBalance, "clonefrom": t.CloneFrom, "nosync": t.NoSync,
+	} {
+		if set {
+			all[name] = true
+		}
+	}
+	if t.ReplicateFrom != "" {
+		all["replicatefrom"] = t.ReplicateFrom
+	}
+	return all
+}
+
+func pgProbackup(p seeds.Patroni) map[string]any {
+	if !slices.Contains(p.CreateReplicaMethods, "pg_probackup") && !slices.Contains(p.StandbyCluster.CreateReplicaMethods, "pg_probackup") {
+		return nil
+	}
+	return map[string]any{"command": p.PgProbackup.Command, "keep_data": p.PgProbackup.KeepData, "no_params": p.PgProbackup.NoParams}
+}
+
+// computedHBA is the part of pg_hba.conf that the cluster lives on. Nobody else
+// gets in from the network unless the seed's own lines, which follow, let them.
+func computedHBA(s seeds.Seed) []string {
+	lines := []string{
+		"local all,replication " + superuser + " peer",
+		"local all all scram-sha-256",
+		"host all all 127.0.0.1/32 scram-sha-256",
+		"host all all ::1/128 scram-sha-256",
+		// Patroni asks its own server over a replication connection.
+		"host replication " + replication + " 127.0.0.1/32 scram-sha-256",
+		"host replication " + replication + " ::1/128 scram-sha-256",
+	}
+	for _, n := range s.Members(seeds.ServicePostgreSQL) {
+		a := n.Address.Addr()
+		host := fmt.Sprintf("%s/%d", a, a.BitLen())
+		lines = append(lines,
+			"host replication "+replication+" "+host+" scram-sha-256",
+			"host postgres "+rewind+" "+host+" scram-sha-256")
+	}
+	return lines
+}
+
+// checkPatroni refuses what this machine's Patroni would take for something else,
+// without a word.
+func checkPatroni(p seeds.Patroni, f facts.Facts) error {
+	if p.SynchronousMode == seeds.SynchronousModeQuorum && f.Patroni.Before(4, 0) {
+		return fmt.Errorf("patroni.synchronous_mode: quorum is for Patroni 4 and later; this machine has %s", f.Patroni)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+// Shown is a resource of a node as it may be shown to anybody: its secrets are masked.
+type Shown struct {
+	Step string `json:"step"`
+	Kind string `json:"kind"` // file, directory, symlink, hostname, user or unit
+	// Name is the path of what has one.
+	Name    string      `json:"name"`
+	Mode    fs.FileMode `json:"mode,omitempty"` // permission bits
+	Owner   string      `json:"owner,omitempty"`
+	Target  string      `json:"target,omitempty"`  // of a symbolic link
+	Content string      `json:"content,omitempty"` // of a file
+	Secret  bool        `json:"secret,omitempty"`  // the content holds secrets, which are masked here
+	Detail  string      `json:"detail,omitempty"`  // of a user and of a unit
+}
+
+// Preview is what Desired makes of the node of that name in s, to be shown.
+func Preview(s *seeds.Seed, name string, f facts.Facts) ([]Shown, error) {
+	s = s.Masked()
+	for _, self := range s.Nodes {
+		if self.Name == name {
+			state, err := Desired(*s, self, f)
+			return show(state), err
+		}
+	}
+	var names []string
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return nil, fmt.Errorf("the seed has no node %s; there are %s", name, strings.Join(names, ", "))
+}
+
+func show(state converge.State) []Shown {
+	var all []Shown
+	for _, step := range state.Steps {
+		for _, r := range step.Resources {
+			shown := Shown{Step: step.Name, Name: r.ID()}
+			switch r := r.(type) {
+			case converge.File:
+				shown.Kind, shown.Mode, shown.Owner, shown.Content, shown.Secret = "file", r.Mode, cmp.Or(r.Owner, "root"), r.Content, r.Secret
+			case converge.Directory:
+				shown.Kind, shown.Mode, shown.Owner = "directory", r.Mode, cmp.Or(r.Owner, "root")
+			case converge.Symlink:
+				shown.Kind, shown.Target = "symlink", r.Target
+			case converge.Hostname:
+				shown.Kind, shown.Name = "hostname", r.Name
+			case converge.User:
+				shown.Kind, shown.Name = "user", r.Name
+				shown.Detail = fmt.Sprintf("uid %d home %s shell %s groups %v password %q", r.UID, r.Home, r.Shell, r.Groups, r.PasswordHash)
+			case converge.Unit:
+				shown.Kind = "unit"
+				shown.Detail = fmt.Sprintf("enabled=%t running=%t reload on %v restart on %v", r.Enabled, r.Running, r.ReloadOn, r.RestartOn)
+			}
+			all = append(all, shown)
+		}
+	}
+	return all
+}
+
+// String is the resource on a line, and a file's content below it, indented.
+func (s Shown) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", s.Kind, s.Name)
+	if s.Owner != "" {
+		fmt.Fprintf(&b, " %04o %s", s.Mode, s.Owner)
+	}
+	if s.Secret {
+		b.WriteString(" secret")
+	}
+	if s.Target != "" {
+		fmt.Fprintf(&b, " -> %s", s.Target)
+	}
+	if s.Detail != "" {
+		b.WriteString(" " + s.Detail)
+	}
+	b.WriteString("\n")
+	for line := range strings.Lines(s.Content) {
+		b.WriteString("    " + line)
+	}
+	return b.String()
+}
+
+// Text is all resources under the names of their steps.
+func Text(shown []Shown) string {
+	var b strings.Builder
+	step := ""
+	for _, s := range shown {
+		if s.Step != step {
+			step = s.Step
+			fmt.Fprintf(&b, "== %s\n", step)
+		}
+		b.WriteString(s.String())
+	}
+	return b.String()
+}

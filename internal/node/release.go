@@ -1,0 +1,87 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+func errSeveral(s seeds.Seed) error {
+	return fmt.Errorf("nodes: the seed has %d, and a cluster of one is all that this release can make", len(s.Nodes))
+}
+
+// CheckRelease says what of s and self this release cannot make of any machine. It can
+// be rendered all the same, to be looked at.
+func CheckRelease(s seeds.Seed, self seeds.Node) error {
+	var errs []error
+	if len(s.Nodes) != 1 {
+		errs = append(errs, errSeveral(s))
+	}
+	if s.Cluster.DCS != seeds.DCSEtcd {
+		errs = append(errs, fmt.Errorf("cluster.dcs: %s is for a later release: this one has etcd on the node itself", s.Cluster.DCS))
+	}
+	if !self.Runs(seeds.ServicePostgreSQL) || !self.Runs(seeds.ServiceEtcd) {
+		errs = append(errs, fmt.Errorf("services: %s runs %s, and this release makes nodes with both postgresql and etcd", self.Name, words(self.Services)))
+	}
+	if self.Patroni.Watchdog.Mode == "required" {
+		errs = append(errs, errors.New("patroni.watchdog.mode: this release sets up no watchdog, and Patroni would never lead without one"))
+	}
+	return errors.Join(errs...)
+}
+
+// later is what this release reads, checks and does not apply yet: keys of a node, and
+// of the seed where a node has none of that name.
+var later = []string{
+	"dns.name", "firewall", "haproxy", "pki", "reconfigure", "sites.vips", "storage.volumes",
+	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
+	"patroni.restapi.ciphers", "patroni.restapi.verify_client", "patroni.watchdog.driver",
+	// A data directory that is moved aside would leave its log behind, in the way.
+	"postgresql.databases", "postgresql.existing", "postgresql.roles", "postgresql.stats_temp_size", "postgresql.wal_dir",
+	"system.ca_certificates", "system.huge_page_size", "system.io_scheduler", "system.nofile", "system.ntp", "system.proxy",
+	"system.ssh_port", "system.sudo", "system.swap", "system.sysctl", "system.transparent_hugepage",
+}
+
+// index is which item of a list a path leads to.
+var index = regexp.MustCompile(`\[[^]]*\]`)
+
+// Unapplied lists, in order, the keys that are given for self, of s, and that this
+// release, or this machine's Patroni, does not apply. They stay in the seed for one
+// that does.
+func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
+	var keys []string
+	changed := seeds.Changed(s, self)
+	for _, key := range later {
+		if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(index.ReplaceAllString(path, "")+".", key+".") }) {
+			keys = append(keys, key)
+		}
+	}
+	if self.Runs(seeds.ServicePostgreSQL) {
+		if self.Patroni.FailsafeMode && f.Patroni.Before(3, 0) {
+			keys = append(keys, "patroni.failsafe_mode")
+		}
+		if self.Patroni.MemberSlotsTTL != "" && f.Patroni.Before(4, 0) {
+			keys = append(keys, "patroni.member_slots_ttl")
+		}
+	}
+	if self.Runs(seeds.ServiceHAProxy) {
+		keys = append(keys, "services: haproxy")
+	}
+	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
+		keys = append(keys, "services: witness")
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func words(services []seeds.Service) string {
+	var names []string
+	for _, s := range services {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,225 @@
+package seeds
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"banyan/internal/strict"
+)
+
+// Difference is a setting that two seeds do not share.
+type Difference struct {
+	// Nodes are those that it is a setting of; none where it is the cluster's.
+	Nodes []string `json:"nodes,omitempty"`
+	Path  string   `json:"path"`
+	// Old and New are the values, "" where there is none. Secrets are masked: where both
+	// are, they differ.
+	Old string `json:"old"`
+	New string `json:"new"`
+}
+
+// Diff lists what differs from one seed to another: what is the cluster's, then what is
+// in effect on the nodes, with those that differ alike in one.
+func Diff(from, to *Seed) []Difference {
+	differences := compare(clusterSettings(from), clusterSettings(to))
+	index := map[string]int{}
+	for _, n := range append(slices.Clone(to.Nodes), from.Nodes...) {
+		a, b := nodeNamed(from, n.Name), nodeNamed(to, n.Name)
+		if index["node "+n.Name] != 0 {
+			continue
+		}
+		index["node "+n.Name] = 1
+		if a == nil || b == nil {
+			d := Difference{Path: "nodes[" + n.Name + "]"}
+			if a != nil {
+				d.Old = a.Address.String()
+			} else {
+				d.New = b.Address.String()
+			}
+			differences = append(differences, d)
+			continue
+		}
+		for _, d := range compare(settings("", reflect.ValueOf(*a)), settings("", reflect.ValueOf(*b))) {
+			key := strings.Join([]string{"setting", d.Path, d.Old, d.New}, "\x00")
+			if index[key] == 0 || d.Old == masked { // no two secrets are known to be the same
+				differences = append(differences, d)
+				index[key] = len(differences)
+			}
+			alike := &differences[index[key]-1]
+			alike.Nodes = append(alike.Nodes, n.Name)
+		}
+	}
+	return differences
+}
+
+func nodeNamed(s *Seed, name string) *Node {
+	if i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name }); i >= 0 {
+		return &s.Nodes[i]
+	}
+	return nil
+}
+
+// Changed lists, in the order of the schema, the paths of what is in effect for n, a
+// node of s, and of the cluster's own settings, that are not the default.
+func Changed(s Seed, n Node) []string {
+	bare := bareSeed()
+	var paths []string
+	for _, d := range append(compare(clusterSettings(bare), clusterSettings(&s)),
+		compare(settings("", reflect.ValueOf(bare.Nodes[0])), settings("", reflect.ValueOf(n)))...) {
+		paths = append(paths, d.Path)
+	}
+	return paths
+}
+
+// bareSeed is the least that is a seed: all else in it is the default.
+var bareSeed = sync.OnceValue(func() *Seed {
+	s, d := read("bare.yaml", []byte("version: "+Version+"\ncluster: {name: bare}\nnodes: [{name: bare, address: 192.0.2.1/24}]\n"))
+	if err := d.Err(); err != nil {
+		panic(err) // the text is a constant
+	}
+	return s
+})
+
+// setting is one value of a seed.
+type setting struct {
+	path, shown string
+	value       string // a secret's is compared and never shown
+}
+
+// clusterSettings are those that no node has of its own.
+func clusterSettings(s *Seed) []setting {
+	whole := *s
+	whole.Nodes = nil
+	own := reflect.TypeFor[Node]()
+	return slices.DeleteFunc(settings("", reflect.ValueOf(whole)), func(x setting) bool {
+		section, _, _ := strings.Cut(x.path, ".")
+		return slices.ContainsFunc(reflect.VisibleFields(own), func(f reflect.StructField) bool {
+			return f.Tag.Get("onto") == section && section != ""
+		})
+	})
+}
+
+// settings lists the values below v that are not zero, in the order of the schema.
+func settings(path string, v reflect.Value) []setting {
+	t := v.Type()
+	var all []setting
+	switch {
+	case isSection(t):
+		for i := range t.NumField() {
+			key := t.Field(i).Tag.Get("yaml")
+			if path != "" {
+				key = path + "." + key
+			}
+			all = append(all, settings(key, v.Field(i))...)
+		}
+	case t.Kind() == reflect.Map:
+		names := slices.SortedFunc(maps.Keys(mapOf(v)), strings.Compare)
+		for _, name := range names {
+			element := mapOf(v)[name]
+			below := settings(path+"."+name, element)
+			if len(below) == 0 {
+				below = []setting{{path: path + "." + name, shown: fmt.Sprint(element), value: fmt.Sprint(element)}}
+			}
+			all = append(all, below...)
+		}
+	case t.Kind() == reflect.Slice && isSection(t.Elem()):
+		for i := range v.Len() {
+			label := fmt.Sprint(i)
+			if name := v.Index(i).FieldByName("Name"); name.IsValid() && name.Kind() == reflect.String {
+				label = name.String()
+			}
+			all = append(all, settings(path+"["+label+"]", v.Index(i))...)
+		}
+	case v.IsZero(), t.Kind() == reflect.Slice && v.Len() == 0:
+	default:
+		text := fmt.Sprint(v)
+		all = []setting{{path: path, shown: text, value: text}}
+		if secret, ok := reflect.TypeAssert[strict.Secret](v); ok {
+			all[0].value = secret.Reveal()
+		}
+		if t == reflect.TypeFor[PEM]() {
+			all[0].shown = "(certificate)"
+		}
+	}
+	return all
+}
+
+func mapOf(v reflect.Value) map[string]reflect.Value {
+	m := map[string]reflect.Value{}
+	for key, value := range v.Seq2() {
+		m[key.String()] = value
+	}
+	return m
+}
+
+// isSection tells a struct with keys from one that is written as text.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// compare lists what differs, in the order of to; what is gone follows.
+func compare(from, to []setting) []Difference {
+	was := map[string]setting{}
+	for _, s := range from {
+		was[s.path] = s
+	}
+	var differences []Difference
+	for _, s := range to {
+		if old, there := was[s.path]; !there || old.value != s.value {
+			differences = append(differences, Difference{Path: s.path, Old: old.shown, New: s.shown})
+		}
+		delete(was, s.path)
+	}
+	for _, s := range from {
+		if _, gone := was[s.path]; gone {
+			differences = append(differences, Difference{Path: s.path, Old: s.shown})
+		}
+	}
+	return differences
+}
+
+// Masked is a copy of s in which no secret is left, to be rendered and shown. Those
+// that minting makes are masked even where they are not given yet.
+func (s *Seed) Masked() *Seed {
+	var copied Seed
+	maskInto(reflect.ValueOf(&copied).Elem(), reflect.ValueOf(*s))
+	secrets := reflect.ValueOf(&copied.Secrets).Elem()
+	for i := range secrets.NumField() {
+		secrets.Field(i).SetString(masked)
+	}
+	return &copied
+}
+
+// maskInto copies from to to, with all that they share.
+func maskInto(to, from reflect.Value) {
+	t := from.Type()
+	switch {
+	case t == reflect.TypeFor[Secret]():
+		if from.Len() > 0 {
+			to.SetString(masked)
+		}
+	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+		for i := range t.NumField() {
+			maskInto(to.Field(i), from.Field(i))
+		}
+	case t.Kind() == reflect.Slice && !from.IsNil():
+		to.Set(reflect.MakeSlice(t, from.Len(), from.Len()))
+		for i := range from.Len() {
+			maskInto(to.Index(i), from.Index(i))
+		}
+	case t.Kind() == reflect.Map && !from.IsNil():
+		to.Set(reflect.MakeMap(t))
+		for key, value := range from.Seq2() {
+			element := reflect.New(t.Elem()).Elem()
+			maskInto(element, value)
+			to.SetMapIndex(key, element)
+		}
+	default:
+		to.Set(from)
+	}
+}

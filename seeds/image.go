@@ -1,0 +1,77 @@
+package seeds
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Image is what an image has, so that a seed which asks for more is refused before it
+// is carried to a machine.
+type Image struct {
+	Name       string   // what messages call it, such as debian-13
+	PostgreSQL []int    // major versions
+	Patroni    int      // its major version
+	Locales    []string // as in ru_RU.UTF-8; all have C.UTF-8
+}
+
+// checkImages notes what s asks for and one of the images has not. Which names of time
+// zones an image has is for the machine to say: Debian 13 has no old ones.
+func (d document) checkImages(s Seed, images []Image) {
+	check := func(prefix string, n Node) {
+		d.checkTimezone(prefix+"system.timezone", n.System.Timezone)
+		for _, image := range images {
+			d.checkImage(prefix, n, image)
+		}
+	}
+	check("", Node{PostgreSQL: s.PostgreSQL, Patroni: s.Patroni, System: s.System})
+	for i, n := range s.Nodes {
+		check(fmt.Sprintf("nodes[%d].", i), n)
+	}
+}
+
+func (d document) checkImage(prefix string, n Node, image Image) {
+	if !slices.Contains(image.PostgreSQL, n.PostgreSQL.Version) {
+		d.Refuse(prefix+"postgresql.version", "%s has PostgreSQL %s, not %d: build an image that has it, or choose another profile",
+			image.Name, strings.Trim(fmt.Sprint(image.PostgreSQL), "[]"), n.PostgreSQL.Version)
+	}
+	d.checkPatroniOf(prefix+"patroni.", n.Patroni, image)
+	d.checkLocale(prefix+"system.locale", n.System.Locale, image)
+	d.checkLocale(prefix+"postgresql.initdb.locale", n.PostgreSQL.Initdb.Locale, image)
+	for j, database := range n.PostgreSQL.Databases {
+		d.checkLocale(fmt.Sprintf("%spostgresql.databases[%d].locale", prefix, j), database.Locale, image)
+	}
+}
+
+func (d document) checkPatroniOf(prefix string, p Patroni, image Image) {
+	if p.SynchronousMode == SynchronousModeQuorum && image.Patroni < 4 {
+		d.Refuse(prefix+"synchronous_mode", "%s has Patroni %d, which takes quorum for off: write true, or choose a profile with Patroni 4",
+			image.Name, image.Patroni)
+	}
+	if p.FailsafeMode && image.Patroni < 3 {
+		d.Warn(prefix+"failsafe_mode", "%s has Patroni %d, which has no failsafe_mode: there it stays off", image.Name, image.Patroni)
+	}
+	if image.Patroni < 4 {
+		d.Warn(prefix+"member_slots_ttl", "%s has Patroni %d, which has no member_slots_ttl: there it does nothing", image.Name, image.Patroni)
+	}
+}
+
+// checkLocale also refuses a default that the image lacks.
+func (d document) checkLocale(path, locale string, image Image) {
+	if locale == "" || slices.Contains(append(image.Locales, "C.UTF-8"), strings.Replace(locale, ".utf8", ".UTF-8", 1)) {
+		return
+	}
+	has := strings.Join(image.Locales, ", ")
+	d.Refuse(path, "%s has no locale %s: it has %s; add it to locales of the profile, or write another", image.Name, quote(locale), has)
+	if !strings.HasPrefix(path, "nodes") {
+		d.Require(path, fmt.Sprintf("one of %s, since %s has no %s", has, image.Name, locale))
+	}
+}
+
+// checkTimezone refuses a time zone that is nowhere.
+func (d document) checkTimezone(path, name string) {
+	if _, err := time.LoadLocation(name); err != nil && timezone.MatchString(name) {
+		d.Refuse(path, "there is no time zone %s: see timedatectl list-timezones", quote(name))
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"banyan/internal/facts"
 	"banyan/internal/strict"
 )
 
@@ -39,11 +40,22 @@ type Settings struct {
 	Keyring      string              `yaml:"keyring"`  // what the archives' Release files are verified with
 	Expired      bool                `yaml:"expired"`  // the archives are past their end of life: Valid-Until says nothing
 	Packages     map[string][]string `yaml:"packages"` // in groups, so that a profile may replace one
+	Versions     Versions            `yaml:"versions"` // of what they install, so that a seed can be checked without the image
 	Locales      []string            `yaml:"locales"`
 	Users        map[string]User     `yaml:"users"`
 	Groups       map[string]Group    `yaml:"groups"`
 	Units        map[string]string   `yaml:"units"` // what is done with each: enable, disable or mask
 	Partitions   Partitions          `yaml:"partitions"`
+}
+
+// Versions is what seeds and the node's configuration depend on. Each version is as long
+// as it matters, such as 4.0; a build whose packages say otherwise fails.
+type Versions struct {
+	PostgreSQL []int  `yaml:"postgresql"` // major versions, ascending
+	Patroni    string `yaml:"patroni"`
+	Etcd       string `yaml:"etcd"`
+	HAProxy    string `yaml:"haproxy"`
+	Systemd    string `yaml:"systemd"`
 }
 
 // Archive is one package archive.
@@ -167,7 +179,7 @@ func (p *Profile) check() error {
 	for what, missing := range map[string]bool{
 		"suite": p.Suite == "", "architecture": p.Architecture == "", "archives": len(p.Archives) == 0,
 		"components": len(p.Components) == 0, "keyring": p.Keyring == "", "packages": len(p.Packages) == 0,
-		"locales": len(p.Locales) == 0,
+		"locales": len(p.Locales) == 0, "versions.postgresql": len(p.Versions.PostgreSQL) == 0,
 	} {
 		if missing {
 			wrong = append(wrong, what+" is missing")
@@ -189,6 +201,11 @@ func (p *Profile) check() error {
 	for unit, verb := range p.Units {
 		if !slices.Contains(verbs, verb) {
 			wrong = append(wrong, fmt.Sprintf("units.%s is %q: write one of %s", unit, verb, strings.Join(verbs, ", ")))
+		}
+	}
+	for name, version := range p.Versions.named() {
+		if facts.ParseVersion(version) == (facts.Version{}) {
+			wrong = append(wrong, fmt.Sprintf("versions.%s is %q: write what dpkg says of it, as far as its second number", name, version))
 		}
 	}
 	uids, gids := map[int]string{}, map[int]string{}

@@ -80,15 +80,17 @@ func TestUnknownProfileNamesTheKnown(t *testing.T) {
 
 func TestCheckFindsWhatIsMissingOrTwice(t *testing.T) {
 	p := Profile{Settings: Settings{
-		Users:  map[string]User{"etcd": {UID: 903, GID: 903}, "postgres": {UID: 903, GID: 902}},
-		Groups: map[string]Group{"ssl-cert": {GID: 902}},
-		Units:  map[string]string{"ssh.service": "start"},
+		Users:    map[string]User{"etcd": {UID: 903, GID: 903}, "postgres": {UID: 903, GID: 902}},
+		Groups:   map[string]Group{"ssl-cert": {GID: 902}},
+		Units:    map[string]string{"ssh.service": "start"},
+		Versions: Versions{Patroni: "new"},
 	}}
 	err := p.check()
 	if err == nil {
 		t.Fatal("an empty profile passed")
 	}
-	for _, want := range []string{"suite is missing", "partitions.esp must be 64 MiB", "the same uid 903", "the same gid 902", `units.ssh.service is "start"`} {
+	for _, want := range []string{"suite is missing", "partitions.esp must be 64 MiB", "the same uid 903", "the same gid 902", `units.ssh.service is "start"`,
+		"versions.postgresql is missing", `versions.patroni is "new"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}
@@ -162,5 +164,42 @@ func TestWhatIsWrongWithAProfileHasItsPlace(t *testing.T) {
 	_, err := profile(t, t.TempDir(), "typo.yaml", "inherits: debian-13\npartitions:\n  rot: 2048\n")
 	if err == nil || !strings.Contains(err.Error(), `typo.yaml:3:3: unknown key "rot", did you mean "root"?`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"usr/lib/postgresql/17/bin/postgres": "",
+		"var/lib/dpkg/status": "Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n\n" +
+			"Package: etcd-server\nStatus: install ok installed\nVersion: 3.5.16-4\n\n" +
+			"Package: haproxy\nStatus: install ok installed\nVersion: 3.0.11-1+deb13u1\n\n" +
+			"Package: systemd\nStatus: install ok installed\nVersion: 257.8-1~deb13u2\n",
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := LoadProfile("debian-13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.verifyVersions(root); err != nil {
+		t.Error(err)
+	}
+	p.Versions.PostgreSQL, p.Versions.Patroni, p.Versions.Systemd = []int{16, 17}, "4.1", "25"
+	err = p.verifyVersions(root)
+	for _, want := range []string{
+		"the tree has PostgreSQL [17], and the profile says versions.postgresql: [16 17]",
+		`the tree has patroni 4.0, and the profile says versions.patroni: "4.1"`,
+		`the tree has systemd 257.8, and the profile says versions.systemd: "25"`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in:\n%v", want, err)
+		}
 	}
 }

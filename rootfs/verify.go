@@ -37,6 +37,7 @@ func (p *Profile) verify(ctx context.Context, root string) error {
 	}
 	errs = append(errs,
 		p.verifyLocales(ctx, root),
+		p.verifyVersions(root),
 		p.verifyIDs(root, "passwd"),
 		p.verifyIDs(root, "group"),
 		verifyLocked(root),

@@ -23,6 +23,19 @@ type Difference struct {
 	New string `json:"new"`
 }
 
+// Change is the difference without its place, on a line.
+func (d Difference) Change() string {
+	switch {
+	case d.Old == masked && d.New == masked:
+		return "changed " + masked
+	case d.Old == "":
+		return "set to " + d.New
+	case d.New == "":
+		return "no longer " + d.Old
+	}
+	return d.Old + " -> " + d.New
+}
+
 // Diff lists what differs from one seed to another: what is the cluster's, then what is
 // in effect on the nodes, with those that differ alike in one.
 func Diff(from, to *Seed) []Difference {
@@ -46,7 +59,7 @@ func Diff(from, to *Seed) []Difference {
 		}
 		for _, d := range compare(settings("", reflect.ValueOf(*a)), settings("", reflect.ValueOf(*b))) {
 			key := strings.Join([]string{"setting", d.Path, d.Old, d.New}, "\x00")
-			if index[key] == 0 || d.Old == masked { // no two secrets are known to be the same
+			if index[key] == 0 {
 				differences = append(differences, d)
 				index[key] = len(differences)
 			}

@@ -11,7 +11,7 @@ of a machine that was started from an image.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(seedSchemaCommand())
+	cmd.AddCommand(seedNewCommand(), seedCheckCommand(), seedSchemaCommand())
 	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand())
 	cmd.AddCommand(seedWriteCommand())
 	return cmd

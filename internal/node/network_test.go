@@ -101,10 +101,10 @@ func TestNetworkNotManaged(t *testing.T) {
 func TestCheckNetwork(t *testing.T) {
 	const has = "it has eno1 (52:54:00:00:00:01), eno2 (52:54:00:00:00:02), eno3 (52:54:00:00:00:03), eno4 (52:54:00:00:00:04)"
 	for text, want := range map[string]string{
-		"  interface: {name: bond0}\n  bonds: [{name: bond0, interfaces: [{name: eno1}, {name: eno9}]}]\n":  "network.bonds[0].interfaces[1].name: this machine has no Ethernet interface eno9; " + has,
-		"  interface: {name: eno1}\n  vlans: [{name: v7, id: 7, link: {name: eth0}}]\n":                     "network.vlans[0].link.name: this machine has no Ethernet interface eth0; " + has,
+		"  interface: {name: bond0}\n  bonds: [{name: bond0, interfaces: [{name: eno1}, {name: eno9}]}]\n":   "network.bonds[0].interfaces[1].name: this machine has no Ethernet interface eno9; " + has,
+		"  interface: {name: eno1}\n  vlans: [{name: v7, id: 7, link: {name: eth0}}]\n":                      "network.vlans[0].link.name: this machine has no Ethernet interface eth0; " + has,
 		"  interface: {name: eno1}\n  interfaces: [{interface: {mac: \"52:54:00:00:00:01\"}, dhcp: true}]\n": "network.interfaces[0].interface: eno1 is taken by network.interface",
-		"  interfaces: [{interface: {name: eno1}, dhcp: true}, {interface: {name: eno2}, dhcp: true}]\n":    "network.interface: say by name or mac which one it is: this machine has eno3 (52:54:00:00:00:03), eno4 (52:54:00:00:00:04)",
+		"  interfaces: [{interface: {name: eno1}, dhcp: true}, {interface: {name: eno2}, dhcp: true}]\n":     "network.interface: say by name or mac which one it is: this machine has eno3 (52:54:00:00:00:03), eno4 (52:54:00:00:00:04)",
 	} {
 		_, self := networked(t, text)
 		if err := checkNetwork(self.Network, nics()); err == nil || err.Error() != want {

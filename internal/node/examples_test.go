@@ -1,0 +1,78 @@
+package node
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"banyan/internal/diff"
+	"banyan/internal/facts"
+	"banyan/rootfs"
+	"banyan/seeds"
+)
+
+// Every example passes check and renders for every profile. A golden file has the
+// first node as the default profile makes it; those of its other nodes, and those of
+// other profiles, have what is different from that.
+func TestExamples(t *testing.T) {
+	files, err := fs.Glob(seeds.Examples, "examples/*.yaml")
+	if err != nil || len(files) < 9 {
+		t.Fatalf("the examples are %v: %v", files, err)
+	}
+	for _, file := range files {
+		data, err := seeds.Examples.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "examples/"), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			const standard = "debian-13"
+			first := rendered(t, file, data, standard)[0]
+			for _, profile := range rootfs.ProfileNames() {
+				var b strings.Builder
+				nodes := rendered(t, file, data, profile)
+				if profile == standard {
+					b.WriteString(first.text)
+					nodes = nodes[1:]
+				}
+				for _, n := range nodes {
+					d, err := diff.Unified(t.Context(), first.name+" of "+standard, n.name+" of "+profile, first.text, n.text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					b.WriteString(d)
+				}
+				golden(t, "examples/"+name+"."+profile, b.String())
+			}
+		})
+	}
+}
+
+type renderedNode struct{ name, text string }
+
+// rendered is all nodes of an example on machines with an image of a profile.
+func rendered(t *testing.T, file string, data []byte, profile string) []renderedNode {
+	t.Helper()
+	p, err := rootfs.LoadProfile(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := facts.Facts{Installed: p.Installed()}
+	s, _, err := seeds.ParseCluster(file, data, seeds.Image{Name: p.Name, PostgreSQL: f.PostgreSQL, Patroni: f.Patroni.Major, Locales: p.Locales})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []renderedNode
+	for _, n := range s.Nodes {
+		shown, err := Preview(s, n.Name, f)
+		if err != nil {
+			t.Fatalf("%s on %s: %v", n.Name, profile, err)
+		}
+		text := Text(shown)
+		if strings.Contains(text, "change-me: ") {
+			t.Fatalf("a secret would come into the golden file:\n%s", text)
+		}
+		all = append(all, renderedNode{n.Name, text})
+	}
+	return all
+}

@@ -1,0 +1,140 @@
+package seeds
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// cluster parses a cluster file of two nodes with more below it.
+func cluster(t *testing.T, more string) *Seed {
+	t.Helper()
+	s, _, err := ParseCluster("cluster.yaml", []byte(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes:
+  - {name: pgsql-n1, address: 172.16.32.11/24}
+  - {name: pgsql-n2, address: 172.16.32.12/24}
+  - {name: pgsql-n3, address: 172.16.32.13/24}
+`+more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDiff(t *testing.T) {
+	from := cluster(t, "patroni: {ttl: 40, synchronous_node_count: 1}\nsecrets: {superuser_password: the-old-one, rewind_password: the-same-one}\n"+
+		"system: {sysctl: {vm.swappiness: 1}, users: [{name: dba, hashed_passwd: $6$aaaaaaaa}]}\npostgresql: {pg_hba: [host all all 10.0.0.0/8 scram-sha-256]}\n")
+	to := cluster(t, "patroni: {ttl: 60, synchronous_node_count: 1}\nsecrets: {superuser_password: the-new-one, rewind_password: the-same-one, replication_password: added-to-it}\n"+
+		"system: {sysctl: {vm.swappiness: 10}, users: [{name: dba, hashed_passwd: $6$bbbbbbbb}]}\npostgresql: {port: 5433}\nnetwork: {bonds: [{name: bond0, interfaces: [{name: eno1}, {name: eno2}]}], interface: {name: bond0}}\n")
+	to.Nodes[2].Name = "pgsql-n4"
+	to.Nodes[1].Patroni.Tags.NoSync = true
+	var got []string
+	for _, d := range Diff(from, to) {
+		got = append(got, strings.TrimSpace(strings.Join(d.Nodes, ",")+" "+d.Path+": "+d.Change()))
+	}
+	want := []string{
+		"secrets.superuser_password: changed (secret)",
+		"secrets.replication_password: set to (secret)",
+		"pgsql-n1,pgsql-n2 postgresql.port: 5432 -> 5433",
+		"pgsql-n1,pgsql-n2 postgresql.pg_hba: no longer [host all all 10.0.0.0/8 scram-sha-256]",
+		"pgsql-n1,pgsql-n2 patroni.ttl: 40 -> 60",
+		"pgsql-n2 patroni.tags.nosync: set to true",
+		"pgsql-n1,pgsql-n2 system.users[dba].hashed_passwd: changed (secret)",
+		"pgsql-n1,pgsql-n2 system.sysctl.vm.swappiness: 1 -> 10",
+		"pgsql-n1,pgsql-n2 network.interface.name: set to bond0",
+		"pgsql-n1,pgsql-n2 network.bonds[bond0].name: set to bond0",
+		"pgsql-n4 nodes[pgsql-n4]: set to 172.16.32.13/24",
+		"pgsql-n3 nodes[pgsql-n3]: no longer 172.16.32.13/24",
+	}
+	for _, w := range want {
+		w = strings.Replace(strings.Replace(w, "pgsql-n4 nodes", "nodes", 1), "pgsql-n3 nodes", "nodes", 1)
+		if !slices.Contains(got, w) {
+			t.Errorf("no %q in\n%s", w, strings.Join(got, "\n"))
+		}
+	}
+	for _, g := range got {
+		if strings.Contains(g, "the-") || strings.Contains(g, "$6$") || strings.Contains(g, "rewind") {
+			t.Errorf("shows a secret, or what is the same: %s", g)
+		}
+	}
+	if same := Diff(from, from); len(same) > 0 {
+		t.Errorf("a seed differs from itself: %+v", same)
+	}
+}
+
+func TestChanged(t *testing.T) {
+	s := cluster(t, "")
+	for _, path := range Changed(*s, s.Nodes[0]) {
+		if path != "cluster.name" && path != "name" && path != "address" && path != "etcd.initial-cluster-token" {
+			t.Errorf("%s is not what a seed has by default", path)
+		}
+	}
+	s = cluster(t, "sites: [{name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180]}]\nfirewall: {allow: []}\nsystem: {sysctl: {vm.swappiness: 1}}\n")
+	changed := Changed(*s, s.Nodes[0])
+	for _, path := range []string{"sites[dc1].vips", "firewall.allow[0].port", "system.sysctl.vm.swappiness"} {
+		if !slices.Contains(changed, path) {
+			t.Errorf("no %s in %v", path, changed)
+		}
+	}
+}
+
+// No secret is left in a masked seed, wherever the schema has one.
+func TestMasked(t *testing.T) {
+	var s Seed
+	fill(reflect.ValueOf(&s).Elem())
+	s.PostgreSQL.Parameters = map[string]any{"work_mem": "4MB"}
+	text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(*s.Masked())))
+	if strings.Contains(text, "a-real-secret") || !strings.Contains(text, masked) {
+		t.Errorf("a secret is left: %s", text)
+	}
+	if text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(s))); !strings.Contains(text, "a-real-secret") || strings.Contains(text, masked) {
+		t.Error("the seed itself was masked")
+	}
+}
+
+// fill puts a secret wherever there is room for one, in lists and maps too.
+func fill(v reflect.Value) {
+	switch t := v.Type(); {
+	case t == reflect.TypeFor[Secret]():
+		v.SetString("a-real-secret")
+	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+		for i := range t.NumField() {
+			fill(v.Field(i))
+		}
+	case t.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(t, 1, 1))
+		fill(v.Index(0))
+	case t.Kind() == reflect.Map:
+		element := reflect.New(t.Elem()).Elem()
+		if element.Kind() != reflect.Interface {
+			fill(element)
+		}
+		v.Set(reflect.MakeMap(t))
+		v.SetMapIndex(reflect.ValueOf("key"), element)
+	}
+}
+
+// reveal lists the secrets below v.
+func reveal(v reflect.Value) []string {
+	var all []string
+	switch t := v.Type(); {
+	case t == reflect.TypeFor[Secret]():
+		return []string{v.String()}
+	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+		for i := range t.NumField() {
+			all = append(all, reveal(v.Field(i))...)
+		}
+	case t.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			all = append(all, reveal(v.Index(i))...)
+		}
+	case t.Kind() == reflect.Map && t.Elem().Kind() != reflect.Interface:
+		for _, element := range v.Seq2() {
+			all = append(all, reveal(element)...)
+		}
+	}
+	return all
+}

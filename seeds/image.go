@@ -34,7 +34,7 @@ func (d document) checkImages(s Seed, images []Image) {
 func (d document) checkImage(prefix string, n Node, image Image) {
 	if !slices.Contains(image.PostgreSQL, n.PostgreSQL.Version) {
 		d.Refuse(prefix+"postgresql.version", "%s has PostgreSQL %s, not %d: build an image that has it, or choose another profile",
-			image.Name, strings.Trim(fmt.Sprint(image.PostgreSQL), "[]"), n.PostgreSQL.Version)
+			image.Name, joined(image.PostgreSQL), n.PostgreSQL.Version)
 	}
 	d.checkPatroniOf(prefix+"patroni.", n.Patroni, image)
 	d.checkLocale(prefix+"system.locale", n.System.Locale, image)
@@ -57,16 +57,27 @@ func (d document) checkPatroniOf(prefix string, p Patroni, image Image) {
 	}
 }
 
-// checkLocale also refuses a default that the image lacks.
+// checkLocale also refuses a default that the image lacks, at what is given of its
+// section, or else where the file begins.
 func (d document) checkLocale(path, locale string, image Image) {
 	if locale == "" || slices.Contains(append(image.Locales, "C.UTF-8"), strings.Replace(locale, ".utf8", ".UTF-8", 1)) {
 		return
 	}
 	has := strings.Join(image.Locales, ", ")
 	d.Refuse(path, "%s has no locale %s: it has %s; add it to locales of the profile, or write another", image.Name, quote(locale), has)
-	if !strings.HasPrefix(path, "nodes") {
-		d.Require(path, fmt.Sprintf("one of %s, since %s has no %s", has, image.Name, locale))
+	if d.HasKey(path) || strings.HasPrefix(path, "nodes") {
+		return
 	}
+	at := path
+	for !d.HasKey(at) {
+		i := strings.LastIndexByte(at, '.')
+		if i < 0 {
+			at = "version"
+			break
+		}
+		at = at[:i]
+	}
+	d.RefuseKey(at, "%s has no locale %s, which %s is by default: it has %s; write one of them", image.Name, quote(locale), path, has)
 }
 
 // checkTimezone refuses a time zone that is nowhere.

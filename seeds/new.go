@@ -1,6 +1,7 @@
 package seeds
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -50,10 +51,31 @@ func Compose(o Outline) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, _, err := ParseCluster("cluster.yaml", []byte(b.String())); err != nil {
+	s, _, err := ParseCluster("cluster.yaml", []byte(b.String()))
+	if err != nil {
 		return "", fmt.Errorf("this makes no cluster:\n%w", err)
 	}
-	return b.String(), nil
+	return b.String(), o.compare(*s)
+}
+
+// compare refuses words that YAML takes for something else, such as one with a #.
+func (o Outline) compare(s Seed) error {
+	said, read := []string{o.Name, o.DNSName, o.Zone}, []string{s.Cluster.Name, s.DNS.Name, s.DNS.Zone}
+	for _, n := range o.Nodes {
+		said = append(said, n.Name)
+	}
+	for _, n := range s.Nodes {
+		read = append(read, n.Name)
+	}
+	if o.Zone != "" && o.DNSName == "" {
+		return errors.New("a zone needs the name in it that follows the leader")
+	}
+	for i, word := range said {
+		if i >= len(read) || read[i] != word {
+			return fmt.Errorf("%q cannot be a name", word)
+		}
+	}
+	return nil
 }
 
 // networks are the subnets of the nodes, in their order.
@@ -112,7 +134,7 @@ sites:
   - name: {{.Name}}
     subnet: {{.Subnet}}
 {{- if .VIPs}}
-    vips: [{{join .VIPs}}]    # the leader's, while it is here
+    vips: [{{join .VIPs}}] # the leader's, while it is here
 {{- end}}
 {{- end}}
 {{end}}

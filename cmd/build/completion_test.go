@@ -14,16 +14,22 @@ import (
 func TestCompletion(t *testing.T) {
 	const files, nothing, suffixes, directories = ":0\n", ":4\n", ":8\n", ":16\n" // cobra's ShellCompDirective
 	for line, want := range map[string]string{
-		"image --profile ":   strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
-		"image --output ":    directories,
-		"image --firstboot ": files,
-		"image ":             nothing,
-		"seed schema ":       nothing,
-		"image --seed-key ":  "pub\n" + suffixes,
-		"seed sign --key ":   "key\n" + suffixes,
-		"seed verify --key ": "pub\n" + suffixes,
-		"seed keygen ":       nothing,
-		"seed write ":        "--image\n--device\n--output\n" + files,
+		"image --profile ":      strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
+		"image --output ":       directories,
+		"image --firstboot ":    files,
+		"image ":                nothing,
+		"seed schema ":          nothing,
+		"seed check ":           "yaml\nyml\n" + suffixes,
+		"seed check --diff ":    "yaml\nyml\n" + suffixes,
+		"seed check --profile ": strings.Join(append(rootfs.ProfileNames(), "all"), "\n") + "\n" + files,
+		"seed check ../../seeds/examples/single.yaml --node ": "pgsql-n1\n" + nothing,
+		"seed new --output ":                       "yaml\nyml\n" + suffixes,
+		"seed new --services ":                     "postgresql\netcd\nhaproxy\nwitness\n" + nothing,
+		"image --seed-key ":                        "pub\n" + suffixes,
+		"seed sign --key ":                         "key\n" + suffixes,
+		"seed verify --key ":                       "pub\n" + suffixes,
+		"seed keygen ":                             nothing,
+		"seed write ":                              "--image\n--device\n--output\n" + files,
 		"seed write x --device /dev/sdb --output ": "img\niso\n" + suffixes,
 	} {
 		root := rootCommand()

@@ -46,9 +46,9 @@ func writeShown(shown []node.Shown, dir string) error {
 		var err error
 		switch s.Kind {
 		case "file":
-			err = os.WriteFile(path, []byte(s.Content), s.Mode)
+			err = os.WriteFile(path, []byte(s.Content), os.FileMode(s.Mode))
 		case "directory":
-			err = os.MkdirAll(path, s.Mode)
+			err = os.MkdirAll(path, os.FileMode(s.Mode))
 		case "symlink":
 			err = os.Symlink(s.Target, path)
 		}

@@ -16,14 +16,20 @@ type Shown struct {
 	Step string `json:"step"`
 	Kind string `json:"kind"` // file, directory, symlink, hostname, user or unit
 	// Name is the path of what has one.
-	Name    string      `json:"name"`
-	Mode    fs.FileMode `json:"mode,omitempty"` // permission bits
-	Owner   string      `json:"owner,omitempty"`
-	Target  string      `json:"target,omitempty"`  // of a symbolic link
-	Content string      `json:"content,omitempty"` // of a file
-	Secret  bool        `json:"secret,omitempty"`  // the content holds secrets, which are masked here
-	Detail  string      `json:"detail,omitempty"`  // of a user and of a unit
+	Name    string `json:"name"`
+	Mode    Mode   `json:"mode,omitempty"`
+	Owner   string `json:"owner,omitempty"`
+	Target  string `json:"target,omitempty"`  // of a symbolic link
+	Content string `json:"content,omitempty"` // of a file
+	Secret  bool   `json:"secret,omitempty"`  // the content holds secrets, which are masked here
+	Detail  string `json:"detail,omitempty"`  // of a user and of a unit
 }
+
+// Mode is permission bits, written in octal as chmod(1) has them.
+type Mode fs.FileMode
+
+// MarshalText writes them as in 0644.
+func (m Mode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", uint32(m)), nil }
 
 // Preview is what Desired makes of the node of that name in s, to be shown.
 func Preview(s *seeds.Seed, name string, f facts.Facts) ([]Shown, error) {
@@ -48,9 +54,9 @@ func show(state converge.State) []Shown {
 			shown := Shown{Step: step.Name, Name: r.ID()}
 			switch r := r.(type) {
 			case converge.File:
-				shown.Kind, shown.Mode, shown.Owner, shown.Content, shown.Secret = "file", r.Mode, cmp.Or(r.Owner, "root"), r.Content, r.Secret
+				shown.Kind, shown.Mode, shown.Owner, shown.Content, shown.Secret = "file", Mode(r.Mode), cmp.Or(r.Owner, "root"), r.Content, r.Secret
 			case converge.Directory:
-				shown.Kind, shown.Mode, shown.Owner = "directory", r.Mode, cmp.Or(r.Owner, "root")
+				shown.Kind, shown.Mode, shown.Owner = "directory", Mode(r.Mode), cmp.Or(r.Owner, "root")
 			case converge.Symlink:
 				shown.Kind, shown.Target = "symlink", r.Target
 			case converge.Hostname:
@@ -73,7 +79,7 @@ func (s Shown) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", s.Kind, s.Name)
 	if s.Owner != "" {
-		fmt.Fprintf(&b, " %04o %s", s.Mode, s.Owner)
+		fmt.Fprintf(&b, " %04o %s", uint32(s.Mode), s.Owner)
 	}
 	if s.Secret {
 		b.WriteString(" secret")

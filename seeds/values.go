@@ -190,7 +190,7 @@ type HashPolicy string
 
 // Enum lists the policies.
 func (HashPolicy) Enum() []string {
-	return []string{"layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"}
+	return []string{"layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4"}
 }
 
 // LACPRate is how often 802.3ad asks its partner.

@@ -61,7 +61,7 @@ func (s *Seed) Overview() Overview {
 	}
 	slices.SortStableFunc(o.Ports, func(a, b OverviewPort) int { return cmp.Compare(a.Port, b.Port) })
 	for _, site := range s.Sites {
-		o.Sites = append(o.Sites, OverviewSite{site.Name, site.Subnet, site.VIPs})
+		o.Sites = append(o.Sites, OverviewSite(site))
 	}
 	if s.DNS.Name != "" {
 		o.DNS = &OverviewDNS{Name: s.fqdn(s.DNS.Name), ReadName: s.fqdn(s.DNS.ReadName), TTL: s.DNS.TTL, Auth: s.DNS.Auth}

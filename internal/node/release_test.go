@@ -1,0 +1,184 @@
+package node
+
+import (
+	"encoding"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+// everything is a seed with something in each list that is rendered, for what the
+// examples have none of.
+const everything = `version: banyan/v1
+cluster: {name: pgsql-cl, dcs: external}
+etcd: {endpoints: ["https://etcd1.example.org:2379"], username: patroni, password: fixture-etcd}
+nodes: [{name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql]}]
+postgresql: {pg_ident: [main backup postgres], parameters: {work_mem: 8MB}}
+patroni:
+  member_slots_ttl: 30min
+  create_replica_methods: [pg_probackup]
+  pg_probackup: {command: /bin/true}
+  restore_command: cp /mnt/%f %p
+  restapi: {allowlist: [10.0.0.1]}
+  slots: {app: {type: logical, database: app, plugin: pgoutput}}
+  standby_cluster: {host: 10.0.0.1, restore_command: cp /mnt/%f %p, archive_cleanup_command: /bin/true, recovery_min_apply_delay: 5min}
+network:
+  interface: {mac: "52:54:00:00:00:01"}
+  bonds: [{name: bond0, mode: 802.3ad, primary: eno2, interfaces: [{name: eno2}, {mac: "52:54:00:00:00:03"}]}]
+  interfaces: [{interface: {name: bond0}, addresses: [10.1.0.11/24], routes: [{to: 10.2.0.0/16, via: 10.1.0.1}]}]
+  routes: [{to: 10.0.0.0/8, via: 172.16.32.254}]
+  vlans: [{name: v7, id: 7, link: {mac: "52:54:00:00:00:01"}}]
+`
+
+// Nothing is silently ignored: whatever key of a section changes, the node changes, or
+// the key is said to be for a later release.
+func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
+	texts := []string{everything}
+	for _, name := range []string{"single", "raft"} {
+		data, err := seeds.Examples.ReadFile("examples/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(data))
+	}
+	seen := map[string]bool{} // whether the key is applied, or named, somewhere
+	f := facts.Facts{Installed: facts.Installed{PostgreSQL: []int{17, 18}}}
+	for _, text := range texts {
+		s, _, err := seeds.ParseCluster("seed.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		self := s.Nodes[0]
+		render := func() string {
+			state, err := Desired(*s, self, f)
+			if err != nil {
+				return err.Error()
+			}
+			return Text(show(state))
+		}
+		before := render()
+		sections := reflect.ValueOf(&self).Elem()
+		for i := range sections.NumField() {
+			if sections.Type().Field(i).Tag.Get("onto") == "" {
+				continue
+			}
+			vary(sections.Type().Field(i).Tag.Get("yaml"), sections.Field(i), render, func(path string, changes bool) {
+				named := slices.ContainsFunc(Unapplied(*s, self, f), func(key string) bool { return strings.HasPrefix(path+".", key+".") })
+				seen[path] = seen[path] || changes || named
+			})
+		}
+		if render() != before {
+			t.Fatal("what was changed was not put back")
+		}
+	}
+	var ignored []string
+	for path, applied := range seen {
+		if !applied {
+			ignored = append(ignored, path)
+		}
+	}
+	slices.Sort(ignored)
+	if len(ignored) > 0 || len(seen) < 150 {
+		t.Errorf("of %d keys these change nothing and are in no list: %s", len(seen), strings.Join(ignored, ", "))
+	}
+}
+
+// vary gives each value below v another one, tells whether what is rendered changes by
+// that, and puts the first back. An empty list or map gets an item before.
+func vary(path string, v reflect.Value, render func() string, tell func(path string, changes bool)) {
+	t := v.Type()
+	was := reflect.New(t).Elem()
+	was.Set(v)
+	defer v.Set(was)
+	_, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
+	switch {
+	case t.Kind() == reflect.Struct && !isText:
+		for i := range t.NumField() {
+			vary(path+"."+t.Field(i).Tag.Get("yaml"), v.Field(i), render, tell)
+		}
+	case t.Kind() == reflect.Slice:
+		items := reflect.MakeSlice(t, max(1, v.Len()), max(1, v.Len()))
+		reflect.Copy(items, v)
+		v.Set(items)
+		vary(path, items.Index(0), render, tell)
+	case t.Kind() == reflect.Map:
+		element := reflect.New(t.Elem()).Elem()
+		name := reflect.ValueOf("new")
+		for key, value := range v.Seq2() {
+			name = key
+			element.Set(value)
+		}
+		vary(path, element, func() string {
+			v.Set(reflect.MakeMap(t))
+			v.SetMapIndex(name, element)
+			return render()
+		}, tell)
+	default:
+		before := render()
+		other(v)
+		tell(path, render() != before)
+	}
+}
+
+// other changes a value to one that it has nowhere.
+func other(v reflect.Value) {
+	switch p := v.Addr().Interface().(type) {
+	case *netip.Prefix:
+		*p = netip.MustParsePrefix("192.0.2.77/28")
+	case *netip.Addr:
+		*p = netip.MustParseAddr("192.0.2.78")
+	case *seeds.MAC:
+		*p = seeds.MAC{2, 3, 4, 5, 6, 7}
+	case *seeds.PortRange:
+		p.First, p.Last = 77, 78
+	case *seeds.PrivateKey:
+		p.Secret = "another"
+	case *any:
+		*p = "another"
+	default:
+		switch {
+		case v.Kind() == reflect.String:
+			v.SetString(v.String() + "other")
+		case v.CanInt():
+			v.SetInt(v.Int() + 1)
+		case v.CanUint():
+			v.SetUint(v.Uint() + 1)
+		case v.Kind() == reflect.Bool:
+			v.SetBool(!v.Bool())
+		default:
+			panic(fmt.Sprintf("no other value of a %s", v.Type()))
+		}
+	}
+}
+
+func TestUnapplied(t *testing.T) {
+	s := fixture(t)
+	if got := Unapplied(s, s.Nodes[0], machine()); len(got) > 0 {
+		t.Errorf("of a seed of the README %v is not applied", got)
+	}
+	s.Nodes[0].System.Swap, s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = 0, true, "pgsql-cl"
+	f := machine()
+	f.Installed = debian11
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode system.swap" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestCheckRelease(t *testing.T) {
+	s := fixture(t)
+	s.Cluster.DCS = seeds.DCSRaft
+	s.Nodes[0].Services = []seeds.Service{seeds.ServicePostgreSQL, seeds.ServiceHAProxy}
+	s.Nodes[0].Patroni.Watchdog.Mode = "required"
+	const want = "cluster.dcs: raft is for a later release: this one has etcd on the node itself\n" +
+		"services: pgsql-n1 runs postgresql, haproxy, and this release makes nodes with both postgresql and etcd\n" +
+		"patroni.watchdog.mode: this release sets up no watchdog, and Patroni would never lead without one"
+	if err := CheckRelease(s, s.Nodes[0]); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
+}

@@ -33,7 +33,7 @@ var networks = map[string]string{
 	"one": "  {mtu: 9000, routes: [{to: 10.0.0.0/8, via: 172.16.32.254}, {to: 10.1.0.0/16, via: 172.16.32.253}]}\n",
 	"bond": `  interface: {name: bond0}
   bonds:
-    - {name: bond0, interfaces: [{name: eno1}, {mac: "52:54:00:00:00:02"}], primary: eno2}
+    - {name: bond0, interfaces: [{name: eno1}, {mac: "52:54:00:00:00:02"}], primary: eno1}
 `,
 	"lacp-vlans": `  interface: {name: bond0.32}
   mtu: 9000
@@ -49,9 +49,13 @@ var networks = map[string]string{
   interfaces:
     - {interface: {name: eno2}, dhcp: true}
     - {interface: {mac: "52:54:00:00:00:03"}, addresses: [10.1.0.11/24, "2001:db8:1::11/64"], mtu: 9000}
-  vlans: [{name: office, id: 7, link: {name: eno1}}]
 `,
-	"the-free-one": `  bonds: [{name: storage, mode: balance-xor, interfaces: [{name: eno2}, {name: eno3}]}]
+	"vlan-beside": `  interface: {name: eno1}
+  vlans: [{name: office, id: 7, link: {mac: "52:54:00:00:00:01"}}]
+`,
+	"the-free-one": "  interfaces: [{interface: {name: eno2}, dhcp: true}, {interface: {mac: \"52:54:00:00:00:04\"}, dhcp: true}]\n",
+	"storage": `  interface: {name: eno1}
+  bonds: [{name: storage, mode: balance-xor, interfaces: [{name: eno2}, {name: eno3}]}]
   interfaces:
     - {interface: {name: storage}, addresses: [10.1.0.11/24]}
     - {interface: {name: eno4}, dhcp: true}
@@ -63,8 +67,11 @@ func TestNetworkFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, self := networked(t, text)
 			f := facts.Facts{NICs: nics()}
-			if name == "one" {
+			switch name {
+			case "one":
 				f.NICs = f.NICs[:1]
+			case "the-free-one":
+				f.NICs = append(f.NICs[:2:2], f.NICs[3])
 			}
 			if err := checkNetwork(self.Network, f.NICs); err != nil {
 				t.Fatal(err)

@@ -262,6 +262,12 @@ func TestCheck(t *testing.T) {
 			"postgresql: /var/lib/postgresql/17/main holds data, and 17 is not installed; this machine has [18]; " +
 				"install it, or say in postgresql.version which one to run",
 		},
+		"quorum of an older Patroni": {
+			func(s *seeds.Seed, f *facts.Facts) {
+				s.Nodes[0].Patroni.SynchronousMode, f.Installed = seeds.SynchronousModeQuorum, debian12
+			},
+			"patroni.synchronous_mode: quorum is for Patroni 4 and later; this machine has 3.0",
+		},
 		"everything at once": {
 			func(_ *seeds.Seed, f *facts.Facts) { f.NICs, f.PostgreSQL = nil, nil },
 			"network.interface: this machine has no Ethernet interface; if its driver came late, try again\n" +

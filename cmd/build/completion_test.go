@@ -31,6 +31,11 @@ func TestCompletion(t *testing.T) {
 		"seed keygen ":                             nothing,
 		"seed write ":                              "--image\n--device\n--output\n" + files,
 		"seed write x --device /dev/sdb --output ": "img\niso\n" + suffixes,
+
+		"seed import --vars ":      files,
+		"seed import --inventory ": files,
+		"seed import --address ":   nothing,
+		"seed import --subnet ":    nothing,
 	} {
 		root := rootCommand()
 		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))

@@ -14,5 +14,6 @@ of a machine that was started from an image.`,
 	cmd.AddCommand(seedNewCommand(), seedCheckCommand(), seedSchemaCommand())
 	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand())
 	cmd.AddCommand(seedWriteCommand())
+	cmd.AddCommand(seedImportCommand())
 	return cmd
 }

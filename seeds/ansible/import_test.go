@@ -3,6 +3,7 @@ package ansible
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"banyan/seeds"
 )
@@ -353,5 +355,40 @@ func TestDocumentation(t *testing.T) {
 		}
 	} else if old != b.String() {
 		t.Errorf("%s is out of date: go test ./seeds/ansible -update writes it", path)
+	}
+}
+
+// TestLarge: the largest files take seconds, whatever is wrong with them.
+func TestLarge(t *testing.T) {
+	var good, bad, ports, sysctl strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&good, "  - {option: a.b%d, value: x}\n", i)
+		fmt.Fprintf(&bad, "  - {option: a-b%d, value: x}\n", i)
+		fmt.Fprintf(&ports, "    - '%d'\n", 20000+i)
+		fmt.Fprintf(&sysctl, "    - {name: a.b%d, value: %d}\n", i, i)
+	}
+	hosts := "[master]\nn1\n[replica]\nn[2:999]\n[postgres_cluster:children]\nmaster\nreplica\n"
+	for name, vars := range map[string]string{
+		"good":   "postgresql_parameters:\n" + good.String(),
+		"bad":    "postgresql_parameters:\n" + bad.String(),
+		"ports":  "firewall_allowed_tcp_ports_for:\n  postgres_cluster:\n" + ports.String(),
+		"sysctl": "sysctl_conf:\n  postgres_cluster:\n" + sysctl.String(),
+	} {
+		in := Input{Vars: []File{{"main.yml", []byte("patroni_cluster_name: x\ndcs_type: etcd\n" + vars)}}, Inventory: File{"inventory", []byte(hosts)},
+			Addresses: map[string]netip.Prefix{}}
+		address := netip.MustParseAddr("10.0.0.1")
+		for i := range 999 {
+			in.Addresses[fmt.Sprintf("n%d", i+1)] = netip.PrefixFrom(address, 16)
+			address = address.Next()
+		}
+		start := time.Now()
+		result, err := Import(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %.1f s, %d bytes, %d missing", name, time.Since(start).Seconds(), len(result.Cluster), len(result.Report.Missing))
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("%s took %s", name, took)
+		}
 	}
 }

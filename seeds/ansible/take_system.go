@@ -282,35 +282,46 @@ func takeSysctl(im *importer, from origin, v value) {
 			return wrong
 		})
 	}
-	settings := make([]map[string]value, len(im.nodes))
+	kinds, settings := map[string]map[string]value{}, make([]map[string]value, len(im.nodes))
 	for i, n := range im.nodes {
-		settings[i] = map[string]value{}
-		for _, group := range slices.Backward(n.in) { // the nearest is the last, and counts
-			for _, entry := range groups[group] {
-				name := field(entry, "name")
-				delete(settings[i], name)
-				if !n.hasReference(name) || reference[name] != field(entry, "value") {
-					settings[i][name] = entry
-				}
-			}
+		kind := strings.Join(append(slices.Clone(n.services), n.in...), " ")
+		if kinds[kind] == nil {
+			kinds[kind] = n.settings(groups)
 		}
+		settings[i] = kinds[kind]
 	}
 	for _, name := range order {
-		at := func(i int) origin { return origin{from.variable, settings[i][name].at} }
-		shared := !slices.ContainsFunc(settings, func(s map[string]value) bool {
-			return s[name].kind == null || field(s[name], "value") != field(settings[0][name], "value")
-		})
-		if shared {
-			im.set(at(0), setting(field(settings[0][name], "value")), "system", "sysctl", name)
+		first, everywhere := settings[0][name]
+		for _, kind := range kinds {
+			entry, has := kind[name]
+			everywhere = everywhere && has && field(entry, "value") == field(first, "value")
+		}
+		if everywhere {
+			im.set(origin{from.variable, first.at}, setting(field(first, "value")), "system", "sysctl", name)
 			continue
 		}
 		for i, n := range im.nodes {
-			if settings[i][name].kind != null {
-				im.cluster.set(n.yaml, at(i), setting(field(settings[i][name], "value")), "system", "sysctl", name)
+			if entry, has := settings[i][name]; has {
+				im.cluster.set(n.yaml, origin{from.variable, entry.at}, setting(field(entry, "value")), "system", "sysctl", name)
 			}
 		}
 	}
 	if !im.seen[from.variable] {
 		im.note(&im.report.Taken, from.variable, from.at, "system.sysctl", "what a node has by itself is left out")
 	}
+}
+
+// settings are the kernel parameters of a node that it does not have by itself.
+func (n *node) settings(groups map[string][]value) map[string]value {
+	settings := map[string]value{}
+	for _, group := range slices.Backward(n.in) { // the nearest is the last, and counts
+		for _, entry := range groups[group] {
+			name := field(entry, "name")
+			delete(settings, name)
+			if !n.hasReference(name) || reference[name] != field(entry, "value") {
+				settings[name] = entry
+			}
+		}
+	}
+	return settings
 }

@@ -83,25 +83,27 @@ func (d document) checkSections(prefix string, s Seed, of sections) {
 	}
 }
 
-// checkComplete notes which secrets a node would miss.
+// checkComplete notes which secrets the nodes that the seed is for would miss.
 func (d document) checkComplete(s Seed) {
-	if s.Members(ServicePostgreSQL) != nil {
-		if !d.HasKey("secrets") {
-			d.Require("secrets", "keys with values, which `build seed mint` makes")
-			return
-		}
-		for _, key := range []string{"superuser_password", "replication_password", "rewind_password"} {
-			d.Require("secrets."+key, "text")
+	var required []string
+	if slices.ContainsFunc(s.Own(), func(n Node) bool { return n.Runs(ServicePostgreSQL) }) {
+		required = append(required, "superuser_password", "replication_password", "rewind_password")
+		switch s.DNS.Auth {
+		case DNSAuthGSSTSIG:
+			required = append(required, "dns_password")
+		case DNSAuthTSIG:
+			required = append(required, "tsig_secret")
 		}
 	}
-	if s.Cluster.DCS == DCSRaft {
-		d.Require("secrets.raft_password", "text")
+	if slices.ContainsFunc(s.Own(), s.IsRaftMember) {
+		required = append(required, "raft_password")
 	}
-	switch s.DNS.Auth {
-	case DNSAuthGSSTSIG:
-		d.Require("secrets.dns_password", "text")
-	case DNSAuthTSIG:
-		d.Require("secrets.tsig_secret", "text")
+	if required != nil && !d.HasKey("secrets") {
+		d.Require("secrets", "keys with values, which `build seed mint` makes")
+		return
+	}
+	for _, key := range required {
+		d.Require("secrets."+key, "text")
 	}
 }
 

@@ -86,3 +86,23 @@ func (s *Seed) Members(service Service) []Node {
 func (s *Seed) IsEtcdMember(n Node) bool {
 	return n.Runs(ServiceEtcd) || s.Cluster.DCS == DCSEtcd && n.Runs(ServiceWitness)
 }
+
+// UsesEtcd tells whether a node speaks to the etcd of this cluster, as its member or
+// as its client, and so needs a certificate of etcd's authority.
+func (s *Seed) UsesEtcd(n Node) bool {
+	return s.IsEtcdMember(n) || s.Cluster.DCS == DCSEtcd && n.Runs(ServicePostgreSQL)
+}
+
+// IsRaftMember tells whether a node is a member of Patroni's own consensus.
+func (s *Seed) IsRaftMember(n Node) bool {
+	return s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness))
+}
+
+// Own are the nodes that the seed is for: the one that it names, else all.
+func (s *Seed) Own() []Node {
+	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == s.Node })
+	if s.Node == "" || i < 0 { // a name of no node
+		return s.Nodes
+	}
+	return s.Nodes[i : i+1]
+}

@@ -12,6 +12,7 @@ of a machine that was started from an image.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(seedNewCommand(), seedCheckCommand(), seedSchemaCommand())
+	cmd.AddCommand(seedSchemaCommand(), seedMintCommand())
 	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand())
 	cmd.AddCommand(seedWriteCommand())
 	cmd.AddCommand(seedImportCommand())

@@ -33,6 +33,8 @@ type Kind struct {
 	// versions. Of a document that says something else nothing is decoded: what
 	// another schema calls its keys is no mistake.
 	Version string
+	// MaxSize bounds a document, in bytes. By default it is the constant [MaxSize].
+	MaxSize int
 	// Quote repeats a value in a message. By default it is the function [Quote].
 	Quote func(value string) string
 	// Source is one of the lines, which count from 1, as a [Problem] may show it.
@@ -85,7 +87,7 @@ func (k Kind) decode(name string, data []byte, v any, inherits bool) *Document {
 		target.SetZero()
 	}
 	d := newDocument(k, target.Type(), newText(name, data))
-	if d.notText = d.text.check(k.Noun); d.notText != nil {
+	if d.notText = d.text.check(k.Noun, cmp.Or(k.MaxSize, MaxSize)); d.notText != nil {
 		return d
 	}
 	root, err := readTree(bytes.NewReader(d.text.data))

@@ -51,9 +51,9 @@ func newText(name string, data []byte) *text {
 
 // check finds what keeps data from being text at all, before YAML is asked. Such
 // a line is not shown: a secret on it may not read as one.
-func (t *text) check(noun string) *Problem {
-	if len(t.data) > MaxSize {
-		return &Problem{File: t.name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB: this is not a %s", MaxSize>>10, noun)}
+func (t *text) check(noun string, limit int) *Problem {
+	if len(t.data) > limit {
+		return &Problem{File: t.name, Line: 1, Column: 1, Message: fmt.Sprintf("the file is larger than %d KiB: this is not a %s", limit>>10, noun)}
 	}
 	for i := 0; i < len(t.data); {
 		r, size := utf8.DecodeRune(t.data[i:])

@@ -1,0 +1,328 @@
+package mint
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"banyan/internal/durable"
+	"banyan/internal/strict"
+	"banyan/seeds"
+)
+
+// SecretsName is the file that keeps what was minted.
+const SecretsName = "secrets.yaml"
+
+// Output says what to write, and how.
+type Output struct {
+	// PerNode writes a seed for each node, Universal one for all.
+	PerNode, Universal bool
+	// Sign signs a seed; nil signs none. The same seed has to become the same.
+	Sign func([]byte) ([]byte, error)
+	// Encryption encrypts seeds; nil leaves them in plain text.
+	Encryption *Encryption
+}
+
+// Encryption is how seeds are encrypted.
+type Encryption struct {
+	// Encrypt encrypts a seed, never twice the same.
+	Encrypt func([]byte) ([]byte, error)
+	// For tells those whom it is for from others. A seed that was for others is
+	// encrypted anew.
+	For string
+	// Opens, unless it is nil, tells whether those can open a seed that is there. It
+	// is for what For may not say, since it would be in a file: a passphrase.
+	Opens func([]byte) bool
+}
+
+// Report is what became of a minting.
+type Report struct {
+	Cluster    string     `json:"cluster"`
+	ID         seeds.UUID `json:"id"`
+	Generation int        `json:"generation"`
+	Files      []File     `json:"files"`
+	Nodes      []Made     `json:"nodes"`
+	Warnings   []string   `json:"warnings"`
+}
+
+// File is a file and whether it was written; else it said the same already.
+type File struct {
+	Path    string `json:"path"`
+	Written bool   `json:"written"`
+}
+
+// Made is a node, when the first of its certificates ends and why new ones were made,
+// if any.
+type Made struct {
+	Node    string    `json:"node"`
+	Ends    time.Time `json:"ends"`
+	Reasons []string  `json:"reasons"`
+}
+
+// output is a file with a seed that is to be there.
+type output struct {
+	file SeedFile
+	text []byte
+}
+
+// Into mints a cluster into a directory. Files that say the same already are not
+// touched. The secrets are written before the seeds, so that whatever comes in between,
+// the next minting carries on from them.
+func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output) (*Report, error) {
+	lock, err := prepare(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	path := filepath.Join(dir, SecretsName)
+	before, err := readSecrets(path)
+	if err != nil {
+		return nil, err
+	}
+	minted, err := Mint(ctx, c, before, o)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := minted.outputs(ctx, c, out)
+	if err != nil {
+		return nil, err
+	}
+	if out.Encryption != nil {
+		if err := out.Encryption.encrypt(ctx, dir, outputs, before); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range outputs {
+		if _, err := os.Lstat(filepath.Join(dir, o.file.Name)); err == nil && before.file(o.file.Name).Name == "" {
+			return nil, fmt.Errorf("%s is there already, and %s does not know it: move it away, or put the secrets back that it was minted with",
+				filepath.Join(dir, o.file.Name), SecretsName)
+		}
+	}
+	minted.list(dir, before, outputs)
+	text, err := minted.Secrets.Text()
+	if err != nil {
+		return nil, err
+	}
+	report := minted.report()
+	for _, o := range append([]output{{SeedFile{Name: SecretsName}, text}}, outputs...) {
+		path := filepath.Join(dir, o.file.Name)
+		written, err := write(path, o.text)
+		if err != nil {
+			return nil, err
+		}
+		report.Files = append(report.Files, File{path, written})
+	}
+	return report, nil
+}
+
+// prepare makes the directory, which is the operator's alone, and locks it until what it
+// returns is closed.
+func prepare(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := lock.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("%s is open to others (mode %04o), and the cluster's keys are to lie there: chmod 700 %s, or choose another directory",
+			dir, info.Mode().Perm(), dir)
+	}
+	if err == nil {
+		if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("somebody else is minting into %s", dir)
+		}
+	}
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(dir))
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+func readSecrets(path string) (*Secrets, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(Secrets), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ParseSecrets(path, text)
+}
+
+// outputs are the seeds in plain text, each as a node will read it.
+func (m *Minted) outputs(ctx context.Context, c *ClusterFile, out Output) ([]output, error) {
+	var outputs []output
+	var make []func() ([]byte, error)
+	if out.PerNode {
+		for i, n := range m.nodes {
+			outputs = append(outputs, output{file: SeedFile{Name: n.Name + ".yaml"}})
+			make = append(make, func() ([]byte, error) { return m.Seed(i) })
+		}
+	}
+	if out.Universal {
+		if err := c.checkMatches(); err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, output{file: SeedFile{Name: "universal.yaml"}})
+		make = append(make, m.Universal)
+	}
+	return outputs, onAllCores(ctx, len(outputs), func(i int) error {
+		name := outputs[i].file.Name
+		text, err := make[i]()
+		if err != nil {
+			return err
+		}
+		if len(text) > strict.MaxSize {
+			return fmt.Errorf("%s would have %d KiB, and no seed has more than %d: the cluster is too large for it%s",
+				name, len(text)>>10, strict.MaxSize>>10, pick(name == "universal.yaml", "; mint a seed for each node instead, without --universal", ""))
+		}
+		if _, err := seeds.Parse(name, text); err != nil {
+			return fmt.Errorf("what was minted is no seed: %w", err)
+		}
+		if out.Sign != nil {
+			if text, err = out.Sign(text); err != nil {
+				return fmt.Errorf("sign %s: %w", name, err)
+			}
+		}
+		outputs[i].text = text
+		return nil
+	})
+}
+
+func pick(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+func onAllCores(ctx context.Context, n int, do func(int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(i)
+		})
+	}
+	return group.Wait()
+}
+
+// checkMatches refuses nodes that would not find themselves in a universal seed.
+func (c *ClusterFile) checkMatches() error {
+	var without []string
+	for _, n := range c.seed.Nodes {
+		if n.Match == (seeds.Match{}) {
+			without = append(without, n.Name)
+		}
+	}
+	if without != nil {
+		return fmt.Errorf("a universal seed needs a match for every node, by which its machine finds itself: add one to %s", strings.Join(without, ", "))
+	}
+	return nil
+}
+
+// encrypt encrypts the seeds. One that is there stays if it is the same seed for the same
+// people.
+func (e *Encryption) encrypt(ctx context.Context, dir string, outputs []output, before *Secrets) error {
+	kept := make([][]byte, len(outputs)) // the files that are there, as they were written
+	opens := true
+	for i := range outputs {
+		o := &outputs[i]
+		o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.For}
+		known := before.file(o.file.Name)
+		data, err := os.ReadFile(filepath.Join(dir, o.file.Name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case known.Plain == o.file.Plain && known.For == e.For && known.Encrypted == digest(data):
+			kept[i] = data
+		}
+	}
+	if i := slices.IndexFunc(kept, func(data []byte) bool { return data != nil }); i >= 0 && e.Opens != nil {
+		opens = e.Opens(kept[i]) // they are all for one passphrase
+	}
+	return onAllCores(ctx, len(outputs), func(i int) (err error) {
+		o := &outputs[i]
+		if kept[i] != nil && opens {
+			o.text = kept[i]
+		} else if o.text, err = e.Encrypt(o.text); err != nil {
+			return fmt.Errorf("encrypt %s: %w", o.file.Name, err)
+		}
+		o.file.Encrypted = digest(o.text)
+		return nil
+	})
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// list notes the files that are written. Those of earlier mintings that are not among
+// them are named for as long as they are there: nothing tells who still needs them.
+func (m *Minted) list(dir string, before *Secrets, outputs []output) {
+	for _, o := range outputs {
+		m.Secrets.Files = append(m.Secrets.Files, o.file)
+	}
+	for _, old := range before.Files {
+		path := filepath.Join(dir, old.Name)
+		if _, err := os.Lstat(path); err != nil || m.Secrets.file(old.Name).Name != "" {
+			continue
+		}
+		m.Secrets.Files = append(m.Secrets.Files, old)
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%s is left from an earlier minting, with its secrets: remove it if it is not needed", path))
+	}
+}
+
+// file is what is known of a file, or zero.
+func (s *Secrets) file(name string) SeedFile {
+	for _, f := range s.Files {
+		if f.Name == name {
+			return f
+		}
+	}
+	return SeedFile{}
+}
+
+// write makes a file say something, unless it does. Nobody else may read it.
+func write(path string, text []byte) (written bool, err error) {
+	const mode = 0o600
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode() == mode {
+		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+			return false, nil
+		}
+	}
+	return true, durable.WriteFile(path, text, mode)
+}
+
+func (m *Minted) report() *Report {
+	r := &Report{Cluster: m.Secrets.Cluster.Name, ID: m.Secrets.Cluster.ID, Generation: m.Secrets.Cluster.Generation, Warnings: append([]string{}, m.Warnings...)}
+	for _, n := range m.nodes {
+		r.Nodes = append(r.Nodes, Made{n.Name, n.ends, append([]string{}, n.made...)})
+	}
+	return r
+}

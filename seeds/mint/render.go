@@ -1,0 +1,280 @@
+package mint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"reflect"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"banyan/seeds"
+)
+
+const seedHeader = `# Minted by build seed mint, with secrets in it. Change the cluster file and mint again,
+# rather than this file.
+`
+
+// Minted is what Mint makes.
+type Minted struct {
+	// Secrets is all that is to be kept for the next time.
+	Secrets *Secrets
+	// Warnings are for the operator to read.
+	Warnings []string
+
+	nodes   []node
+	needs   []needs // of each node
+	all     needs
+	forms   map[needs]*form
+	cluster []byte // the section
+}
+
+// form is what all seeds for the same needs share: the cluster file, section by
+// section. A node is in the seeds of all others, and is so encoded only a few times.
+type form struct {
+	sections []section
+	items    []*yaml.Node // of the section nodes
+	texts    [][]byte     // of the items
+}
+
+type section struct {
+	key  string
+	text []byte // none for cluster and nodes, which are put in
+}
+
+// render makes the parts that the seeds are put together from, and finds out whether
+// they say something new.
+func (m *minting) render() (*Minted, error) {
+	minted := &Minted{Secrets: &m.Secrets, Warnings: m.warnings, nodes: m.minted, all: m.needsOf(m.seed.Nodes...), forms: map[needs]*form{}}
+	content := sha256.New()
+	for i, n := range m.minted {
+		needed := m.needsOf(n.Node)
+		if err := m.addForm(minted, needed, content); err != nil {
+			return nil, err
+		}
+		own, err := minted.forms[needed].own(i, n)
+		if err != nil {
+			return nil, err
+		}
+		minted.needs = append(minted.needs, needed)
+		add(content, own)
+	}
+	if err := m.addForm(minted, minted.all, content); err != nil {
+		return nil, err
+	}
+	section := clone(find(m.tree, "cluster"))
+	set(section, "id", text(string(m.Cluster.ID)))
+	remove(section, "generation")
+	text, err := encode(pair("cluster", section))
+	if err != nil {
+		return nil, err
+	}
+	add(content, text)
+	m.Cluster.Content = hex.EncodeToString(content.Sum(nil))
+
+	m.Cluster.Generation = m.before.Cluster.Generation
+	if given := m.seed.Cluster.Generation; m.Cluster.Content != m.before.Cluster.Content || given > m.Cluster.Generation {
+		m.Cluster.Generation = max(m.Cluster.Generation, given) + 1
+	}
+	set(section, "generation", number(m.Cluster.Generation))
+	minted.cluster, err = encode(pair("cluster", section))
+	return minted, err
+}
+
+// add makes parts of a digest that cannot run into each other.
+func add(h hash.Hash, part []byte) {
+	fmt.Fprintf(h, "%d:", len(part))
+	h.Write(part)
+}
+
+func (m *minting) addForm(minted *Minted, needed needs, content hash.Hash) error {
+	if minted.forms[needed] != nil {
+		return nil
+	}
+	f, err := m.form(needed)
+	if err != nil {
+		return err
+	}
+	minted.forms[needed] = f
+	for _, s := range f.sections {
+		add(content, s.text)
+	}
+	for _, t := range f.texts {
+		add(content, t)
+	}
+	return nil
+}
+
+// form is the cluster file with what is needed, and without what is not.
+func (m *minting) form(needed needs) (*form, error) {
+	root := clone(m.tree)
+	if !needed.database {
+		for section := range sections(root, "postgresql") {
+			for role := range items(find(section, "roles")) {
+				remove(role, "password")
+			}
+		}
+		for section := range sections(root, "etcd") { // the external one, whose client is Patroni
+			remove(section, "cert", "key", "username", "password")
+		}
+	}
+	authorities := seeds.PKI{CA: m.CA.Certificate}
+	if needed.etcd {
+		authorities.EtcdCA = m.EtcdCA.Certificate
+	}
+	put(root, "pki", toNode(reflect.ValueOf(authorities)))
+	m.putSecrets(root, needed)
+
+	f := &form{items: find(root, "nodes").Content}
+	for _, item := range f.items {
+		text, err := encodeItem(item)
+		if err != nil {
+			return nil, err
+		}
+		f.texts = append(f.texts, text)
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		s := section{key: root.Content[i].Value}
+		if s.key != "cluster" && s.key != "nodes" {
+			var err error
+			if s.text, err = encode(pair(s.key, root.Content[i+1])); err != nil {
+				return nil, err
+			}
+		}
+		f.sections = append(f.sections, s)
+	}
+	return f, nil
+}
+
+// putSecrets leaves the secrets that are needed and adds those that were made.
+func (m *minting) putSecrets(root *yaml.Node, needed needs) {
+	section := find(root, "secrets")
+	if section == nil {
+		section = &yaml.Node{Kind: yaml.MappingNode}
+	}
+	made := toNode(reflect.ValueOf(m.Passwords))
+	for i := range reflect.TypeFor[seeds.Secrets]().NumField() {
+		key := reflect.TypeFor[seeds.Secrets]().Field(i).Tag.Get("yaml")
+		isNeeded := needed.database
+		if key == "raft_password" {
+			isNeeded = needed.raft
+		}
+		if password := find(made, key); !isNeeded {
+			remove(section, key)
+		} else if find(section, key) == nil && password != nil {
+			set(section, key, password)
+		}
+	}
+	if remove(root, "secrets"); len(section.Content) > 0 {
+		set(root, "secrets", section)
+	}
+}
+
+// sections are the section of that name and those that override it.
+func sections(root *yaml.Node, key string) func(yield func(*yaml.Node) bool) {
+	return func(yield func(*yaml.Node) bool) {
+		for _, parent := range append([]*yaml.Node{root}, slices.Collect(items(find(root, "nodes")))...) {
+			if section := find(parent, key); section != nil && !yield(section) {
+				return
+			}
+		}
+	}
+}
+
+// put adds keys to a section, whose values may be lines.
+func put(root *yaml.Node, key string, values *yaml.Node) {
+	section := &yaml.Node{Kind: yaml.MappingNode}
+	if given := find(root, key); given != nil {
+		section.Content = given.Content
+	}
+	for i := 0; i+1 < len(values.Content); i += 2 {
+		set(section, values.Content[i].Value, values.Content[i+1])
+	}
+	set(root, key, section)
+}
+
+const nodesKey = "nodes:\n"
+
+// encodeItem is the text of an item of the section nodes.
+func encodeItem(item *yaml.Node) ([]byte, error) {
+	text, err := encode(pair("nodes", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{item}}))
+	return bytes.TrimPrefix(text, []byte(nodesKey)), err
+}
+
+// own is the item of a node with its certificates and keys.
+func (f *form) own(i int, n node) ([]byte, error) {
+	item := block(f.items[i])
+	set(item, "pki", toNode(reflect.ValueOf(n.pki)))
+	return encodeItem(item)
+}
+
+// Nodes are the names of the nodes, each of which has a seed.
+func (m *Minted) Nodes() []string {
+	var names []string
+	for _, n := range m.nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// Seed is the seed of a node, which holds the node's own keys and no other's.
+func (m *Minted) Seed(i int) ([]byte, error) {
+	f := m.forms[m.needs[i]]
+	own, err := f.own(i, m.nodes[i])
+	if err != nil {
+		return nil, err
+	}
+	name, err := encode(pair("node", text(m.nodes[i].Name)))
+	if err != nil {
+		return nil, err
+	}
+	return m.join(f, name, func(k int) []byte {
+		if k == i {
+			return own
+		}
+		return f.texts[k]
+	}), nil
+}
+
+// Universal is one seed for all nodes, each of which finds itself by its match. It
+// holds the keys of all.
+func (m *Minted) Universal() ([]byte, error) {
+	f := m.forms[m.all]
+	texts := make([][]byte, len(f.items))
+	for i, n := range m.nodes {
+		var err error
+		if texts[i], err = f.own(i, n); err != nil {
+			return nil, err
+		}
+	}
+	return m.join(f, nil, func(k int) []byte { return texts[k] }), nil
+}
+
+// join puts a seed together: sections in the order of the cluster file, with an empty
+// line between them.
+func (m *Minted) join(f *form, name []byte, item func(int) []byte) []byte {
+	var seed bytes.Buffer
+	seed.WriteString(seedHeader)
+	for _, s := range f.sections {
+		seed.WriteByte('\n')
+		switch s.key {
+		case "cluster":
+			seed.Write(m.cluster)
+			if name != nil {
+				seed.WriteByte('\n')
+				seed.Write(name)
+			}
+		case "nodes":
+			seed.WriteString(nodesKey)
+			for k := range f.items {
+				seed.Write(item(k))
+			}
+		default:
+			seed.Write(s.text)
+		}
+	}
+	return seed.Bytes()
+}

@@ -61,7 +61,7 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("expected certificates in PEM, found a %s", block.Type)
+			return nil, fmt.Errorf("expected certificates in PEM, found a block of %s", block.Type)
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -96,7 +96,7 @@ func parseKey(text []byte) (crypto.Signer, error) {
 		case "ENCRYPTED PRIVATE KEY":
 			return nil, errEncrypted
 		default:
-			return nil, fmt.Errorf("expected a private key in PEM, found a %s", block.Type)
+			return nil, fmt.Errorf("expected a private key in PEM, found a block of %s", block.Type)
 		}
 		signer, ok := key.(crypto.Signer)
 		if err != nil || !ok { // what the parser says of it might repeat a part

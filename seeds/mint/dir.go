@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +24,11 @@ import (
 
 // SecretsName is the file that keeps what was minted.
 const SecretsName = "secrets.yaml"
+
+const universalName = "universal.yaml"
+
+// mode is that of all files: each holds secrets.
+const mode = 0o600
 
 // Output says what to write, and how.
 type Output struct {
@@ -72,10 +76,11 @@ type Made struct {
 	Reasons []string  `json:"reasons"`
 }
 
-// output is a file with a seed that is to be there.
+// output is a file that is to be there.
 type output struct {
-	file SeedFile
-	text []byte
+	file    SeedFile
+	text    []byte
+	current bool // it is there, and says so
 }
 
 // Into mints a cluster into a directory. Files that say the same already are not
@@ -87,8 +92,7 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 		return nil, err
 	}
 	defer lock.Close()
-	path := filepath.Join(dir, SecretsName)
-	before, err := readSecrets(path)
+	before, err := readSecrets(filepath.Join(dir, SecretsName))
 	if err != nil {
 		return nil, err
 	}
@@ -100,30 +104,30 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 	if err != nil {
 		return nil, err
 	}
-	if out.Encryption != nil {
-		if err := out.Encryption.encrypt(ctx, dir, outputs, before); err != nil {
-			return nil, err
-		}
+	if err := compare(dir, outputs, before, out.Encryption); err != nil {
+		return nil, err
 	}
-	for _, o := range outputs {
-		if _, err := os.Lstat(filepath.Join(dir, o.file.Name)); err == nil && before.file(o.file.Name).Name == "" {
-			return nil, fmt.Errorf("%s is there already, and %s does not know it: move it away, or put the secrets back that it was minted with",
-				filepath.Join(dir, o.file.Name), SecretsName)
-		}
+	if err := finish(ctx, outputs, out.Encryption); err != nil {
+		return nil, err
 	}
 	minted.list(dir, before, outputs)
 	text, err := minted.Secrets.Text()
 	if err != nil {
 		return nil, err
 	}
+	secrets := []output{{file: SeedFile{Name: SecretsName}, text: text}}
+	if err := compare(dir, secrets, &Secrets{Files: []SeedFile{{Name: SecretsName}}}, nil); err != nil {
+		return nil, err
+	}
 	report := minted.report()
-	for _, o := range append([]output{{SeedFile{Name: SecretsName}, text}}, outputs...) {
+	for _, o := range append(secrets, outputs...) {
 		path := filepath.Join(dir, o.file.Name)
-		written, err := write(path, o.text)
-		if err != nil {
-			return nil, err
+		if !o.current {
+			if err := durable.WriteFile(path, o.text, mode); err != nil {
+				return nil, err
+			}
 		}
-		report.Files = append(report.Files, File{path, written})
+		report.Files = append(report.Files, File{path, !o.current})
 	}
 	return report, nil
 }
@@ -168,51 +172,44 @@ func readSecrets(path string) (*Secrets, error) {
 	return ParseSecrets(path, text)
 }
 
-// outputs are the seeds in plain text, each as a node will read it.
+// outputs are the seeds in plain text, signed.
 func (m *Minted) outputs(ctx context.Context, c *ClusterFile, out Output) ([]output, error) {
 	var outputs []output
-	var make []func() ([]byte, error)
+	var texts []func() ([]byte, error)
 	if out.PerNode {
 		for i, n := range m.nodes {
 			outputs = append(outputs, output{file: SeedFile{Name: n.Name + ".yaml"}})
-			make = append(make, func() ([]byte, error) { return m.Seed(i) })
+			texts = append(texts, func() ([]byte, error) { return m.Seed(i) })
 		}
 	}
 	if out.Universal {
 		if err := c.checkMatches(); err != nil {
 			return nil, err
 		}
-		outputs = append(outputs, output{file: SeedFile{Name: "universal.yaml"}})
-		make = append(make, m.Universal)
+		outputs = append(outputs, output{file: SeedFile{Name: universalName}})
+		texts = append(texts, m.Universal)
 	}
 	return outputs, onAllCores(ctx, len(outputs), func(i int) error {
 		name := outputs[i].file.Name
-		text, err := make[i]()
+		text, err := texts[i]()
 		if err != nil {
 			return err
-		}
-		if len(text) > strict.MaxSize {
-			return fmt.Errorf("%s would have %d KiB, and no seed has more than %d: the cluster is too large for it%s",
-				name, len(text)>>10, strict.MaxSize>>10, pick(name == "universal.yaml", "; mint a seed for each node instead, without --universal", ""))
-		}
-		if _, err := seeds.Parse(name, text); err != nil {
-			return fmt.Errorf("what was minted is no seed: %w", err)
 		}
 		if out.Sign != nil {
 			if text, err = out.Sign(text); err != nil {
 				return fmt.Errorf("sign %s: %w", name, err)
 			}
 		}
+		if len(text) > strict.MaxSize {
+			advice := "the cluster is too large"
+			if name == universalName {
+				advice = "mint a seed for each node, without --universal"
+			}
+			return fmt.Errorf("%s would have %d KiB, and no seed may have more than %d: %s", name, len(text)>>10, strict.MaxSize>>10, advice)
+		}
 		outputs[i].text = text
 		return nil
 	})
-}
-
-func pick(condition bool, yes, no string) string {
-	if condition {
-		return yes
-	}
-	return no
 }
 
 func onAllCores(ctx context.Context, n int, do func(int) error) error {
@@ -243,32 +240,61 @@ func (c *ClusterFile) checkMatches() error {
 	return nil
 }
 
-// encrypt encrypts the seeds. One that is there stays if it is the same seed for the same
-// people.
-func (e *Encryption) encrypt(ctx context.Context, dir string, outputs []output, before *Secrets) error {
-	kept := make([][]byte, len(outputs)) // the files that are there, as they were written
-	opens := true
+// compare finds out which files are there already. A file of that name that no minting
+// wrote is not written over.
+func compare(dir string, outputs []output, before *Secrets, e *Encryption) error {
+	var asked, opens bool
 	for i := range outputs {
 		o := &outputs[i]
-		o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.For}
-		known := before.file(o.file.Name)
-		data, err := os.ReadFile(filepath.Join(dir, o.file.Name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return err
-		case known.Plain == o.file.Plain && known.For == e.For && known.Encrypted == digest(data):
-			kept[i] = data
+		if e != nil {
+			o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.For}
 		}
+		path := filepath.Join(dir, o.file.Name)
+		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		known := before.file(o.file.Name)
+		if known.Name == "" {
+			return fmt.Errorf("%s is there, and %s does not know it: move it away, or put back the %s that it was minted with", path, SecretsName, SecretsName)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if o.current = bytes.Equal(text, o.text); e != nil {
+			o.current = known.Plain == o.file.Plain && known.For == e.For && known.Encrypted == digest(text)
+			o.file.Encrypted = known.Encrypted
+			if o.current && e.Opens != nil {
+				if !asked { // one file speaks for all, which were encrypted together
+					asked, opens = true, e.Opens(text)
+				}
+				o.current = opens
+			}
+		}
+		o.current = o.current && info.Mode() == mode
 	}
-	if i := slices.IndexFunc(kept, func(data []byte) bool { return data != nil }); i >= 0 && e.Opens != nil {
-		opens = e.Opens(kept[i]) // they are all for one passphrase
-	}
+	return nil
+}
+
+// finish makes of the seeds that are not there yet what is written, once each is read as
+// its node will read it.
+func finish(ctx context.Context, outputs []output, e *Encryption) error {
 	return onAllCores(ctx, len(outputs), func(i int) (err error) {
 		o := &outputs[i]
-		if kept[i] != nil && opens {
-			o.text = kept[i]
-		} else if o.text, err = e.Encrypt(o.text); err != nil {
+		if o.current {
+			return nil
+		}
+		if _, err := seeds.Parse(o.file.Name, o.text); err != nil {
+			return fmt.Errorf("what was minted is no seed: %w", err)
+		}
+		if e == nil {
+			return nil
+		}
+		if o.text, err = e.Encrypt(o.text); err != nil {
 			return fmt.Errorf("encrypt %s: %w", o.file.Name, err)
 		}
 		o.file.Encrypted = digest(o.text)
@@ -305,18 +331,6 @@ func (s *Secrets) file(name string) SeedFile {
 		}
 	}
 	return SeedFile{}
-}
-
-// write makes a file say something, unless it does. Nobody else may read it.
-func write(path string, text []byte) (written bool, err error) {
-	const mode = 0o600
-	info, err := os.Lstat(path)
-	if err == nil && info.Mode() == mode {
-		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
-			return false, nil
-		}
-	}
-	return true, durable.WriteFile(path, text, mode)
 }
 
 func (m *Minted) report() *Report {

@@ -72,8 +72,12 @@ func pair(key string, value *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(key), value}}
 }
 
-// clone is a copy without comments.
+// clone is a copy without comments, where what says nothing says so: yaml.v3 would write
+// an empty text instead.
 func clone(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+	}
 	c := &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 	for _, below := range n.Content {
 		c.Content = append(c.Content, clone(below))

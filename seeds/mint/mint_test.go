@@ -1,0 +1,504 @@
+package mint
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"banyan/internal/pki"
+	"banyan/seeds"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func cluster(t *testing.T, text string) *ClusterFile {
+	t.Helper()
+	c, _, err := Parse("cluster.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func sites(t *testing.T) string { t.Helper(); return readFile(t, "testdata/sites.yaml") }
+
+func mint(t *testing.T, text string, before *Secrets, o Options) *Minted {
+	t.Helper()
+	if o.Now.IsZero() {
+		o.Now = now
+	}
+	m, err := Mint(t.Context(), cluster(t, text), before, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// texts are the seeds by node, parsed.
+func texts(t *testing.T, m *Minted) (seed map[string]string, parsed map[string]*seeds.Seed) {
+	t.Helper()
+	seed, parsed = map[string]string{}, map[string]*seeds.Seed{}
+	for i, n := range m.nodes {
+		text, err := m.Seed(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed[n.Name], err = seeds.Parse(n.Name, text); err != nil {
+			t.Fatal(err)
+		}
+		seed[n.Name] = string(text)
+	}
+	return seed, parsed
+}
+
+func ownNode(t *testing.T, s *seeds.Seed) seeds.Node {
+	t.Helper()
+	if own := s.Own(); len(own) == 1 {
+		return own[0]
+	}
+	t.Fatalf("the seed is for the node %q", s.Node)
+	return seeds.Node{}
+}
+
+var minted = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]+)-----.*?-----END|SCRAM-SHA-256\$[0-9A-Za-z+/=$:]+|[0-9a-f]{8}-[0-9a-f-]{27}|(?:password: )[A-Z2-7]{26}`)
+
+// TestGolden: the whole seed of each node, with all that chance made masked.
+func TestGolden(t *testing.T) {
+	m := mint(t, sites(t), nil, Options{})
+	all, err := m.Universal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := texts(t, m)
+	got["universal"] = string(all)
+	for name, text := range got {
+		masked := minted.ReplaceAllStringFunc(text, func(s string) string {
+			if kind := minted.FindStringSubmatch(s)[1]; kind != "" {
+				return kind
+			}
+			key, _, _ := strings.Cut(s, " ")
+			return pick(strings.HasSuffix(key, ":"), key+" MINTED", "MINTED")
+		})
+		golden := "testdata/" + name + ".golden"
+		if *update {
+			if err := os.WriteFile(golden, []byte(masked), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := readFile(t, golden); masked != want {
+			t.Errorf("%s: got\n%s", golden, masked)
+		}
+	}
+}
+
+func pick(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+// What a minted seed says is what the cluster file says, but for what is minted.
+func TestSeedSaysWhatTheFileSays(t *testing.T) {
+	good := "../testdata/good/"
+	for name, text := range map[string]string{
+		"sites": sites(t), "example": seeds.Example, "full": readFile(t, good+"full.yaml"), "styles": readFile(t, good+"styles.yaml"),
+		"override": readFile(t, good+"override.yaml"),
+		"Windows":  "\ufeff" + strings.ReplaceAll(sites(t), "\n", "\r\n"),
+		"JSON":     `{"version": "banyan/v1", "cluster": {"name": "c"}, "nodes": [{"name": "null", "address": "10.0.0.1/8"}], "secrets": null, "pki": {}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, _, err := seeds.ParseCluster(name, []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, parsed := texts(t, mint(t, text, nil, Options{}))
+			for _, got := range parsed {
+				if got.Cluster.ID == "" || got.Cluster.Generation != 1 || got.PKI.CA == "" {
+					t.Errorf("the seed is of %+v", got.Cluster)
+				}
+				own := ownNode(t, got)
+				for i := range got.Nodes {
+					n := &got.Nodes[i]
+					if (n.Name == own.Name) != (n.PKI.Key.Secret != "") {
+						t.Errorf("%s: has a key of %s", own.Name, n.Name)
+					}
+					n.PKI = seeds.NodePKI{}
+					if !own.Runs(seeds.ServicePostgreSQL) {
+						n.PostgreSQL.Roles = want.Nodes[i].PostgreSQL.Roles
+					}
+				}
+				got.Node, got.Cluster, got.PKI, got.Secrets = "", want.Cluster, want.PKI, want.Secrets
+				got.PostgreSQL.Roles = want.PostgreSQL.Roles
+				for i := range got.Nodes {
+					got.Nodes[i].PostgreSQL.Roles = want.Nodes[i].PostgreSQL.Roles
+				}
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: got %+v, want %+v", own.Name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// chain is the certificates in PEM.
+func chain(t *testing.T, text seeds.PEM) []*x509.Certificate {
+	t.Helper()
+	var list []*x509.Certificate
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// TestCertificates: which node gets what, and what it says.
+func TestCertificates(t *testing.T) {
+	const loopback = " 127.0.0.1 ::1"
+	cluster := " pgsql-cl pgsql-cl.demo.ru pgsql-cl-ro pgsql-cl-ro.demo.ru"
+	want := map[string]struct{ names, addresses, etcd string }{
+		"pgsql-n1":           {"pgsql-n1 pgsql-n1.demo.ru localhost" + cluster, "172.16.32.11" + loopback + " 172.16.32.180", "server"},
+		"pgsql-n2":           {"pgsql-n2 pgsql-n2.demo.ru localhost" + cluster, "172.16.64.12" + loopback + " 172.16.64.180", "client"},
+		"etcd-n3":            {"etcd-n3 etcd-n3.demo.ru localhost", "172.16.64.13" + loopback, "server"},
+		"lb-n4":              {"lb-n4 lb-n4.demo.ru localhost" + cluster, "172.16.64.14" + loopback + " 172.16.64.180", ""},
+		"wit-n5.example.org": {"wit-n5.example.org localhost", "2001:db8::15" + loopback, "server"},
+	}
+	_, parsed := texts(t, mint(t, sites(t), nil, Options{}))
+	if len(parsed) != len(want) {
+		t.Errorf("there are %d seeds", len(parsed))
+	}
+	for name, w := range want {
+		n := ownNode(t, parsed[name])
+		check := func(c *x509.Certificate, names, addresses string, usage ...x509.ExtKeyUsage) {
+			t.Helper()
+			if got := strings.Join(c.DNSNames, " "); got != names {
+				t.Errorf("%s: it has the names %s, want %s", name, got, names)
+			}
+			if got := strings.Trim(fmt.Sprint(c.IPAddresses), "[]"); got != addresses {
+				t.Errorf("%s: it has the addresses %s, want %s", name, got, addresses)
+			}
+			if !reflect.DeepEqual(c.ExtKeyUsage, usage) {
+				t.Errorf("%s: it is for %v", name, c.ExtKeyUsage)
+			}
+		}
+		check(chain(t, n.PKI.Certificate)[0], w.names, w.addresses, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+		if (n.PKI.EtcdCertificate != "") != (w.etcd != "") || (n.PKI.EtcdKey.Secret != "") != (w.etcd != "") || (parsed[name].PKI.EtcdCA != "") != (w.etcd != "") {
+			t.Errorf("%s: has a certificate for etcd: %t", name, n.PKI.EtcdCertificate != "")
+			continue
+		}
+		if w.etcd == "" {
+			continue
+		}
+		usage := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		if w.etcd == "client" {
+			usage = usage[1:]
+		}
+		etcdNames, _, _ := strings.Cut(w.names, "localhost")
+		etcdAddresses, _, _ := strings.Cut(w.addresses, loopback)
+		check(chain(t, n.PKI.EtcdCertificate)[0], etcdNames+"localhost", etcdAddresses+loopback, usage...)
+	}
+}
+
+// TestSeparation: what one authority signed proves nothing to the other.
+func TestSeparation(t *testing.T) {
+	_, parsed := texts(t, mint(t, sites(t), nil, Options{}))
+	s := parsed["pgsql-n1"]
+	verify := func(certificate, authority seeds.PEM) error {
+		roots := x509.NewCertPool()
+		roots.AddCert(chain(t, authority)[0])
+		_, err := chain(t, certificate)[0].Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now})
+		return err
+	}
+	n := ownNode(t, s)
+	for _, c := range []struct {
+		certificate, authority seeds.PEM
+		taken                  bool
+	}{
+		{n.PKI.Certificate, s.PKI.CA, true}, {n.PKI.EtcdCertificate, s.PKI.EtcdCA, true},
+		{n.PKI.Certificate, s.PKI.EtcdCA, false}, {n.PKI.EtcdCertificate, s.PKI.CA, false},
+	} {
+		if err := verify(c.certificate, c.authority); (err == nil) != c.taken {
+			t.Errorf("got %v, want it taken: %t", err, c.taken)
+		}
+	}
+	if ca, etcd := chain(t, s.PKI.CA)[0].Subject.String(), chain(t, s.PKI.EtcdCA)[0].Subject.String(); ca != "CN=pgsql-cl CA" || etcd != "CN=pgsql-cl etcd CA" {
+		t.Errorf("they are called %s and %s", ca, etcd)
+	}
+}
+
+// TestNeeds: no seed has a secret that its node has no use for, and none has the key of
+// an authority.
+func TestNeeds(t *testing.T) {
+	external := strings.NewReplacer("dcs: etcd", "dcs: external", ", etcd, haproxy]", ", haproxy]", "[etcd]", "[haproxy]", "[witness]", "[haproxy]").
+		Replace(sites(t)) + "etcd: {endpoints: [https://e1:2379], username: patroni, password: Hush-external-etcd}\n"
+	raft := strings.NewReplacer("dcs: etcd", "dcs: raft", ", etcd, haproxy]", ", haproxy]", "[etcd]", "[haproxy]").Replace(sites(t))
+	type has struct{ database, raft, etcd, external bool }
+	for name, c := range map[string]struct {
+		text string
+		want map[string]has
+	}{
+		"etcd": {sites(t), map[string]has{"pgsql-n1": {database: true, etcd: true}, "pgsql-n2": {database: true, etcd: true},
+			"etcd-n3": {etcd: true}, "lb-n4": {}, "wit-n5.example.org": {etcd: true}}},
+		"external": {external, map[string]has{"pgsql-n1": {database: true, external: true}, "pgsql-n2": {database: true, external: true},
+			"etcd-n3": {}, "lb-n4": {}, "wit-n5.example.org": {}}},
+		"raft": {raft, map[string]has{"pgsql-n1": {database: true, raft: true}, "pgsql-n2": {database: true, raft: true},
+			"etcd-n3": {}, "lb-n4": {}, "wit-n5.example.org": {raft: true}}},
+	} {
+		m := mint(t, c.text, nil, Options{})
+		seed, parsed := texts(t, m)
+		for node, want := range c.want {
+			s := parsed[node]
+			got := has{s.Secrets.SuperuserPassword != "", s.Secrets.RaftPassword != "", ownNode(t, s).PKI.EtcdCertificate != "", strings.Contains(seed[node], "Hush-external")}
+			if got != want {
+				t.Errorf("%s: %s has %+v, want %+v", name, node, got, want)
+			}
+			if all := s.Secrets.ReplicationPassword != "" && s.Secrets.RewindPassword != "" && s.Secrets.TSIGSecret != ""; all != want.database {
+				t.Errorf("%s: %s has the other passwords: %t", name, node, all)
+			}
+			if strings.Contains(seed[node], "SCRAM-SHA-256$") != want.database || strings.Contains(seed[node], "Hush-app") {
+				t.Errorf("%s: %s has the wrong passwords of roles", name, node)
+			}
+			for _, a := range []Authority{m.Secrets.CA, m.Secrets.EtcdCA} {
+				if key := a.Key.Reveal(); key != "" && strings.Contains(seed[node], strings.Split(key, "\n")[1]) {
+					t.Errorf("%s: %s has the key of an authority", name, node)
+				}
+			}
+		}
+		if (m.Secrets.EtcdCA.Certificate != "") != (name == "etcd") {
+			t.Errorf("%s: there is an authority of etcd: %t", name, m.Secrets.EtcdCA.Certificate != "")
+		}
+	}
+}
+
+// TestAgain: what was minted comes back, also where a node is added.
+func TestAgain(t *testing.T) {
+	first := mint(t, sites(t), nil, Options{})
+	read := func(m *Minted) *Secrets {
+		text, err := m.Secrets.Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ParseSecrets(SecretsName, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(s, m.Secrets) {
+			t.Error("what is read is not what was written")
+		}
+		return s
+	}
+	before := read(first)
+	again := mint(t, sites(t), before, Options{Now: now.AddDate(0, 3, 0)})
+	if !reflect.DeepEqual(again.Secrets, before) {
+		t.Error("minting again changed something")
+	}
+	one, _ := texts(t, first)
+	two, _ := texts(t, again)
+	if !reflect.DeepEqual(one, two) {
+		t.Error("minting again changed a seed")
+	}
+
+	more := strings.Replace(sites(t), "nodes:\n", "nodes:\n  - {name: pgsql-n0, address: 172.16.32.10/24, services: [postgresql]}\n", 1)
+	grown := mint(t, more, before, Options{})
+	if g := grown.Secrets; g.Cluster.Generation != 2 || g.Cluster.ID != before.Cluster.ID || !reflect.DeepEqual(g.Nodes[1:], before.Nodes) ||
+		!reflect.DeepEqual(g.CA, before.CA) || g.Passwords != before.Passwords || !reflect.DeepEqual(g.Roles, before.Roles) {
+		t.Error("adding a node changed what the others have")
+	}
+	if made := grown.nodes[0].made; len(made) != 2 || made[0] != "it is new" || grown.nodes[1].made != nil {
+		t.Errorf("it made %v", made)
+	}
+}
+
+// TestGeneration grows where the seeds say something else, and only there.
+func TestGeneration(t *testing.T) {
+	before := mint(t, sites(t), nil, Options{}).Secrets
+	for name, c := range map[string]struct {
+		old, new string
+		want     int
+	}{
+		"nothing":                   {"", "", 1},
+		"a comment":                 {"# second", "# 2nd", 1},
+		"a value":                   {"work_mem: 8MB", "work_mem: 9MB", 2},
+		"a given password":          {"superuser_password: Hush-superuser", "superuser_password: Hush-another", 2},
+		"a role's password":         {"password: Hush-app", "password: Hush-app-2", 2},
+		"a generation":              {"dcs: etcd", "dcs: etcd, generation: 1", 1},
+		"a generation that is ours": {"dcs: etcd", "dcs: etcd, generation: 8", 9},
+		"its own id":                {"dcs: etcd", "dcs: etcd, id: " + string(before.Cluster.ID), 1},
+	} {
+		text := strings.Replace(sites(t), c.old, c.new, 1)
+		if c.old != "" && text == sites(t) {
+			t.Fatalf("%q is not there", c.old)
+		}
+		if got := mint(t, text, before, Options{}).Secrets.Cluster.Generation; got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// TestRemake: a certificate is made anew where it would say something else.
+func TestRemake(t *testing.T) {
+	before := mint(t, sites(t), nil, Options{}).Secrets
+	for name, c := range map[string]struct {
+		old, new string
+		options  Options
+		want     string // node: how many
+	}{
+		"nothing":       {"", "", Options{}, ""},
+		"address":       {"172.16.32.11", "172.16.32.21", Options{}, "pgsql-n1: 2"},
+		"VIP":           {"172.16.64.180", "172.16.64.181", Options{}, "pgsql-n2: 1, lb-n4: 1"},
+		"read name":     {"read_name: pgsql-cl-ro", "read_name: ro", Options{}, "pgsql-n1: 1, pgsql-n2: 1, lb-n4: 1"},
+		"service":       {"[haproxy]", "[haproxy, etcd]", Options{}, "lb-n4: 1"},
+		"client":        {"services: [postgresql]", "services: [postgresql, etcd]", Options{}, "pgsql-n2: 1"},
+		"lifetime":      {"cluster:", "pki: {node_days: 100}\ncluster:", Options{}, ""},
+		"renew":         {"", "", Options{Renew: true}, "pgsql-n1: 2, pgsql-n2: 2, etcd-n3: 2, lb-n4: 1, wit-n5.example.org: 2"},
+		"the last days": {"", "", Options{Now: now.AddDate(2, 0, -10)}, ""},
+	} {
+		m := mint(t, strings.Replace(sites(t), c.old, c.new, 1), before, c.options)
+		var made []string
+		for _, n := range m.nodes {
+			if len(n.made) > 0 {
+				made = append(made, fmt.Sprintf("%s: %d", n.Name, len(n.made)))
+			}
+		}
+		if got := strings.Join(made, ", "); got != c.want {
+			t.Errorf("%s: made %s, want %s", name, got, c.want)
+		}
+		if !reflect.DeepEqual(m.Secrets.CA, before.CA) || m.Secrets.Passwords != before.Passwords {
+			t.Errorf("%s: an authority or a password is another", name)
+		}
+		if name == "the last days" && !strings.Contains(strings.Join(m.Warnings, "\n"), "a certificate of etcd-n3 ends on 2028-01-31: mint with --renew") {
+			t.Errorf("it warns %q", m.Warnings)
+		} else if name != "the last days" && m.Warnings != nil {
+			t.Errorf("%s: it warns %q", name, m.Warnings)
+		}
+	}
+}
+
+func TestLifetimes(t *testing.T) {
+	m := mint(t, "pki: {ca_days: 20, node_days: 10}\n"+sites(t), nil, Options{})
+	if ends := m.nodes[0].ends.Format(time.DateOnly); ends != "2026-02-10" {
+		t.Errorf("a node's ends on %s", ends)
+	}
+	want := "the CA ends on 2026-02-20: take it out of secrets.yaml and mint, and every node gets certificates of a new one"
+	if len(m.Warnings) != 7 || m.Warnings[0] != want || !strings.HasPrefix(m.Warnings[1], "the etcd CA ends on 2026-02-20") {
+		t.Errorf("it warns %q", m.Warnings)
+	}
+}
+
+func TestImport(t *testing.T) {
+	own := func() *pki.Authority {
+		a, err := pki.NewAuthority("Corporate CA", pki.ECDSA, pki.Lifetime{From: now, Days: 3650})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	ca, etcd := own(), own()
+	before := mint(t, sites(t), nil, Options{}).Secrets
+	m := mint(t, sites(t), before, Options{ImportCA: ca})
+	if string(m.Secrets.CA.Certificate) != ca.Certificates() || !reflect.DeepEqual(m.Secrets.EtcdCA, before.EtcdCA) {
+		t.Error("the authorities are others")
+	}
+	if made := m.nodes[0].made; !reflect.DeepEqual(made, []string{"another authority signed it"}) {
+		t.Errorf("it made %q", made)
+	}
+	if again := mint(t, sites(t), m.Secrets, Options{}); !reflect.DeepEqual(again.Secrets, m.Secrets) {
+		t.Error("minting again without it changed something")
+	}
+	both := mint(t, sites(t), nil, Options{ImportCA: ca, ImportEtcdCA: etcd})
+	if string(both.Secrets.EtcdCA.Certificate) != etcd.Certificates() {
+		t.Error("etcd's authority is another")
+	}
+	balancer := "version: banyan/v1\ncluster: {name: c, dcs: raft}\nnodes: [{name: n1, address: 10.0.0.1/8}]\n"
+	for want, c := range map[string]struct {
+		text    string
+		options Options
+	}{
+		"one authority was given for both": {sites(t), Options{ImportCA: ca, ImportEtcdCA: ca}},
+		"cluster.dcs is raft":              {balancer, Options{ImportEtcdCA: etcd}},
+		"ended on 2036-01-29":              {sites(t), Options{ImportCA: ca, Now: now.AddDate(11, 0, 0)}},
+	} {
+		if c.options.Now.IsZero() {
+			c.options.Now = now
+		}
+		if _, err := Mint(t.Context(), cluster(t, c.text), nil, c.options); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	for want, change := range map[string][2]string{
+		`cluster.yaml:1:7: this is a seed that was minted`:                    {"# A cluster", "node: pgsql-n1"},
+		`pki.ca is written by minting`:                                        {"cluster:", "pki: {ca: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\"}\ncluster:"},
+		`the certificates of nodes are written by minting`:                    {"{name: etcd-n3,", "{name: etcd-n3, pki: {certificate: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\"},"},
+		`the file secrets.yaml means something else`:                          {"name: etcd-n3", "name: secrets"},
+		`the file aux.example.org.yaml means something else`:                  {"name: etcd-n3", "name: aux.example.org"},
+		`two nodes are called pgsql-n1`:                                       {"name: etcd-n3", "name: PGSQL-N1"},
+		`dns.auth tsig needs secrets.tsig_secret, which your DNS server know`: {"  tsig_secret: SHVzaC10c2ln\n", ""},
+		`dns.auth gss-tsig needs secrets.dns_password`:                        {"auth: tsig", "auth: gss-tsig"},
+	} {
+		text := strings.Replace(sites(t), change[0], change[1], 1)
+		if _, _, err := Parse("cluster.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Hush") {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	before := mint(t, sites(t), nil, Options{}).Secrets
+	for want, text := range map[string]string{
+		"the secrets are of the cluster pgsql-cl, and cluster.yaml is of other": strings.Replace(sites(t), "{name: pgsql-cl, dcs", "{name: other, dcs", 1),
+		"the secrets are of the cluster with the id":                            strings.Replace(sites(t), "dcs: etcd", "dcs: etcd, id: 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f11", 1),
+	} {
+		if _, err := Mint(t.Context(), cluster(t, text), before, Options{Now: now}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// A broken file of secrets is reported without them.
+func TestParseSecretsRefuses(t *testing.T) {
+	m := mint(t, sites(t), nil, Options{})
+	text, err := m.Secrets.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{m.Secrets.Passwords.RewindPassword.Reveal(), strings.Split(m.Secrets.CA.Key.Reveal(), "\n")[1]}
+	for _, broken := range []string{
+		strings.Replace(string(text), "PRIVATE KEY", "PRIVATE Hush", 1),
+		strings.Replace(string(text), "generation: 1", "generation: "+secrets[0], 1),
+		strings.Replace(string(text), "rewind_password: ", "rewind_password ", 1),
+		strings.Replace(string(text), "passwords:", "password:", 1),
+		string(text[:len(text)/2]), secrets[0],
+	} {
+		_, err := ParseSecrets(SecretsName, []byte(broken))
+		if err == nil {
+			t.Error("it was taken")
+			continue
+		}
+		for _, secret := range secrets {
+			if message := err.Error(); strings.Contains(message, secret) || !strings.HasPrefix(message, SecretsName+":") {
+				t.Errorf("it says\n%s", message)
+			}
+		}
+	}
+}

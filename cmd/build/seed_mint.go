@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,37 +11,50 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"banyan/internal/pki"
+	"banyan/seeds"
 	"banyan/seeds/mint"
 )
 
+// mintFlags are the flags of build seed mint that stand for files.
+type mintFlags struct {
+	ca, caKey, etcdCA, etcdCAKey string
+	sign, passwordFile           string
+	encrypt                      bool
+	recipients                   []string
+	recipientsFile               string
+	passphraseFile               string
+}
+
 func seedMintCommand() *cobra.Command {
 	var (
-		dir                      string
-		out                      mint.Output
-		o                        mint.Options
-		ca, caKey, etcd, etcdKey string
-		asJSON                   bool
+		dir    string
+		o      mint.Options
+		out    mint.Output
+		f      mintFlags
+		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use:   "mint FILE",
 		Short: "Make the seeds of a cluster from its cluster file",
-		Long: `Make the seeds of a cluster from its cluster file: the authorities, a certificate
-for each node, and the passwords that the file does not give are made and kept in
+		Long: `Make the seeds of a cluster from its cluster file. The authorities, a certificate
+for each node and the passwords that the file does not give are made and kept in
 secrets.yaml of the directory. Minting again makes nothing that is there already;
 the generation of the cluster grows where the seeds say something new.
 
 Each node gets the keys and passwords that its services need, and no others. The
-keys of the authorities are in secrets.yaml alone: keep it, and show it to nobody.`,
+keys of the authorities are in secrets.yaml alone: keep it, and show it to nobody.
+
+A certificate is made anew where it would say something else, such as another
+address, or with --renew; that it ends soon is a warning.`,
 		Example: `  build seed mint cluster.yaml --output seeds/
   build seed mint cluster.yaml --output seeds/ --universal
+  build seed mint cluster.yaml --output seeds/ --sign banyan.key --recipient age1...
   build seed mint cluster.yaml --output seeds/ --import-ca ca.crt --import-ca-key ca.key`,
 		Args: cobra.ExactArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
-		},
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
@@ -48,25 +63,22 @@ keys of the authorities are in secrets.yaml alone: keep it, and show it to nobod
 			if err != nil {
 				return err
 			}
-			if o.ImportCA, err = readAuthority(ca, caKey); err != nil {
-				return err
+			for _, w := range warnings {
+				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
-			if o.ImportEtcdCA, err = readAuthority(etcd, etcdKey); err != nil {
-				return err
-			}
-			o.Now = time.Now()
 			if !cmd.Flags().Changed("per-node") {
 				out.PerNode = !out.Universal
 			}
+			if err := f.read(cmd.Context(), &o, &out); err != nil {
+				return err
+			}
+			o.Now = time.Now()
 			report, err := mint.Into(cmd.Context(), dir, cluster, o, out)
 			if err != nil {
 				return err
 			}
-			for _, w := range warnings {
-				fmt.Fprintf(os.Stderr, "build: warning: %v\n", w)
-			}
 			for _, w := range report.Warnings {
-				fmt.Fprintf(os.Stderr, "build: warning: %s\n", w)
+				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
 			if asJSON {
 				return printJSON(report)
@@ -75,20 +87,77 @@ keys of the authorities are in secrets.yaml alone: keep it, and show it to nobod
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&dir, "output", "", "the `directory` for the seeds and secrets.yaml; it is made if need be")
+	flags.SortFlags = false
+	flags.StringVar(&dir, "output", "", "the `directory` for the seeds and secrets.yaml; made if need be")
 	flags.BoolVar(&out.Universal, "universal", false, "write one seed for all nodes, instead of one for each")
-	flags.BoolVar(&out.PerNode, "per-node", false, "write a seed for each node beside a universal one")
-	flags.BoolVar(&o.Renew, "renew", false, "make all certificates of nodes anew")
-	flags.StringVar(&ca, "import-ca", "", "a `file` with the certificate of an authority of your own, followed by those above it")
-	flags.StringVar(&caKey, "import-ca-key", "", "the `file` with its key, not encrypted")
-	flags.StringVar(&etcd, "import-etcd-ca", "", "the same for etcd, a `file`; it has to be another authority")
-	flags.StringVar(&etcdKey, "import-etcd-ca-key", "", "the `file` with its key")
+	flags.BoolVar(&out.PerNode, "per-node", false, "write a seed for each node, beside a universal one too")
+	flags.BoolVar(&o.Renew, "renew", false, "make the certificates of all nodes anew")
+	flags.StringVar(&f.ca, "import-ca", "", "the certificate `file` of an authority of your own, followed by those above it")
+	flags.StringVar(&f.caKey, "import-ca-key", "", "its key `file`, not encrypted")
+	flags.StringVar(&f.etcdCA, "import-etcd-ca", "", "the same for etcd, another authority: its certificate `file`")
+	flags.StringVar(&f.etcdCAKey, "import-etcd-ca-key", "", "its key `file`")
+	flags.StringVar(&f.sign, "sign", "", "sign the seeds with this secret key, a `file` of minisign")
+	flags.StringVar(&f.passwordFile, "password-file", "", "the `file` that holds that key's password (default: ask for it)")
+	flags.BoolVar(&f.encrypt, "encrypt", false, "encrypt the seeds with age, by a passphrase unless there are recipients")
+	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "encrypt for this public `key`: age1..., ssh-ed25519 or ssh-rsa; repeatable")
+	flags.StringVarP(&f.recipientsFile, "recipients-file", "R", "", "encrypt for the public keys in this `file`, one a line")
+	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "encrypt by the passphrase in this `file` (default: ask for it)")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
-	cobra.CheckErr(cmd.MarkFlagRequired("output"))
-	cobra.CheckErr(cmd.MarkFlagDirname("output"))
+	cobra.CheckErr(errors.Join(
+		cmd.MarkFlagRequired("output"),
+		cmd.MarkFlagDirname("output"),
+		cmd.MarkFlagFilename("sign", "key"),
+		cmd.RegisterFlagCompletionFunc("recipient", cobra.NoFileCompletions),
+	))
 	cmd.MarkFlagsRequiredTogether("import-ca", "import-ca-key")
 	cmd.MarkFlagsRequiredTogether("import-etcd-ca", "import-etcd-ca-key")
+	cmd.MarkFlagsMutuallyExclusive("passphrase-file", "recipient")
+	cmd.MarkFlagsMutuallyExclusive("passphrase-file", "recipients-file")
 	return cmd
+}
+
+// read reads the files that are named.
+func (f *mintFlags) read(ctx context.Context, o *mint.Options, out *mint.Output) (err error) {
+	if o.ImportCA, err = readAuthority(f.ca, f.caKey); err != nil {
+		return err
+	}
+	if o.ImportEtcdCA, err = readAuthority(f.etcdCA, f.etcdCAKey); err != nil {
+		return err
+	}
+	if f.sign != "" {
+		key, err := readSigningKey(ctx, f.sign, f.passwordFile)
+		if err != nil {
+			return err
+		}
+		out.Sign = func(seed []byte) ([]byte, error) { return seeds.Sign(seed, key) }
+	}
+	out.Encryption, err = f.encryption(ctx)
+	return err
+}
+
+func (f *mintFlags) encryption(ctx context.Context) (*mint.Encryption, error) {
+	if f.recipients != nil || f.recipientsFile != "" {
+		recipients := strings.Join(f.recipients, "\n")
+		if f.recipientsFile != "" {
+			text, err := os.ReadFile(f.recipientsFile)
+			if err != nil {
+				return nil, err
+			}
+			recipients += "\n" + string(text)
+		}
+		return mint.ForRecipients(recipients)
+	}
+	if !f.encrypt && f.passphraseFile == "" {
+		return nil, nil
+	}
+	if f.passphraseFile == "" && !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil, errors.New("there is no terminal to ask for the passphrase on: name a file that holds it with --passphrase-file, or a --recipient")
+	}
+	passphrase, err := newPassword(ctx, f.passphraseFile, "Passphrase of the seeds: ")
+	if err != nil {
+		return nil, err
+	}
+	return mint.ForPassphrase(passphrase)
 }
 
 // readAuthority reads an authority of the operator's, or none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,13 +29,7 @@ first.`,
 		Example: `  build seed sign --key banyan.key n1.yaml n2.yaml n3.yaml`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := os.ReadFile(key)
-			if err != nil {
-				return err
-			}
-			private, err := seeds.ParsePrivateKey(key, text, func() (seeds.Secret, error) {
-				return readPassword(cmd.Context(), passwordFile, "Password of "+key+": ")
-			})
+			private, err := readSigningKey(cmd.Context(), key, passwordFile)
 			if err != nil {
 				return err
 			}
@@ -65,6 +60,17 @@ first.`,
 		cmd.MarkFlagFilename("key", "key"),
 	))
 	return cmd
+}
+
+// readSigningKey reads a secret key, and its password if it has one.
+func readSigningKey(ctx context.Context, file, passwordFile string) (minisign.PrivateKey, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return minisign.PrivateKey{}, err
+	}
+	return seeds.ParsePrivateKey(file, text, func() (seeds.Secret, error) {
+		return readPassword(ctx, passwordFile, "Password of "+file+": ")
+	})
 }
 
 // signFile is a seed with its signature. One that is not valid is not signed.

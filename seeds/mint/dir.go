@@ -40,18 +40,6 @@ type Output struct {
 	Encryption *Encryption
 }
 
-// Encryption is how seeds are encrypted.
-type Encryption struct {
-	// Encrypt encrypts a seed, never twice the same.
-	Encrypt func([]byte) ([]byte, error)
-	// For tells those whom it is for from others. A seed that was for others is
-	// encrypted anew.
-	For string
-	// Opens, unless it is nil, tells whether those can open a seed that is there. It
-	// is for what For may not say, since it would be in a file: a passphrase.
-	Opens func([]byte) bool
-}
-
 // Report is what became of a minting.
 type Report struct {
 	Cluster    string     `json:"cluster"`
@@ -247,7 +235,7 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 	for i := range outputs {
 		o := &outputs[i]
 		if e != nil {
-			o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.For}
+			o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.whom}
 		}
 		path := filepath.Join(dir, o.file.Name)
 		info, err := os.Lstat(path)
@@ -266,11 +254,11 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 			return err
 		}
 		if o.current = bytes.Equal(text, o.text); e != nil {
-			o.current = known.Plain == o.file.Plain && known.For == e.For && known.Encrypted == digest(text)
+			o.current = known.Plain == o.file.Plain && known.For == e.whom && known.Encrypted == digest(text)
 			o.file.Encrypted = known.Encrypted
-			if o.current && e.Opens != nil {
+			if o.current && e.opens != nil {
 				if !asked { // one file speaks for all, which were encrypted together
-					asked, opens = true, e.Opens(text)
+					asked, opens = true, e.opens(text)
 				}
 				o.current = opens
 			}
@@ -294,7 +282,7 @@ func finish(ctx context.Context, outputs []output, e *Encryption) error {
 		if e == nil {
 			return nil
 		}
-		if o.text, err = e.Encrypt(o.text); err != nil {
+		if o.text, err = e.encrypt(o.text); err != nil {
 			return fmt.Errorf("encrypt %s: %w", o.file.Name, err)
 		}
 		o.file.Encrypted = digest(o.text)

@@ -56,7 +56,7 @@ type SeedFile struct {
 	Name      string `yaml:"name" required:"true"`
 	Plain     string `yaml:"plain"`     // a digest of the seed
 	Encrypted string `yaml:"encrypted"` // a digest of the file
-	For       string `yaml:"for"`       // whom it was encrypted for, see Protection
+	For       string `yaml:"for"`       // whom it was encrypted for
 }
 
 // kind hides all: what is wrong with this file is not worth showing a secret for.

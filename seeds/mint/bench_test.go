@@ -20,7 +20,7 @@ func clusterOf(n int) string {
 		if i < 5 {
 			services = "[postgresql, etcd, haproxy]"
 		}
-		fmt.Fprintf(&text, "  - {name: pgsql-n%d, address: 10.0.%d.%d/16, gateway: 10.0.255.254, services: %s}\n", i+1, i/250, i%250+1, services)
+		fmt.Fprintf(&text, "  - {name: pgsql-n%d, address: 10.0.%d.%d/16, gateway: 10.0.255.254, services: %s, match: {serial: \"%d\"}}\n", i+1, i/250, i%250+1, services, i)
 	}
 	text.WriteString("postgresql:\n  parameters: {max_connections: 200}\n  roles: [{name: app, password: plain text}]\n")
 	return text.String()

@@ -142,8 +142,7 @@ func TestUniversal(t *testing.T) {
 	if err == nil || !strings.HasSuffix(err.Error(), "add one to pgsql-n1, etcd-n3") {
 		t.Errorf("got %v", err)
 	}
-	large := strings.ReplaceAll(clusterOf(500), "gateway: 10.0.255.254", "match: {hostname: x}")
-	if _, err = Into(t.Context(), private(t), cluster(t, large), Options{Now: now}, Output{Universal: true}); err == nil || !strings.HasSuffix(err.Error(), "without --universal") {
+	if _, err = Into(t.Context(), private(t), cluster(t, clusterOf(500)), Options{Now: now}, Output{Universal: true}); err == nil || !strings.HasSuffix(err.Error(), "without --universal") {
 		t.Errorf("of 500 nodes: %v", err)
 	}
 }
@@ -158,13 +157,15 @@ func TestProperty(t *testing.T) {
 		var done []string
 		for range 4 {
 			text := "version: banyan/v1\ncluster: {name: pgsql-cl}\nnodes:\n"
-			for i := range 5 {
-				if r.IntN(4) > 0 || i == 0 {
+			text += fmt.Sprintf("  - {name: n9, address: 10.0.0.%d/24, match: {serial: n9}, services: [postgresql, etcd]}\n", 9+10*r.IntN(2))
+			for i := range 4 {
+				if r.IntN(4) > 0 {
 					text += fmt.Sprintf("  - {name: n%d, address: 10.0.0.%d/24, match: {serial: \"%d\"}, services: %s}\n", i, 1+i+10*r.IntN(2), i, services[r.IntN(len(services))])
 				}
 			}
 			if r.IntN(2) == 0 {
-				text += fmt.Sprintf("dns: {name: cl%d}\npostgresql: {roles: [{name: app, password: \"%d\"}]}\n", r.IntN(2), r.IntN(3))
+				text += fmt.Sprintf("sites: [{name: a, subnet: 10.0.0.0/24, vips: [10.0.0.%d]}]\ndns: {name: cl%d, zone: example.org}\n"+
+					"postgresql: {roles: [{name: app, password: plain text %d}]}\n", 100+r.IntN(2), r.IntN(2), r.IntN(3))
 			}
 			out := Output{PerNode: r.IntN(3) > 0, Universal: r.IntN(3) == 0}
 			o := Options{Renew: r.IntN(5) == 0}
@@ -348,7 +349,7 @@ func TestEncrypted(t *testing.T) {
 func TestPassphrase(t *testing.T) {
 	one := "version: banyan/v1\ncluster: {name: c}\nnodes: [{name: n1, address: 10.0.0.1/8}]\n"
 	by := func(passphrase seeds.Secret) Output {
-		e, err := ForPassphrase(passphrase)
+		e, err := forPassphrase(passphrase, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

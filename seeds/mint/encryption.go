@@ -44,6 +44,11 @@ func ForRecipients(text string) (*Encryption, error) {
 
 // ForPassphrase encrypts for who knows a passphrase, which takes about a second a seed.
 func ForPassphrase(passphrase seeds.Secret) (*Encryption, error) {
+	return forPassphrase(passphrase, 18) // age's own choice
+}
+
+// forPassphrase is ForPassphrase with the logarithm of scrypt's cost.
+func forPassphrase(passphrase seeds.Secret, cost int) (*Encryption, error) {
 	if passphrase == "" {
 		return nil, errors.New("the passphrase is empty")
 	}
@@ -51,6 +56,7 @@ func ForPassphrase(passphrase seeds.Secret) (*Encryption, error) {
 	if err != nil {
 		return nil, err
 	}
+	recipient.SetWorkFactor(cost)
 	identity, err := age.NewScryptIdentity(passphrase.Reveal())
 	if err != nil {
 		return nil, err

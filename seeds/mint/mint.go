@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,18 +61,12 @@ func (c *ClusterFile) check() error {
 	for _, key := range []string{"ca", "etcd_ca"} {
 		refuse(find(find(c.tree, "pki"), key), "pki.%s is written by minting: remove it; an authority of your own is taken with --import-ca", key)
 	}
-	seen := map[string]bool{}
 	for n := range items(find(c.tree, "nodes")) {
 		refuse(find(n, "pki"), "the certificates of nodes are written by minting: remove them")
 		name := find(n, "name")
 		if reserved.MatchString(name.Value) {
 			refuse(name, "no seed can be written for this node, since the file %s.yaml means something else: rename the node", name.Value)
 		}
-		folded := strings.ToLower(name.Value) // as FAT does
-		if seen[folded] {
-			refuse(name, "two nodes are called %s: rename one", folded)
-		}
-		seen[folded] = true
 	}
 	dns := map[seeds.DNSAuth]struct {
 		key   string

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"reflect"
-	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -112,13 +111,13 @@ func (m *minting) addForm(minted *Minted, needed needs, content hash.Hash) error
 func (m *minting) form(needed needs) (*form, error) {
 	root := clone(m.tree)
 	if !needed.database {
-		for section := range sections(root, "postgresql") {
-			for role := range items(find(section, "roles")) {
-				remove(role, "password")
-			}
+		for role := range items(find(find(root, "postgresql"), "roles")) {
+			remove(role, "password")
 		}
-		for section := range sections(root, "etcd") { // the external one, whose client is Patroni
-			remove(section, "cert", "key", "username", "password")
+		external := []string{"cert", "key", "username", "password"} // of Patroni, which is its client
+		remove(find(root, "etcd"), external...)
+		for node := range items(find(root, "nodes")) {
+			remove(find(node, "etcd"), external...)
 		}
 	}
 	authorities := seeds.PKI{CA: m.CA.Certificate}
@@ -170,17 +169,6 @@ func (m *minting) putSecrets(root *yaml.Node, needed needs) {
 	}
 	if remove(root, "secrets"); len(section.Content) > 0 {
 		set(root, "secrets", section)
-	}
-}
-
-// sections are the section of that name and those that override it.
-func sections(root *yaml.Node, key string) func(yield func(*yaml.Node) bool) {
-	return func(yield func(*yaml.Node) bool) {
-		for _, parent := range append([]*yaml.Node{root}, slices.Collect(items(find(root, "nodes")))...) {
-			if section := find(parent, key); section != nil && !yield(section) {
-				return
-			}
-		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,9 +20,9 @@ import (
 // RFC 7677 allows.
 const scramIterations = 4096
 
-// isVerifier is what PostgreSQL takes for the hash of a password, and not for the
-// password: get_password_type in src/backend/libpq/crypt.c.
-var isVerifier = regexp.MustCompile(`^(SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}|md5[0-9a-f]{32})$`)
+// verifierPrefix tells verifiers from passwords, as PostgreSQL does too; the rest of one
+// was checked when the cluster file was read.
+const verifierPrefix = "SCRAM-SHA-256$"
 
 // scram is the verifier of a password by RFC 5802 and RFC 7677, as pg_authid has it:
 // https://www.postgresql.org/docs/current/catalog-pg-authid.html
@@ -34,7 +33,7 @@ func scram(password seeds.Secret, salt []byte) (seeds.Secret, error) {
 	}
 	stored := sha256.Sum256(mac(salted, "Client Key"))
 	base64 := base64.StdEncoding.EncodeToString
-	return seeds.Secret(fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, base64(salt), base64(stored[:]), base64(mac(salted, "Server Key")))), nil
+	return seeds.Secret(fmt.Sprintf("%s%d:%s$%s:%s", verifierPrefix, scramIterations, base64(salt), base64(stored[:]), base64(mac(salted, "Server Key")))), nil
 }
 
 func mac(key []byte, text string) []byte {
@@ -70,18 +69,16 @@ func saltOf(verifier seeds.Secret) []byte {
 // verifiers puts a verifier in the place of each password of a role. A password that has
 // one already keeps it.
 func (m *minting) verifiers(context.Context) error {
-	for section := range sections(m.tree, "postgresql") {
-		for role := range items(find(section, "roles")) {
-			name, password := find(role, "name"), find(role, "password")
-			if password == nil || isVerifier.MatchString(password.Value) {
-				continue
-			}
-			verifier, err := m.verifier(name.Value, seeds.Secret(password.Value))
-			if err != nil {
-				return fmt.Errorf("the password of the role %s: %w", name.Value, err)
-			}
-			*password = *text(verifier.Reveal())
+	for role := range items(find(find(m.tree, "postgresql"), "roles")) {
+		name, password := find(role, "name"), find(role, "password")
+		if password == nil || strings.HasPrefix(password.Value, verifierPrefix) {
+			continue
 		}
+		verifier, err := m.verifier(name.Value, seeds.Secret(password.Value))
+		if err != nil {
+			return fmt.Errorf("the password of the role %s: %w", name.Value, err)
+		}
+		*password = *text(verifier.Reveal())
 	}
 	return nil
 }

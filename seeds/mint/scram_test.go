@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
-
-	"banyan/seeds"
 )
 
 func decode(t *testing.T, text string) []byte {
@@ -28,7 +26,7 @@ func TestSCRAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts := strings.FieldsFunc(verifier.Reveal(), func(r rune) bool { return strings.ContainsRune("$:", r) })
-	if len(parts) != 5 || parts[0] != "SCRAM-SHA-256" || parts[1] != "4096" || parts[2] != "W22ZaJ0SNY7soEsUEjb6gQ==" || !isVerifier.MatchString(verifier.Reveal()) {
+	if len(parts) != 5 || parts[0] != "SCRAM-SHA-256" || parts[1] != "4096" || parts[2] != "W22ZaJ0SNY7soEsUEjb6gQ==" {
 		t.Fatalf("it is %s", verifier.Reveal())
 	}
 	stored, server := decode(t, parts[3]), decode(t, parts[4])
@@ -79,17 +77,10 @@ func TestVerifiers(t *testing.T) {
 	if made, err := scram("Hush-app", saltOf(roles[0].Password)); err != nil || made != roles[0].Password {
 		t.Errorf("the password is not that of the verifier: %v", err)
 	}
-	changed := mint(t, strings.Replace(sites(t), "roles:\n    - {name: app, password: Hush-app}", "roles:\n    - {name: app, password: Hush-other}", 1), before.Secrets, Options{})
-	now := map[seeds.Secret]bool{}
-	for _, r := range changed.Secrets.Roles {
-		now[r.Verifier] = true
-	}
-	if len(now) != 2 || !now[roles[0].Password] {
-		t.Error("a role with two passwords, one of them new, has not kept the other's verifier")
-	}
-	md5 := strings.Replace(sites(t), "Hush-app}", "md5"+strings.Repeat("0a", 16)+"}", 1)
-	_, parsed = texts(t, mint(t, md5, nil, Options{}))
-	if got := parsed["pgsql-n1"].PostgreSQL.Roles[0].Password; got.Reveal() != "md5"+strings.Repeat("0a", 16) {
-		t.Errorf("what PostgreSQL takes for a hash became %s", got.Reveal())
+	for password, same := range map[string]bool{"Hush-app": true, "Hush-other": false} {
+		again := mint(t, strings.Replace(sites(t), "Hush-app", password, 1), before.Secrets, Options{})
+		if got := again.Secrets.Roles; len(got) != 1 || (got[0] == before.Secrets.Roles[0]) != same {
+			t.Errorf("the verifier is the same: %t, want %t", !same, same)
+		}
 	}
 }

@@ -262,3 +262,16 @@ func TestVet(t *testing.T) {
 type hexadecimal struct{}
 
 func (*hexadecimal) UnmarshalText([]byte) error { return nil }
+
+func TestMaxSize(t *testing.T) {
+	larger := profiles
+	larger.MaxSize = 2 * MaxSize
+	text := "suite: trixie\n" + strings.Repeat("#", MaxSize)
+	p := parent()
+	if err := larger.DecodeOnto("large.yaml", []byte(text), &p).Err(); err != nil {
+		t.Error(err)
+	}
+	if err := larger.DecodeOnto("large.yaml", []byte(text+text), &p).Err(); err == nil || !strings.Contains(err.Error(), "larger than 2048 KiB") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -324,7 +324,7 @@ func (s *Secrets) file(name string) SeedFile {
 func (m *Minted) report() *Report {
 	r := &Report{Cluster: m.Secrets.Cluster.Name, ID: m.Secrets.Cluster.ID, Generation: m.Secrets.Cluster.Generation, Warnings: append([]string{}, m.Warnings...)}
 	for _, n := range m.nodes {
-		r.Nodes = append(r.Nodes, Made{n.Name, n.ends, append([]string{}, n.made...)})
+		r.Nodes = append(r.Nodes, Made{n.Name, n.ends, append([]string{}, unique(n.made)...)})
 	}
 	return r
 }

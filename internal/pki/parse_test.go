@@ -136,7 +136,9 @@ func TestParseAuthorityRefuses(t *testing.T) {
 	below := authorityOf(t, signer, nil, newAuthority(t, "root"))
 	without := func(change func(*x509.Certificate)) string { return authorityOf(t, signer, change, nil).Certificates() }
 	const legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nQUJDRA==\n-----END RSA PRIVATE KEY-----\n"
-	block := func(kind string) string { return "-----BEGIN " + kind + "-----\nSHVzaA==\n-----END " + kind + "-----\n" }
+	block := func(kind string) string {
+		return "-----BEGIN " + kind + "-----\nSHVzaA==\n-----END " + kind + "-----\n"
+	}
 	for name, c := range map[string]struct{ certificates, key, want string }{
 		"no certificate":   {"", key, "no certificate in PEM"},
 		"a key":            {key, key, "found a block of PRIVATE KEY"},

@@ -37,22 +37,22 @@ func (m *minting) authorities(context.Context) (err error) {
 
 // authority is the one that is given, that was there before, or a new one.
 func (m *minting) authority(kind string, before Authority, given *pki.Authority, needed bool) (*pki.Authority, Authority, error) {
-	a, err := given, error(nil)
+	a := given
+	var err error
 	switch {
-	case a != nil:
+	case given != nil:
 	case before.Certificate != "":
-		if a, err = pki.ParseAuthority([]byte(before.Certificate), []byte(before.Key.Reveal())); err != nil {
-			return nil, before, fmt.Errorf("the %s in the secrets: %w", kind, err)
-		}
+		a, err = pki.ParseAuthority([]byte(before.Certificate), []byte(before.Key.Reveal()))
 	case needed:
-		if a, err = pki.NewAuthority(commonName(m.seed.Cluster.Name, kind), m.keyType(), m.lifetime(m.seed.PKI.CADays)); err != nil {
-			return nil, before, err
-		}
+		a, err = pki.NewAuthority(commonName(m.seed.Cluster.Name, kind), m.keyType(), m.lifetime(m.seed.PKI.CADays))
 	default:
 		return nil, before, nil
 	}
-	if needed && a.NotAfter().Before(m.Now.Add(soon)) {
-		m.warn("the %s ends on %s: take it out of secrets.yaml and mint, and every node gets certificates of a new one", kind, a.NotAfter().Format(time.DateOnly))
+	if err != nil {
+		return nil, before, fmt.Errorf("the %s: %w", kind, err)
+	}
+	if ends := a.NotAfter(); needed && ends.Before(m.Now.Add(soon)) {
+		m.warn("the %s ends on %s: take it out of %s and mint, and every node gets certificates of a new one", kind, ends.Format(time.DateOnly), SecretsName)
 	}
 	key, err := a.Key()
 	return a, Authority{seeds.PEM(a.Certificates()), seeds.PrivateKey{Secret: seeds.Secret(key)}}, err

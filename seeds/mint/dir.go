@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,8 +96,15 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 	if err := compare(dir, outputs, before, out.Encryption); err != nil {
 		return nil, err
 	}
-	if err := finish(ctx, outputs, out.Encryption); err != nil {
-		return nil, err
+	if slices.ContainsFunc(outputs, func(o output) bool { return !o.current }) {
+		if err := minted.check(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if out.Encryption != nil {
+		if err := out.Encryption.encryptAll(ctx, outputs); err != nil {
+			return nil, err
+		}
 	}
 	minted.list(dir, before, outputs)
 	text, err := minted.Secrets.Text()
@@ -195,6 +203,11 @@ func (m *Minted) outputs(ctx context.Context, c *ClusterFile, out Output) ([]out
 			}
 			return fmt.Errorf("%s would have %d KiB, and no seed may have more than %d: %s", name, len(text)>>10, strict.MaxSize>>10, advice)
 		}
+		if name == universalName {
+			if err := parse(name, text); err != nil {
+				return err
+			}
+		}
 		outputs[i].text = text
 		return nil
 	})
@@ -268,18 +281,11 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 	return nil
 }
 
-// finish makes of the seeds that are not there yet what is written, once each is read as
-// its node will read it.
-func finish(ctx context.Context, outputs []output, e *Encryption) error {
+// encryptAll encrypts the seeds that are not there yet.
+func (e *Encryption) encryptAll(ctx context.Context, outputs []output) error {
 	return onAllCores(ctx, len(outputs), func(i int) (err error) {
 		o := &outputs[i]
 		if o.current {
-			return nil
-		}
-		if _, err := seeds.Parse(o.file.Name, o.text); err != nil {
-			return fmt.Errorf("what was minted is no seed: %w", err)
-		}
-		if e == nil {
 			return nil
 		}
 		if o.text, err = e.encrypt(o.text); err != nil {

@@ -513,3 +513,19 @@ func TestParseSecretsRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestCheck: what is wrong with the keys of any node is found, and not shown.
+func TestCheck(t *testing.T) {
+	m := mint(t, clusterOf(450), nil, Options{}) // more than are read at once
+	if err := m.check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, 3, 70, 449} {
+		right := m.nodes[i].pki.Key
+		m.nodes[i].pki.Key.Secret = "Hush"
+		if err := m.check(t.Context()); err == nil || !strings.Contains(err.Error(), "expected a private key") || strings.Contains(err.Error(), "Hush") {
+			t.Errorf("node %d: %v", i, err)
+		}
+		m.nodes[i].pki.Key = right
+	}
+}

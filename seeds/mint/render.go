@@ -2,6 +2,7 @@ package mint
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"banyan/internal/strict"
 	"banyan/seeds"
 )
 
@@ -215,35 +217,78 @@ func (m *Minted) Seed(i int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := encode(pair("node", text(m.nodes[i].Name)))
-	if err != nil {
-		return nil, err
-	}
-	return m.join(f, name, func(k int) []byte {
-		if k == i {
-			return own
-		}
-		return f.texts[k]
-	}), nil
+	return m.join(f, m.nodes[i].Name, map[int][]byte{i: own})
 }
 
 // Universal is one seed for all nodes, each of which finds itself by its match. It
 // holds the keys of all.
 func (m *Minted) Universal() ([]byte, error) {
 	f := m.forms[m.all]
-	texts := make([][]byte, len(f.items))
+	own := map[int][]byte{}
 	for i, n := range m.nodes {
 		var err error
-		if texts[i], err = f.own(i, n); err != nil {
+		if own[i], err = f.own(i, n); err != nil {
 			return nil, err
 		}
 	}
-	return m.join(f, nil, func(k int) []byte { return texts[k] }), nil
+	return m.join(f, "", own)
+}
+
+// check reads the seeds of all nodes as the nodes will. Those of nodes with the same
+// needs differ in the nodes' own items and in the name, so as many of them are read at
+// once as a seed may hold: a thousand nodes would otherwise read each other a thousand
+// times.
+func (m *Minted) check(ctx context.Context) error {
+	type batch struct {
+		form  *form
+		first string
+		own   map[int][]byte
+		size  int
+	}
+	var batches []*batch
+	open := map[*form]*batch{}
+	for i, n := range m.nodes {
+		f := m.forms[m.needs[i]]
+		own, err := f.own(i, n)
+		if err != nil {
+			return err
+		}
+		b := open[f]
+		if b == nil || b.size+len(own) > strict.MaxSize {
+			seed, err := m.Seed(i)
+			if err != nil {
+				return err
+			}
+			b = &batch{f, n.Name, map[int][]byte{}, len(seed)}
+			open[f] = b
+			batches = append(batches, b)
+		} else {
+			b.size += len(own)
+		}
+		b.own[i] = own
+	}
+	return onAllCores(ctx, len(batches), func(i int) error {
+		b := batches[i]
+		text, err := m.join(b.form, b.first, b.own)
+		if err != nil {
+			return err
+		}
+		return parse(b.first+".yaml", text)
+	})
+}
+
+// parse refuses a seed that no node would take.
+func parse(name string, text []byte) error {
+	if _, err := seeds.Parse(name, text); err != nil {
+		return fmt.Errorf("what was minted is no seed: %w", err)
+	}
+	return nil
 }
 
 // join puts a seed together: sections in the order of the cluster file, with an empty
-// line between them.
-func (m *Minted) join(f *form, name []byte, item func(int) []byte) []byte {
+// line between them. node is whose it is, or "" for all; own are the items of nodes with
+// their keys.
+func (m *Minted) join(f *form, node string, own map[int][]byte) ([]byte, error) {
 	var seed bytes.Buffer
 	seed.WriteString(seedHeader)
 	for _, s := range f.sections {
@@ -251,18 +296,25 @@ func (m *Minted) join(f *form, name []byte, item func(int) []byte) []byte {
 		switch s.key {
 		case "cluster":
 			seed.Write(m.cluster)
-			if name != nil {
+			if node != "" {
+				name, err := encode(pair("node", text(node)))
+				if err != nil {
+					return nil, err
+				}
 				seed.WriteByte('\n')
 				seed.Write(name)
 			}
 		case "nodes":
 			seed.WriteString(nodesKey)
-			for k := range f.items {
-				seed.Write(item(k))
+			for i, item := range f.texts {
+				if with, ok := own[i]; ok {
+					item = with
+				}
+				seed.Write(item)
 			}
 		default:
 			seed.Write(s.text)
 		}
 	}
-	return seed.Bytes()
+	return seed.Bytes(), nil
 }

@@ -25,11 +25,6 @@ func TestCompletion(t *testing.T) {
 		"seed check ../../seeds/examples/single.yaml --node ": "pgsql-n1\n" + nothing,
 		"seed new --output ":                       "yaml\nyml\n" + suffixes,
 		"seed new --services ":                     "postgresql\netcd\nhaproxy\nwitness\n" + nothing,
-		"image --profile ":                         strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
-		"image --output ":                          directories,
-		"image --firstboot ":                       files,
-		"image ":                                   nothing,
-		"seed schema ":                             nothing,
 		"image --seed-key ":                        "pub\n" + suffixes,
 		"seed sign --key ":                         "key\n" + suffixes,
 		"seed verify --key ":                       "pub\n" + suffixes,

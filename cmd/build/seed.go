@@ -11,10 +11,8 @@ of a machine that was started from an image.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(seedNewCommand(), seedCheckCommand(), seedSchemaCommand())
-	cmd.AddCommand(seedSchemaCommand(), seedMintCommand())
-	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand())
-	cmd.AddCommand(seedWriteCommand())
-	cmd.AddCommand(seedImportCommand())
+	cmd.AddCommand(seedNewCommand(), seedImportCommand(), seedCheckCommand(), seedMintCommand())
+	cmd.AddCommand(seedSignCommand(), seedVerifyCommand(), seedKeygenCommand(), seedWriteCommand())
+	cmd.AddCommand(seedSchemaCommand())
 	return cmd
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,20 +19,6 @@ nodes:
   - {name: pgsql-n1, address: 172.16.32.11/24, match: {serial: A1}}
   - {name: pgsql-n2, address: 172.16.32.12/24, match: {serial: A2}, services: [haproxy]}
 `
-
-// printed is what the program prints.
-func printed(t *testing.T, line string) string {
-	t.Helper()
-	file, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout := os.Stdout
-	os.Stdout = file
-	defer func() { os.Stdout = stdout; file.Close() }()
-	must(t, line)
-	return content(t, file.Name())
-}
 
 func TestSeedMint(t *testing.T) {
 	t.Chdir(t.TempDir())

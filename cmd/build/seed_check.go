@@ -200,6 +200,9 @@ func check(file string, profiles []*rootfs.Profile) (checked, error) {
 	if c.seed != nil {
 		overview := c.seed.Overview()
 		c.Cluster, c.Notes = &overview, notes(*c.seed, profiles)
+		if _, err := seeds.Parse(file, data); err != nil {
+			c.Notes = append([]string{"no machine takes it yet: build seed mint makes the secrets that are missing"}, c.Notes...)
+		}
 	}
 	return c, nil
 }

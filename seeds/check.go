@@ -16,6 +16,10 @@ type document struct{ *strict.Document }
 
 // check notes what breaks the rules that types alone cannot say.
 func (d document) check(s Seed) {
+	d.boundNetwork("network.", &s.Network)
+	for i := range s.Nodes {
+		d.boundNetwork(fmt.Sprintf("nodes[%d].network.", i), &s.Nodes[i].Network)
+	}
 	d.checkCluster(s.Cluster)
 	d.checkSites(s)
 	d.checkDNS(s)

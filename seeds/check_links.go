@@ -6,6 +6,24 @@ import (
 	"slices"
 )
 
+// mostLinks is more than a machine has. They are looked at for each node, so that a
+// file could otherwise take very long.
+const mostLinks = 256
+
+// boundNetwork refuses what is longer, and cuts it off for the rules that follow.
+func (d document) boundNetwork(prefix string, n *Network) {
+	bounds := func(key string, length int) int {
+		if length > mostLinks {
+			d.Refuse(prefix+key, "there are %d %s: no machine has more than %d", length, key, mostLinks)
+		}
+		return min(length, mostLinks)
+	}
+	n.Bonds = n.Bonds[:bounds("bonds", len(n.Bonds))]
+	n.VLANs = n.VLANs[:bounds("vlans", len(n.VLANs))]
+	n.Interfaces = n.Interfaces[:bounds("interfaces", len(n.Interfaces))]
+	n.Routes = n.Routes[:bounds("routes", len(n.Routes))]
+}
+
 // hashModes are the modes of a bond that spread packets by a hash.
 var hashModes = []BondMode{"balance-xor", "802.3ad", "balance-tlb"}
 
@@ -95,9 +113,10 @@ func (n Network) linkNames() []string {
 }
 
 func (d document) checkExtraInterfaces(prefix string, n Network, in map[Interface]string) {
-	if d.HasKey(prefix + "interfaces") {
-		d.checkExtraSubnets(prefix+"interfaces", n.Interfaces)
+	if !d.HasKey(prefix+"interfaces") && !d.HasKey(prefix+"interface") {
+		return
 	}
+	d.checkExtraSubnets(prefix+"interfaces", n.Interfaces)
 	seen := map[Interface]bool{}
 	for i, extra := range n.Interfaces {
 		path := fmt.Sprintf("%sinterfaces[%d]", prefix, i)

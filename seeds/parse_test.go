@@ -205,6 +205,7 @@ func TestLargeSeeds(t *testing.T) {
 	for name, data := range map[string]string{
 		"a long list":      "nodes: [" + many("{}") + "]",
 		"many nodes":       "nodes: [" + strings.Repeat("{name: a, address: 172.16.32.11/24, postgresql: {port: 1}}, ", strict.MaxItems) + "]\npostgresql: {parameters: {" + strings.Repeat("a: 1, ", 1000) + "}}\n",
+		"many interfaces":  "nodes: [" + strings.Repeat("{name: a, address: 172.16.32.11/24, network: {mtu: 1}}, ", 4000) + "]\nnetwork: {interfaces: [" + strings.Repeat("{interface: {name: a}, addresses: [1.0.0.1/8]}, ", 4000) + "]}\n",
 		"more than 1 MiB":  strings.Repeat("#", strict.MaxSize) + "\n",
 		"billion laughs":   laughs.String(),
 		"unknown keys":     keys.String(),

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"banyan/seeds"
 )
 
 // StateDir is Banyan's own directory, which outlives image and boot.
@@ -27,6 +29,11 @@ type Facts struct {
 	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
+
+	// What the machine is recognised by, beside its NICs: "" where it does not tell.
+	Serial   string
+	UUID     seeds.UUID
+	Hostname string
 
 	// What a seed may ask for, before it is planted: afterwards the accounts are
 	// also its own.
@@ -60,6 +67,9 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
+	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))
+	gather(&errs, &f.UUID, systemUUID, filepath.Join(root, "sys/class/dmi/id/product_uuid"))
+	gather(&errs, &f.Hostname, hostname, filepath.Join(root, "proc/sys/kernel/hostname"))
 	gather(&errs, &f.Accounts, accounts, filepath.Join(root, "etc/passwd"))
 	gather(&errs, &f.Groups, groups, filepath.Join(root, "etc/group"))
 	gather(&errs, &f.Shells, shells, root)

@@ -70,6 +70,9 @@ func TestGather(t *testing.T) {
 		"home/lost+found/":                    "",
 		"home/notes":                          "a file",
 		"var/lib/banyan/born":                 "",
+		"sys/class/dmi/id/product_serial":     "CZ12345678 \n",
+		"sys/class/dmi/id/product_uuid":       "4C4C4544-0051-3510-8052-B4C04F4A3432\n",
+		"proc/sys/kernel/hostname":            "rack3-u12\n",
 
 		"var/lib/postgresql/13/main/PG_VERSION":     "13\n",
 		"var/lib/postgresql/17/":                    "", // made for a cluster to come
@@ -119,6 +122,9 @@ func TestGather(t *testing.T) {
 		PostgreSQLData: []int{13},
 		Homes:          want,
 		Born:           true,
+		Serial:         "CZ12345678",
+		UUID:           "4c4c4544-0051-3510-8052-b4c04f4a3432",
+		Hostname:       "rack3-u12",
 		Accounts:       map[string]int{"root": 0, "dba": 1001},
 		Groups:         []string{"root", "adm"},
 		Shells:         []string{"/bin/sh", "/bin/bash", "/usr/sbin/nologin"},

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
+
+	"aead.dev/minisign"
+	"filippo.io/age"
 
 	"banyan/internal/strict"
 )
@@ -16,176 +20,275 @@ import (
 // on which a person may bring a seed. CIDATA is cloud-init's.
 var VolumeLabels = []string{"BANYAN-SEED", "CIDATA"}
 
-// Directory is where a seed may lie in the root file system.
-const Directory = "/etc/banyan"
-
-// Volume is a file system that has to be mounted.
-type Volume struct {
-	Device     string // such as /dev/sdb1
-	Label      string // of the file system
-	Filesystem string // such as vfat
-}
-
-// Mount mounts a volume, read-only, calls look with its files and unmounts it.
-type Mount func(v Volume, look func(fs.FS)) error
-
-// Place is somewhere a seed may have been dropped.
+// Place is somewhere a seed may have been dropped. It has files to choose from, or
+// one text: exactly one of Visit and Read is there.
 type Place struct {
 	Source string // what it is called in an [Outcome]
 	// Visit calls look with the place's files. Its error is [fs.ErrNotExist] where
 	// the place does not exist.
 	Visit func(look func(fs.FS)) error
-}
-
-// Places are where a node looks for its seed, in order: own, the BANYAN partition
-// of the disk that it was booted from (nil where there is none), the volumes with
-// one of VolumeLabels, the Directory. No other disk's BANYAN partition is among
-// them, so that an installer's stick and the disk installed from it never mix.
-func Places(own *Volume, volumes []Volume, mount Mount) []Place {
-	mounted := func(source string, v Volume) Place {
-		return Place{
-			Source: source + " " + v.Device,
-			Visit:  func(look func(fs.FS)) error { return mount(v, look) },
-		}
-	}
-	var places []Place
-	if own != nil {
-		places = append(places, mounted("BANYAN partition", *own))
-	} else {
-		places = append(places, absent("BANYAN partition of the boot disk"))
-	}
-	var sticks []Place
-	for _, v := range volumes {
-		for _, label := range VolumeLabels {
-			if strings.EqualFold(v.Label, label) {
-				sticks = append(sticks, mounted("volume "+label, v))
-			}
-		}
-	}
-	if len(sticks) == 0 {
-		sticks = []Place{absent("volume " + strings.Join(VolumeLabels, " or "))}
-	}
-	return append(append(places, sticks...), directory(Directory))
-}
-
-func absent(source string) Place {
-	return Place{Source: source, Visit: func(func(fs.FS)) error { return fs.ErrNotExist }}
-}
-
-func directory(name string) Place {
-	return Place{Source: "directory " + name, Visit: func(look func(fs.FS)) error {
-		if _, err := os.Stat(name); err != nil {
-			return err
-		}
-		look(os.DirFS(name))
-		return nil
-	}}
+	// Read returns the text, no more of it than tells that it is too large for a
+	// seed, and what the text is called in messages. Its error is as that of Visit.
+	Read func() (name string, data []byte, err error)
 }
 
 // Outcome is what came of looking at one place. It holds no secret.
 type Outcome struct {
 	Source string `json:"source"`
 	Found  bool   `json:"found"`
-	Reason string `json:"reason,omitempty"` // why no seed was taken from it, or what else went wrong
+	Reason string `json:"reason,omitempty"` // why no seed was taken from it, or what else there is to say
 }
 
 // Found is a valid seed and where it was.
 type Found struct {
 	Place Place
 	File  string // its name there
-	Data  []byte // as it was there, secrets and all
+	Data  []byte // in plain text, secrets and all
 	Seed  *Seed
+	Node  Node // which this machine is by it
 }
 
-// Discover looks at places in order and returns the first valid seed that fits
-// this machine, or nil. fits says why a seed does not. A seed that is broken or
-// does not fit ends no search: what is wrong with it is the outcome of its place.
-// There is an outcome for each place, for those after the seed as well.
-func Discover(places []Place, fits func(*Seed) error) (*Found, []Outcome) {
-	var found *Found
-	var outcomes []Outcome
-	for _, p := range places {
+// Search is what a seed has to be, and what it is read with.
+type Search struct {
+	Machine Machine // chooses among files, and among a seed's nodes
+	// Node is the name of the node that the machine is already, or "".
+	Node string
+	// Fits says why a seed does not fit the machine.
+	Fits func(*Seed, Node) error
+	// Key has to have signed the seed, unless it is nil.
+	Key *minisign.PublicKey
+	// Identities open encrypted seeds, besides those in a KeyName of another place.
+	Identities []age.Identity
+}
+
+// KeyName is the name of a file with identities of age, which open a seed that lies
+// elsewhere.
+const KeyName = "banyan.key"
+
+// Discover looks at places in order and returns the first seed that is valid and
+// fits, or nil. A seed that is broken or does not fit ends no search: what is wrong
+// with it is the outcome of its place. There is an outcome for each place, for those
+// after the seed as well. Locked tells of a seed that waits for its passphrase.
+func (s Search) Discover(places []Place) (found *Found, locked bool, outcomes []Outcome) {
+	for i, p := range places {
 		o := Outcome{Source: p.Source}
 		if found != nil {
 			o.Reason = "not looked at: the seed of " + found.Place.Source + " comes first"
 		} else {
-			found, o.Reason = visit(p, fits)
+			var err error
+			found, err = s.Look(places, i)
 			o.Found = found != nil
+			if err != nil {
+				o.Reason = err.Error()
+			}
+			locked = locked || errors.Is(err, ErrLocked)
 		}
 		outcomes = append(outcomes, o)
 	}
-	return found, outcomes
+	return found, locked, outcomes
 }
 
-func visit(p Place, fits func(*Seed) error) (found *Found, reason string) {
-	err := p.Visit(func(files fs.FS) { found, reason = search(files, fits) })
-	if found != nil {
-		found.Place = p
+// Look looks at one of the places alone. The error is why it has no seed, or, of a
+// seed that is returned, what else went wrong; it holds no secret.
+func (s Search) Look(places []Place, at int) (*Found, error) {
+	p := places[at]
+	name, data, err := s.read(p)
+	if data == nil {
+		return nil, err
+	}
+	found, invalid := s.accept(name, data, places, at)
+	if invalid != nil {
+		return nil, join(invalid, err)
+	}
+	found.Place = p
+	return found, err
+}
+
+// join is errors.Join for what is shown one below the other.
+func join(a, b error) error {
+	if b == nil {
+		return a
+	}
+	return fmt.Errorf("%w\n%w", a, b)
+}
+
+// read returns the text that may be a seed. Without one the error says why; with
+// one, what went wrong after.
+func (s Search) read(p Place) (name string, data []byte, err error) {
+	var why error
+	if p.Read != nil {
+		if name, data, err = p.Read(); err != nil {
+			data = nil // such as one with another checksum
+		}
+	} else {
+		err = p.Visit(func(files fs.FS) { name, data, why = s.choose(files) })
 	}
 	switch {
-	case err == nil:
-	case found != nil || reason != "": // read, and then not unmounted
-		reason = strings.TrimPrefix(fmt.Sprintf("%s\n%v", reason, err), "\n")
+	case data != nil || why != nil: // read, and then not closed
+		if why != nil {
+			err = join(why, err)
+		}
 	case errors.Is(err, fs.ErrNotExist):
-		reason = "not present"
-	default:
-		reason = fmt.Sprintf("not readable: %v", err)
+		err = errors.New("not present")
+	case err != nil:
+		err = fmt.Errorf("not readable: %w", err)
 	}
-	return found, reason
+	return name, data, err
+}
+
+// accept makes a seed of a text, or says why not.
+func (s Search) accept(name string, data []byte, places []Place, at int) (*Found, error) {
+	if IsEncrypted(data) {
+		plain, err := Decrypt(name, data, s.identities(places, at)...)
+		if err != nil {
+			return nil, err
+		}
+		data = plain
+	}
+	if IsPlanted(data) {
+		if _, err := Parse(name, data); err != nil {
+			return nil, errors.New("planted already: the secrets of this seed are sealed on its node")
+		}
+	}
+	if s.Key != nil {
+		if err := Verify(name, data, *s.Key); err != nil {
+			return nil, fmt.Errorf("refused, since this machine takes signed seeds alone: %w", err)
+		}
+	}
+	seed, err := Parse(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not valid:\n%w", name, err)
+	}
+	self, err := s.self(seed)
+	if err == nil {
+		err = s.Fits(seed, self)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s does not fit this machine:\n%w", name, err)
+	}
+	return &Found{File: name, Data: data, Seed: seed, Node: self}, nil
+}
+
+// self is the node that the machine is; it stays the one that it was.
+func (s Search) self(seed *Seed) (Node, error) {
+	if n, ok := seed.ByName(s.Node); ok && (seed.Node == "" || seed.Node == s.Node) {
+		return n, nil
+	}
+	return seed.Self(s.Machine)
+}
+
+// identities are those of the search, and those in the other places. A key that lies
+// beside the seed keeps nobody out, and does not count.
+func (s Search) identities(places []Place, except int) []age.Identity {
+	all := slices.Clone(s.Identities)
+	for i, p := range places {
+		if i == except || p.Visit == nil {
+			continue
+		}
+		// What is wrong with that place is its own outcome.
+		_ = p.Visit(func(files fs.FS) {
+			entries, err := fs.ReadDir(files, ".")
+			if err != nil {
+				return
+			}
+			for _, e := range entries {
+				if !strings.EqualFold(e.Name(), KeyName) || !e.Type().IsRegular() {
+					continue
+				}
+				if text, err := readFile(files, e.Name()); err == nil {
+					if keys, err := ParseIdentities(strings.NewReader(string(text))); err == nil {
+						all = append(all, keys...)
+					}
+				}
+			}
+		})
+	}
+	return all
 }
 
 var (
-	seedName   = regexp.MustCompile(`(?i)^seed\.ya?ml$`) // FAT has no case
+	seedName   = regexp.MustCompile(`(?i)^seed\.ya?ml(\.age)?$`) // FAT has no case
 	hiddenName = regexp.MustCompile(`(?i)^seed\.ya?ml\.txt$`)
+	yamlName   = regexp.MustCompile(`(?i)^(.+)\.ya?ml(\.age)?$`)
 )
+
+// Folder is where seeds for several machines may lie on a medium.
+const Folder = "seeds"
 
 // IsSeedName tells whether a person would call a file of that name a seed, and
 // Windows with its hidden .txt.
 func IsSeedName(name string) bool { return seedName.MatchString(name) || hiddenName.MatchString(name) }
 
-// search looks for the seed among the files of a place.
-func search(files fs.FS, fits func(*Seed) error) (found *Found, reason string) {
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		return nil, fmt.Sprintf("not readable: %v", err)
+// MayBeSeed tells whether a file of that path on a medium is a seed by its name, for
+// whatever machine.
+func MayBeSeed(name string) bool {
+	dir, base := path.Split(name)
+	switch {
+	case dir == "":
+		return IsSeedName(base) || yamlName.MatchString(base)
+	case strings.EqualFold(dir, Folder+"/"):
+		return yamlName.MatchString(base)
 	}
-	var names []string
+	return false
+}
+
+// choose finds the one file that is meant for the machine: by its name, or
+// seed.yaml.
+func (s Search) choose(files fs.FS) (name string, data []byte, err error) {
+	top, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return "", nil, fmt.Errorf("not readable: %w", err)
+	}
+	var general, own []string
+	irregular := map[string]bool{}
 	var hidden string
-	for _, e := range entries {
-		switch {
-		case seedName.MatchString(e.Name()):
-			// A link on a stick could name any file of this machine.
-			if !e.Type().IsRegular() {
-				return nil, e.Name() + " is not a regular file: put the seed itself there"
+	mine := s.Machine.FileNames()
+	sort := func(dir string, entries []fs.DirEntry) {
+		for _, e := range entries {
+			name := path.Join(dir, e.Name())
+			m := yamlName.FindStringSubmatch(e.Name())
+			switch {
+			case dir == "." && seedName.MatchString(e.Name()):
+				general = append(general, name)
+			case m != nil && slices.Contains(mine, strings.ToLower(m[1])):
+				own = append(own, name)
+			case dir == "." && hiddenName.MatchString(e.Name()):
+				hidden = name
 			}
-			names = append(names, e.Name())
-		case hiddenName.MatchString(e.Name()):
-			hidden = e.Name()
+			irregular[name] = !e.Type().IsRegular()
 		}
 	}
+	sort(".", top)
+	for _, e := range top {
+		if strings.EqualFold(e.Name(), Folder) && e.IsDir() {
+			below, err := fs.ReadDir(files, e.Name())
+			if err != nil {
+				return "", nil, fmt.Errorf("%s is not readable: %w", e.Name(), err)
+			}
+			sort(e.Name(), below)
+		}
+	}
+	names := own
+	if len(own) == 0 {
+		names = general
+	}
 	switch {
+	case len(own) > 1:
+		return "", nil, fmt.Errorf("holds %s, which are all named after this machine: keep the one that is meant", list(own))
 	case len(names) > 1:
-		return nil, fmt.Sprintf("holds %s: keep the one that is meant", strings.Join(names, " and "))
+		return "", nil, fmt.Errorf("holds %s: keep the one that is meant", list(names))
 	case len(names) == 0 && hidden != "":
-		return nil, fmt.Sprintf("%s is not read: rename it to seed.yaml (Windows hides the ending .txt)", hidden)
+		return "", nil, fmt.Errorf("%s is not read: rename it to seed.yaml (Windows hides the ending .txt)", hidden)
 	case len(names) == 0:
-		return nil, "holds no seed.yaml"
+		return "", nil, errors.New("holds no seed.yaml")
+	case irregular[names[0]]: // a link on a stick could name any file of this machine
+		return "", nil, fmt.Errorf("%s is not a regular file: put the seed itself there", names[0])
 	}
-	data, err := readFile(files, names[0])
+	data, err = readFile(files, names[0])
 	if err != nil {
-		return nil, fmt.Sprintf("not readable: %v", err)
+		return "", nil, fmt.Errorf("not readable: %w", err)
 	}
-	seed, err := Parse(names[0], data)
-	switch {
-	case err != nil && IsPlanted(data):
-		return nil, "planted already: the secrets of this seed are sealed on its node"
-	case err != nil:
-		return nil, fmt.Sprintf("%s is not valid:\n%v", names[0], err)
-	}
-	if err := fits(seed); err != nil {
-		return nil, fmt.Sprintf("%s does not fit this machine:\n%v", names[0], err)
-	}
-	return &Found{File: names[0], Data: data, Seed: seed}, ""
+	return names[0], data, nil
 }
 
 // readFile reads no more than tells Parse that the file is too large.
@@ -195,5 +298,15 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, strict.MaxSize+1))
+	return ReadText(file)
+}
+
+// ReadText reads a seed, and of what is too large for one no more than tells Parse
+// so. It does not return nil data without an error.
+func ReadText(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, strict.MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }

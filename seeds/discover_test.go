@@ -3,14 +3,13 @@ package seeds
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"filippo.io/age"
 
 	"banyan/internal/strict"
 )
@@ -23,17 +22,24 @@ func at(source, file, data string) Place {
 	}}
 }
 
+// anyone is a machine that any seed fits.
+var anyone = Search{Fits: func(*Seed, Node) error { return nil }}
+
+func absent(source string) Place {
+	return Place{Source: source, Read: func() (string, []byte, error) { return "", nil, fs.ErrNotExist }}
+}
+
 func ofCluster(cluster string) string { return strings.Replace(minimal, "pgsql-cl", cluster, 1) }
 
 func TestDiscoverTakesTheFirstValidSeed(t *testing.T) {
 	broken := strings.Replace(ofCluster("broken"), "Hush-rewind", "Hush", 1)
-	found, outcomes := Discover([]Place{
+	found, _, outcomes := anyone.Discover([]Place{
 		absent("a"),
 		{Source: "b", Visit: func(func(fs.FS)) error { return errors.New("mount /dev/sdb1: bad superblock") }},
 		at("c", "seed.yaml", broken),
 		at("d", "seed.yaml", ofCluster("first")),
 		at("e", "seed.yaml", ofCluster("second")),
-	}, fits)
+	})
 	if found == nil || found.Seed.Cluster.Name != "first" || found.Place.Source != "d" || string(found.Data) != ofCluster("first") {
 		t.Fatalf("found %+v", found)
 	}
@@ -53,18 +59,16 @@ func TestDiscoverTakesTheFirstValidSeed(t *testing.T) {
 	}
 }
 
-// fits is a machine that any seed fits.
-func fits(*Seed) error { return nil }
-
 func TestDiscoverGoesOnAfterAMisfit(t *testing.T) {
-	found, outcomes := Discover([]Place{
-		at("a", "seed.yaml", ofCluster("misfit")),
-		at("b", "seed.yaml", ofCluster("fits")),
-	}, func(s *Seed) error {
+	fussy := Search{Fits: func(s *Seed, _ Node) error {
 		if s.Cluster.Name == "misfit" {
 			return errors.New("two interfaces")
 		}
 		return nil
+	}}
+	found, _, outcomes := fussy.Discover([]Place{
+		at("a", "seed.yaml", ofCluster("misfit")),
+		at("b", "seed.yaml", ofCluster("fits")),
 	})
 	if found == nil || found.Seed.Cluster.Name != "fits" {
 		t.Errorf("found %+v", found)
@@ -76,18 +80,17 @@ func TestDiscoverGoesOnAfterAMisfit(t *testing.T) {
 }
 
 func TestDiscoverFindsNothing(t *testing.T) {
-	found, outcomes := Discover([]Place{absent("a"), at("b", "x", "")}, fits)
+	found, _, outcomes := anyone.Discover([]Place{absent("a"), at("b", "x", "")})
 	if found != nil || len(outcomes) != 2 || outcomes[0].Found || outcomes[1].Found {
 		t.Errorf("found %+v, %v", found, outcomes)
 	}
 }
 
 func TestDiscoverFileNames(t *testing.T) {
-	planted, err := Redacted([]byte(minimal))
+	planted, err := Redacted([]byte(minimal), "pgsql-n1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := func(data string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(data)} }
 	for name, test := range map[string]struct {
 		files  fstest.MapFS
 		file   string
@@ -105,10 +108,10 @@ func TestDiscoverFileNames(t *testing.T) {
 		"too large":     {fstest.MapFS{"seed.yaml": file(minimal + strings.Repeat("#", strict.MaxSize))}, "", "seed.yaml is not valid:\nseed.yaml:1:1: the file is larger than 1024 KiB: this is not a seed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, outcomes := Discover([]Place{{Source: "a", Visit: func(look func(fs.FS)) error {
+			found, _, outcomes := anyone.Discover([]Place{{Source: "a", Visit: func(look func(fs.FS)) error {
 				look(test.files)
 				return nil
-			}}}, fits)
+			}}})
 			if want := []Outcome{{"a", test.file != "", test.reason}}; !reflect.DeepEqual(outcomes, want) {
 				t.Errorf("got  %+v\nwant %+v", outcomes, want)
 			}
@@ -128,69 +131,125 @@ func TestDiscoverKeepsWhatUnmountingSpoils(t *testing.T) {
 		p.Visit = func(look func(fs.FS)) error { return errors.Join(visit(look), errors.New("umount: busy")) }
 		return p
 	}
-	found, outcomes := Discover([]Place{busy(minimal)}, fits)
+	found, _, outcomes := anyone.Discover([]Place{busy(minimal)})
 	if found == nil || !reflect.DeepEqual(outcomes, []Outcome{{"a", true, "umount: busy"}}) {
 		t.Errorf("found %+v, %+v", found, outcomes)
 	}
-	found, outcomes = Discover([]Place{busy("")}, fits)
+	found, _, outcomes = anyone.Discover([]Place{busy("")})
 	if found != nil || !strings.Contains(outcomes[0].Reason, "the file holds no seed") || !strings.Contains(outcomes[0].Reason, "umount: busy") {
 		t.Errorf("found %+v, %+v", found, outcomes)
 	}
 }
 
-func TestPlaces(t *testing.T) {
-	own := Volume{Device: "/dev/sda3", Label: "BANYAN", Filesystem: "vfat"}
-	volumes := []Volume{
-		own,
-		{Device: "/dev/sdb3", Label: "BANYAN", Filesystem: "vfat"}, // of an installer's stick
-		{Device: "/dev/sdc1", Label: "banyan-seed", Filesystem: "vfat"},
-		{Device: "/dev/sdd1", Label: "DATA", Filesystem: "ext4"},
-		{Device: "/dev/sr0", Label: "cidata", Filesystem: "iso9660"},
-	}
-	var mounted []string
-	mount := func(v Volume, look func(fs.FS)) error {
-		mounted = append(mounted, v.Device)
-		look(fstest.MapFS{})
-		return nil
-	}
-	_, outcomes := Discover(Places(&own, volumes, mount)[:3], fits)
-	want := []Outcome{
-		{Source: "BANYAN partition /dev/sda3", Reason: "holds no seed.yaml"},
-		{Source: "volume BANYAN-SEED /dev/sdc1", Reason: "holds no seed.yaml"},
-		{Source: "volume CIDATA /dev/sr0", Reason: "holds no seed.yaml"},
-	}
-	if !reflect.DeepEqual(outcomes, want) {
-		t.Errorf("got  %+v\nwant %+v", outcomes, want)
-	}
-	if got := fmt.Sprint(mounted); got != "[/dev/sda3 /dev/sdc1 /dev/sr0]" {
-		t.Errorf("mounted %s", got)
-	}
+func file(data string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(data)} }
 
-	var sources []string
-	for _, p := range Places(nil, nil, mount) {
-		sources = append(sources, p.Source)
-	}
-	if got := strings.Join(sources, ", "); got != "BANYAN partition of the boot disk, volume BANYAN-SEED or CIDATA, directory /etc/banyan" {
-		t.Errorf("without volumes: %s", got)
+// A medium may hold the seeds of a whole rack.
+func TestDiscoverFilesForThisMachine(t *testing.T) {
+	me := Search{Fits: anyone.Fits, Machine: Machine{MACs: []MAC{parseMAC(t, "52:54:00:ab:cd:01")}, Serial: "CZ1", Hostname: "rack3-u12.demo.ru"}}
+	link := &fstest.MapFile{Data: []byte("/etc/shadow"), Mode: fs.ModeSymlink}
+	for name, c := range map[string]struct {
+		files        fstest.MapFS
+		file, reason string
+	}{
+		"MAC":               {fstest.MapFS{"seeds/52-54-00-AB-CD-01.yaml": file(minimal), "seeds/52-54-00-ab-cd-02.yaml": file("x")}, "seeds/52-54-00-AB-CD-01.yaml", ""},
+		"MAC alone":         {fstest.MapFS{"525400abcd01.yml": file(minimal)}, "525400abcd01.yml", ""},
+		"MAC with colons":   {fstest.MapFS{"seeds/52:54:00:ab:cd:01.yaml": file(minimal)}, "seeds/52:54:00:ab:cd:01.yaml", ""},
+		"serial":            {fstest.MapFS{"SEEDS/cz1.YAML": file(minimal)}, "SEEDS/cz1.YAML", ""},
+		"host name":         {fstest.MapFS{"seeds/rack3-u12.demo.ru.yaml": file(minimal)}, "seeds/rack3-u12.demo.ru.yaml", ""},
+		"its first label":   {fstest.MapFS{"rack3-u12.yaml": file(minimal)}, "rack3-u12.yaml", ""},
+		"before seed.yaml":  {fstest.MapFS{"seed.yaml": file("x"), "seeds/CZ1.yaml": file(minimal)}, "seeds/CZ1.yaml", ""},
+		"none for it":       {fstest.MapFS{"seed.yaml": file(minimal), "seeds/CZ2.yaml": file("x"), "seeds/seed.yaml": file("x")}, "seed.yaml", ""},
+		"too deep":          {fstest.MapFS{"seeds/rack3/CZ1.yaml": file(minimal)}, "", "holds no seed.yaml"},
+		"other folders":     {fstest.MapFS{"old/CZ1.yaml": file(minimal)}, "", "holds no seed.yaml"},
+		"two":               {fstest.MapFS{"CZ1.yaml": file(minimal), "seeds/525400abcd01.yaml": file(minimal)}, "", "holds CZ1.yaml and seeds/525400abcd01.yaml, which are all named after this machine: keep the one that is meant"},
+		"a link":            {fstest.MapFS{"seeds/CZ1.yaml": link}, "", "seeds/CZ1.yaml is not a regular file: put the seed itself there"},
+		"folder is a link":  {fstest.MapFS{"seeds": link}, "", "holds no seed.yaml"},
+		"plain and .age":    {fstest.MapFS{"seed.yaml": file(minimal), "seed.yaml.age": file(minimal)}, "", "holds seed.yaml and seed.yaml.age: keep the one that is meant"},
+		"named .age, plain": {fstest.MapFS{"seeds/CZ1.yaml.age": file(minimal)}, "seeds/CZ1.yaml.age", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, _, outcomes := me.Discover([]Place{{Source: "a", Visit: func(look func(fs.FS)) error {
+				look(c.files)
+				return nil
+			}}})
+			if outcomes[0].Reason != c.reason || (found == nil) != (c.file == "") || found != nil && found.File != c.file {
+				t.Errorf("got %+v, %+v", found, outcomes)
+			}
+		})
 	}
 }
 
-func TestDirectory(t *testing.T) {
-	dir := t.TempDir()
-	find := func(name string) (*Found, string) {
-		found, outcomes := Discover([]Place{directory(name)}, fits)
-		return found, outcomes[0].Reason
+// The node that a machine is stays the same, whatever its hardware becomes.
+func TestDiscoverKeepsTheNode(t *testing.T) {
+	for name, c := range map[string]struct{ search, seed, want string }{
+		"first time":       {"", rack, "pgsql-n1"},
+		"planted":          {"pgsql-n2", rack, "pgsql-n2"},
+		"unknown to it":    {"pgsql-n7", rack, "pgsql-n1"},
+		"named for others": {"pgsql-n2", rack + "node: pgsql-n3\n", "pgsql-n3"},
+	} {
+		me := Search{Fits: anyone.Fits, Node: c.search, Machine: Machine{MACs: []MAC{parseMAC(t, "52:54:00:00:00:01")}}}
+		found, err := me.Look([]Place{at("a", "seed.yaml", c.seed)}, 0)
+		if err != nil || found.Node.Name != c.want {
+			t.Errorf("%s: got %+v, %v", name, found, err)
+		}
 	}
-	if found, reason := find(filepath.Join(dir, "none")); found != nil || reason != "not present" {
-		t.Errorf("no directory: %+v, %s", found, reason)
+}
+
+func TestDiscoverText(t *testing.T) {
+	text := func(data string) Place {
+		return Place{Source: "a", Read: func() (string, []byte, error) { return "the OEM string", []byte(data), nil }}
 	}
-	if found, reason := find(dir); found != nil || reason != "holds no seed.yaml" {
-		t.Errorf("no seed: %+v, %s", found, reason)
+	found, _, outcomes := anyone.Discover([]Place{text("")})
+	if found != nil || !strings.HasPrefix(outcomes[0].Reason, "the OEM string is not valid:\nthe OEM string:1:1: the file holds no seed") {
+		t.Errorf("got %+v, %+v", found, outcomes)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "seed.yaml"), []byte(minimal), 0o600); err != nil {
+	if found, _, outcomes = anyone.Discover([]Place{text(minimal)}); found == nil || found.File != "the OEM string" || outcomes[0].Reason != "" {
+		t.Errorf("got %+v, %+v", found, outcomes)
+	}
+}
+
+func TestDiscoverEncrypted(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if found, reason := find(dir); found == nil || reason != "" {
-		t.Errorf("a seed: %+v, %s", found, reason)
+	data, err := Encrypt([]byte(minimal), key.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, keys := string(data), "# a comment\n"+key.String()+"\n"
+	both := Place{Source: "both", Visit: func(look func(fs.FS)) error {
+		look(fstest.MapFS{"seed.yaml": file(sealed), KeyName: file(keys)})
+		return nil
+	}}
+	stick := at("stick", "BANYAN.KEY", keys)
+	for name, c := range map[string]struct {
+		search Search
+		places []Place
+		opens  bool
+	}{
+		"no key":            {anyone, []Place{at("a", "seed.yaml", sealed)}, false},
+		"key elsewhere":     {anyone, []Place{at("a", "seed.yaml", sealed), stick}, true},
+		"key in the search": {Search{Fits: anyone.Fits, Identities: []age.Identity{key}}, []Place{at("a", "seed.yaml", sealed)}, true},
+		"key beside it":     {anyone, []Place{both}, false},
+		"no key of it":      {anyone, []Place{at("a", "seed.yaml", sealed), at("b", KeyName, "AGE-SECRET-KEY-1")}, false},
+	} {
+		found, locked, outcomes := c.search.Discover(c.places)
+		if (found != nil) != c.opens || locked == c.opens || found != nil && string(found.Data) != minimal {
+			t.Errorf("%s: got %+v, %v, %+v", name, found, locked, outcomes)
+		}
+	}
+}
+
+func TestDiscoverSigned(t *testing.T) {
+	public, private := newKey(t, 1)
+	careful := Search{Fits: anyone.Fits, Key: &public}
+	signed := sign(t, minimal, private)
+	found, _, outcomes := careful.Discover([]Place{at("a", "seed.yaml", minimal), at("b", "seed.yaml", signed)})
+	if found == nil || string(found.Data) != signed {
+		t.Errorf("found %+v", found)
+	}
+	if !strings.HasPrefix(outcomes[0].Reason, "refused, since this machine takes signed seeds alone: seed.yaml is not signed") {
+		t.Errorf("got %+v", outcomes)
 	}
 }

@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 			checkProblems(t, data, err)
 			return
 		}
-		redacted, err := Redacted(data)
+		redacted, err := Redacted(data, "pgsql-n1")
 		if err != nil || !IsPlanted(redacted) {
 			t.Fatalf("redacted: %v\n%s", err, redacted)
 		}

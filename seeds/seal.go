@@ -48,16 +48,16 @@ func seal(path string, data []byte) error {
 
 // Redacted is a valid seed as it may stay on the medium that it came on: each
 // secret is replaced by "(sealed)", all else is as it was, byte for byte, and a
-// comment on the first line says where the secrets are. A comment that repeats a
+// comment on the first line says on which node the secrets are. A comment that repeats a
 // secret keeps it. The signature goes: it is one of the secrets too, which could
 // be guessed by it.
-func Redacted(data []byte) ([]byte, error) {
-	s, d := read("seed", data)
+func Redacted(data []byte, node string) ([]byte, error) {
+	_, d := read("seed", data)
 	if err := d.Err(); err != nil {
 		return nil, fmt.Errorf("redact the seed: %w", err)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, s.Nodes[0].Name)
+	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, node)
 	out.Write(unsigned(redact(d.Data(), d.Secrets())))
 	return out.Bytes(), nil
 }

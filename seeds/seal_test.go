@@ -2,12 +2,19 @@ package seeds
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSeal(t *testing.T) {
@@ -124,7 +131,7 @@ func TestRedacted(t *testing.T) {
 			if IsPlanted([]byte(test.data)) != strings.HasPrefix(name, "planted") {
 				t.Error("IsPlanted is wrong on the seed itself")
 			}
-			got, err := Redacted([]byte(test.data))
+			got, err := Redacted([]byte(test.data), "pgsql-n1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +149,66 @@ func TestRedacted(t *testing.T) {
 	if !IsPlanted([]byte("\ufeff" + mark)) {
 		t.Error("an editor of Windows makes a planted seed another")
 	}
-	if got, err := Redacted([]byte("secrets: {superuser_password: Hush}")); err == nil || strings.Contains(err.Error(), "Hush") {
+	if got, err := Redacted([]byte("secrets: {superuser_password: Hush}"), "pgsql-n1"); err == nil || strings.Contains(err.Error(), "Hush") {
 		t.Errorf("not a seed: %s, %v", got, err)
 	}
+}
+
+// Keys are secrets of several lines, wherever they stand.
+func TestRedactedKeys(t *testing.T) {
+	key, certificate := pemPair(t)
+	block := func(text string) string {
+		return "|\n        " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
+	}
+	const node = "nodes: [{name: pgsql-n1, address: 172.16.32.11/24}]\n"
+	with := func(key string) string {
+		return strings.Replace(minimal, node, "nodes:\n  - name: pgsql-n1\n    address: 172.16.32.11/24\n    pki:\n      key: "+key+
+			"\n      certificate: "+block(certificate)+"\n      # etcd's own\n      etcd_certificate: "+block(certificate)+"\n      etcd_key: "+key+
+			"\n    services: [postgresql, etcd]\n", 1) + "pki:\n  ca: " + block(certificate) + "\n  etcd_ca: " + block(certificate) + "\n"
+	}
+	if _, err := Parse("seed.yaml", []byte(with(block(key)))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Redacted([]byte(with(block(key))), "pgsql-n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := withoutPasswords(with(sealed))
+	if _, text, _ := strings.Cut(string(got), "\n"); text != want {
+		t.Errorf("got:\n%s\nwant:\n%s", text, want)
+	}
+	found, err := anyone.Look([]Place{at("a", "seed.yaml", string(got))}, 0)
+	if found != nil || err == nil || !strings.HasPrefix(err.Error(), "planted already") {
+		t.Errorf("found: %t, %v", found != nil, err)
+	}
+}
+
+// withoutPasswords is minimal's passwords as Redacted leaves them.
+func withoutPasswords(seed string) string {
+	for _, password := range []string{"Hush-superuser", "Hush-replicator", "Hush-rewind"} {
+		seed = strings.Replace(seed, password, sealed, 1)
+	}
+	return seed
+}
+
+// pemPair is a key and a certificate of it.
+func pemPair(t *testing.T) (key, certificate string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pattern := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	made, err := x509.CreateCertificate(rand.Reader, pattern, pattern, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return encode("PRIVATE KEY", der), encode("CERTIFICATE", made)
 }

@@ -190,7 +190,7 @@ func TestVerifyWantsTheHashedKind(t *testing.T) {
 // A planted seed says nothing by which its secrets could be guessed.
 func TestRedactedHasNoSignature(t *testing.T) {
 	_, private := newKey(t, 1)
-	redacted, err := Redacted([]byte(sign(t, Example, private)))
+	redacted, err := Redacted([]byte(sign(t, Example, private)), "pgsql-n1")
 	if err != nil {
 		t.Fatal(err)
 	}

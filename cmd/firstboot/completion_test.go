@@ -9,12 +9,14 @@ import (
 )
 
 // What a shell is told when the last of the words is to be completed. No
-// argument is a file, and what the initramfs runs is not for typing.
+// argument is a file but that of plant, and what other programs run is not for typing.
 func TestCompletion(t *testing.T) {
 	const nothing = ":4\n" // cobra.ShellCompDirectiveNoFileComp
 	for line, want := range map[string]string{
 		"pl":         "plant\n" + nothing,
-		"plant ":     nothing,
+		"plant ":     ":0\n", // cobra.ShellCompDirectiveDefault
+		"plant x ":   nothing,
+		"ex":         nothing,
 		"status --w": "--wait\n" + nothing,
 		"in":         nothing,
 	} {

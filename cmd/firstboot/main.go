@@ -10,12 +10,15 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/disk"
 	"banyan/internal/flow"
 	"banyan/internal/initramfs"
+	"banyan/internal/source"
 	"banyan/internal/version"
 )
 
@@ -63,7 +66,7 @@ is the one that was planted here: see firstboot plant.`,
 			return flow.Run(cmd.Context())
 		},
 	}
-	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand())
+	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), exportCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
@@ -77,21 +80,53 @@ func needRoot() error {
 }
 
 func plantCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "plant",
+	var named source.Named
+	cmd := &cobra.Command{
+		Use:   "plant [FILE|URL]",
 		Short: "Look for a seed until there is one, and plant it",
 		Long: `Look for a seed until there is one that is valid and fits this machine; then
 seal it into /var/lib/banyan, apply it and start banyan-firstboot.service.
 
-Looked at, in this order: the BANYAN partition of the disk that was booted,
-volumes labelled BANYAN-SEED or CIDATA, and /etc/banyan/seed.yaml.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+Looked at, in this order: what banyan.seed= on the kernel's command line names,
+the BANYAN partition of the disk that was booted, volumes labelled BANYAN-SEED
+or CIDATA, the OEM strings of SMBIOS, QEMU's fw_cfg, the credential banyan.seed,
+and /etc/banyan. On a medium the file named after this machine's MAC address,
+serial number or host name comes before seed.yaml.
+
+A seed that is named is the only one that is looked at.`,
+		Example: `  firstboot plant /root/seed.yaml
+  firstboot plant https://deploy.example.org/pgsql-n1.yaml --sha256 5f2c...`,
+		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && (named.SHA256 != "" || named.Pin != "") {
+				return errors.New("--sha256 and --pin are of a seed that is named: firstboot plant URL")
+			}
 			if err := needRoot(); err != nil {
 				return err
 			}
-			return flow.Plant(cmd.Context())
+			named.At = strings.Join(args, "")
+			return flow.Plant(cmd.Context(), named)
 		},
+	}
+	cmd.Flags().StringVar(&named.SHA256, "sha256", "", "the SHA-256 of the file, in `HEX`")
+	cmd.Flags().StringVar(&named.Pin, "pin", "", "the key of the server, or of its authority, as sha256:`HEX`")
+	return cmd
+}
+
+// exportCommand is what disk.Files runs.
+func exportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    disk.ExportCommand + " DEVICE FILESYSTEM",
+		Short:  "Write the seeds on a volume as a zip archive (run by firstboot itself)",
+		Hidden: true,
+		Args:   cobra.ExactArgs(2),
+		RunE:   func(_ *cobra.Command, args []string) error { return disk.Export(os.Stdout, args[0], args[1]) },
 	}
 }
 

@@ -25,7 +25,7 @@ func TestManual(t *testing.T) {
 	compare(t, "OPTIONS", entries(page, "OPTIONS"), options)
 
 	all := strings.Join(options, " ")
-	for _, named := range regexp.MustCompile(`--[a-z][a-z-]*`).FindAllString(page, -1) {
+	for _, named := range regexp.MustCompile(`--[a-z][a-z0-9-]*`).FindAllString(page, -1) {
 		if !slices.Contains(strings.Fields(all), named) {
 			t.Errorf("%s names %s, which the program does not have", manual, named)
 		}

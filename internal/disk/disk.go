@@ -18,7 +18,6 @@ import (
 	"github.com/google/uuid"
 
 	"banyan/internal/command"
-	"banyan/seeds"
 )
 
 // Partition is a partition of a disk, as the kernel knows it.
@@ -140,28 +139,33 @@ func sfdisk(ctx context.Context, stdin string, args ...string) error {
 	return err
 }
 
-// Volumes lists the volumes of this machine that have one of these labels.
-func Volumes(ctx context.Context, labels ...string) ([]seeds.Volume, error) {
+// Volume is a file system on a disk.
+type Volume struct {
+	Device     string // such as /dev/sdb1
+	Label      string // of the file system
+	Filesystem string // such as vfat
+}
+
+// Volumes lists the volumes of this machine.
+func Volumes(ctx context.Context) ([]Volume, error) {
 	out, err := command.Run(ctx, "lsblk", "--json", "--list", "--output", "PATH,LABEL,FSTYPE")
 	if err != nil {
 		return nil, fmt.Errorf("list the volumes: %w", err)
 	}
-	return volumes([]byte(out), labels)
+	return volumes([]byte(out))
 }
 
-func volumes(lsblk []byte, labels []string) ([]seeds.Volume, error) {
+func volumes(lsblk []byte) ([]Volume, error) {
 	var list struct {
 		BlockDevices []struct{ Path, Label, FSType string }
 	}
 	if err := json.Unmarshal(lsblk, &list); err != nil {
 		return nil, fmt.Errorf("lsblk's list: %w", err)
 	}
-	var found []seeds.Volume
-	for _, label := range labels {
-		for _, d := range list.BlockDevices {
-			if strings.EqualFold(d.Label, label) && d.FSType != "" {
-				found = append(found, seeds.Volume{Device: d.Path, Label: d.Label, Filesystem: d.FSType})
-			}
+	var found []Volume
+	for _, d := range list.BlockDevices {
+		if d.FSType != "" {
+			found = append(found, Volume{Device: d.Path, Label: d.Label, Filesystem: d.FSType})
 		}
 	}
 	return found, nil

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"banyan/internal/command"
-	"banyan/seeds"
 )
 
 // fakeSysfs is two disks: a stick and the disk that was installed from it.
@@ -94,13 +93,14 @@ func TestVolumes(t *testing.T) {
 		{"path": "/dev/sda3", "label": "BANYAN", "fstype": "vfat"},
 		{"path": "/dev/sr0", "label": "cidata", "fstype": "iso9660"},
 		{"path": "/dev/sdb1", "label": "BANYAN-SEED", "fstype": "vfat"}]}`
-	got, err := volumes([]byte(lsblk), []string{"BANYAN-SEED", "CIDATA"})
+	got, err := volumes([]byte(lsblk))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []seeds.Volume{
-		{Device: "/dev/sdb1", Label: "BANYAN-SEED", Filesystem: "vfat"},
+	want := []Volume{
+		{Device: "/dev/sda3", Label: "BANYAN", Filesystem: "vfat"},
 		{Device: "/dev/sr0", Label: "cidata", Filesystem: "iso9660"},
+		{Device: "/dev/sdb1", Label: "BANYAN-SEED", Filesystem: "vfat"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)

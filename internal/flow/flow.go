@@ -15,19 +15,11 @@ import (
 	"time"
 
 	"banyan/internal/converge"
-	"banyan/internal/facts"
 	"banyan/internal/initramfs"
 	"banyan/internal/member"
 	"banyan/internal/node"
 	"banyan/internal/status"
-	"banyan/seeds"
 )
-
-// sealedSeed is this machine's own copy of its seed.
-const sealedSeed = facts.StateDir + "/seed.yaml"
-
-// errNoSeed says that this machine has not been planted.
-var errNoSeed = errors.New("no seed was planted here; `firstboot plant` looks for one")
 
 // runTime is how long a node may take from its first step to a PostgreSQL that
 // answers; crash recovery of a large database is what takes long.
@@ -54,43 +46,6 @@ func render(ctx context.Context) error {
 	}
 	_, err = converge.Apply(ctx, converge.Machine{Root: "/"}, n.desired, nil)
 	return err
-}
-
-// planted is a node as its seed and the facts make it.
-type planted struct {
-	seed    seeds.Seed
-	facts   facts.Facts
-	self    seeds.Node
-	desired converge.State
-}
-
-// load reads the sealed seed and computes what it makes of this machine.
-func load() (planted, error) {
-	data, err := os.ReadFile(sealedSeed)
-	if errors.Is(err, fs.ErrNotExist) {
-		return planted{}, errNoSeed
-	}
-	if err != nil {
-		return planted{}, err
-	}
-	seed, err := seeds.Parse(sealedSeed, data)
-	if err != nil {
-		return planted{}, err
-	}
-	return compute(*seed)
-}
-
-func compute(seed seeds.Seed) (planted, error) {
-	f, err := facts.Gather("/")
-	if err != nil {
-		return planted{}, fmt.Errorf("gather facts: %w", err)
-	}
-	self, err := node.Self(seed)
-	if err != nil {
-		return planted{}, err
-	}
-	desired, err := node.Desired(seed, self, f)
-	return planted{seed, f, self, desired}, err
 }
 
 // Run makes the machine what its sealed seed says, joins the cluster and
@@ -123,9 +78,9 @@ func newReporter() *reporter {
 }
 
 func (r *reporter) about(n planted) {
-	r.report.Node, r.report.Cluster, r.report.Address = n.self.Name, n.seed.Cluster.Name, n.self.Address.Addr().String()
-	r.report.PostgreSQLPort, r.report.PatroniPort = n.self.PostgreSQL.Port, n.self.Patroni.RESTAPI.Port
-	r.report.Unapplied = node.Unapplied(n.seed, n.self, n.facts)
+	r.report.Node, r.report.Cluster, r.report.Address = n.Node.Name, n.Seed.Cluster.Name, n.Node.Address.Addr().String()
+	r.report.PostgreSQLPort, r.report.PatroniPort = n.Node.PostgreSQL.Port, n.Node.Patroni.RESTAPI.Port
+	r.report.Unapplied = node.Unapplied(*n.Seed, n.Node, n.facts)
 	if len(r.report.Unapplied) > 0 {
 		log.Printf("the seed says more than this release applies: %s", strings.Join(r.report.Unapplied, ", "))
 	}
@@ -134,7 +89,7 @@ func (r *reporter) about(n planted) {
 func (r *reporter) run(ctx context.Context) error {
 	var n planted
 	err := r.step("seed", func() (err error) {
-		n, err = load()
+		n, err = r.newest(ctx)
 		return err
 	})
 	if err != nil {
@@ -142,7 +97,7 @@ func (r *reporter) run(ctx context.Context) error {
 	}
 	r.about(n)
 	// A secret that stays where anybody can read it fails the run, but not the node.
-	exposed := r.step("secrets", redactOwnPartition)
+	exposed := r.step("secrets", func() error { return redactOwnPartition(ctx, n.Node.Name) })
 	if err := r.apply(ctx, n.desired); err != nil {
 		return errors.Join(exposed, err)
 	}
@@ -164,7 +119,7 @@ func (r *reporter) step(name string, do func() error) error {
 
 // join makes the node a member and reports each of its steps.
 func (r *reporter) join(ctx context.Context, n planted) error {
-	err := member.Join(ctx, n.seed, n.self, n.facts, func(step, message string) {
+	err := member.Join(ctx, *n.Seed, n.Node, n.facts, func(step, message string) {
 		log.Printf("%s: %s", step, message)
 		r.report.Begin(step)
 		r.report.Note(message)
@@ -189,6 +144,9 @@ func (r *reporter) endJoin(err error) {
 
 // apply makes the running system agree and reports each step.
 func (r *reporter) apply(ctx context.Context, desired converge.State) error {
+	if err := endLease(); err != nil {
+		return err
+	}
 	_, err := converge.Apply(ctx, converge.Machine{Root: "/", Live: true}, desired, func(s converge.StepReport) {
 		if !s.Done {
 			r.report.Begin(s.Name)

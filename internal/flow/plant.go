@@ -4,38 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log"
-	"os"
-	"slices"
+	"path/filepath"
 	"time"
 
 	"banyan/internal/command"
 	"banyan/internal/console"
-	"banyan/internal/disk"
-	"banyan/internal/initramfs"
-	"banyan/internal/node"
+	"banyan/internal/facts"
+	"banyan/internal/source"
 	"banyan/internal/status"
 	"banyan/seeds"
 )
 
-const (
-	// lookEvery is how long a person who inserted a stick may have to wait.
-	lookEvery = 3 * time.Second
-	// plantTime is how long it may take until the machine has its configuration.
-	plantTime = 5 * time.Minute
-)
+// plantTime is how long it may take until the machine has its configuration.
+const plantTime = 5 * time.Minute
 
-// Plant looks for a seed until there is one that is valid and fits this
-// machine, seals it, applies it and starts banyan-firstboot.service. The sealing
-// is the moment of planting: what comes after it the next boot would do as well.
-//
-// A machine that was planted keeps its seed: what would become of its data?
-func Plant(ctx context.Context) error {
-	if _, err := os.Stat(sealedSeed); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, fmt.Errorf("this machine was planted already: its seed is %s", sealedSeed))
+// errPlanted says that it is too late to plant. What would become of the data of a
+// machine that got another seed?
+var errPlanted = errors.New("this machine was planted already: its seed is " + sealedSeed)
+
+// Plant looks for a seed until there is one that is valid and fits this machine, or
+// takes the one that is named; it seals it, applies it and starts
+// banyan-firstboot.service. The sealing is the moment of planting: what comes after it
+// the next boot would do as well.
+func Plant(ctx context.Context, named source.Named) error {
+	if done, err := isPlanted(); done || err != nil {
+		return errors.Join(err, errPlanted)
 	}
-	found, err := await(ctx)
+	find := await
+	if named.At != "" {
+		find = func(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) { return take(ctx, named) }
+	}
+	found, outcomes, err := find(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,15 +45,23 @@ func Plant(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := seeds.Seal(sealedSeed, found.Data); err != nil {
+	if done, err := isPlanted(); done || err != nil { // by another, who was first
+		return errors.Join(err, errPlanted)
+	}
+	f, err := facts.Gather("/")
+	if err != nil {
+		return fmt.Errorf("gather facts: %w", err)
+	}
+	if err := seal(found); err != nil {
 		return err
 	}
-	n, err := compute(*found.Seed)
+	n, err := compute(*found, f)
 	if err != nil {
 		return err
 	}
 	r := newReporter()
 	r.about(n)
+	r.report.Sources = outcomes
 	limited, cancel := context.WithTimeoutCause(ctx, plantTime, fmt.Errorf("not done after %v", plantTime))
 	defer cancel()
 	applied := r.apply(limited, n.desired)
@@ -62,85 +70,45 @@ func Plant(ctx context.Context) error {
 	return errors.Join(applied, err)
 }
 
-// await looks at every place until one has a seed, and says what it saw whenever
-// that has changed.
-func await(ctx context.Context) (*seeds.Found, error) {
-	report := status.Report{State: status.Waiting, Started: time.Now()}
-	again := time.NewTicker(lookEvery)
-	defer again.Stop()
-	for first := true; ; first = false {
-		found, outcomes, err := discover(ctx)
+// take reads the seed that a person named, and looks nowhere else but for its key.
+func take(ctx context.Context, named source.Named) (*seeds.Found, []seeds.Outcome, error) {
+	if !named.IsURL() {
+		path, err := filepath.Abs(named.At)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if first || !slices.Equal(outcomes, report.Sources) {
-			report.Sources, report.Updated = outcomes, time.Now()
-			if err := status.Write(status.Path, report); err != nil {
-				return nil, err
-			}
-			for _, o := range outcomes {
-				log.Printf("looked for a seed: %s: %s", o.Source, o.Reason)
-			}
-			if found == nil {
-				show(ctx, status.Summary(report, status.Live{}))
-			}
-		}
-		if found != nil {
-			return found, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-again.C:
-		}
+		named.At = path
 	}
-}
-
-// discover looks at every place once.
-func discover(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
-	own, err := ownVolume()
+	f, err := facts.Gather("/")
+	if err != nil {
+		return nil, nil, fmt.Errorf("gather facts: %w", err)
+	}
+	s, err := search("", f)
 	if err != nil {
 		return nil, nil, err
 	}
-	volumes, err := disk.Volumes(ctx, seeds.VolumeLabels...)
+	all, err := places(ctx, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	found, outcomes := seeds.Discover(seeds.Places(own, volumes, mountReadOnly), fits)
-	return found, outcomes, nil
-}
-
-// fits says why this machine cannot become what the seed says.
-func fits(seed *seeds.Seed) error {
-	n, err := compute(*seed)
-	if err != nil {
-		return err
+	fetcher := &source.Fetcher{Signed: s.Key != nil, Patience: patience}
+	place := source.Machine{Root: "/", Fetch: fetcher.Fetch}.Place(ctx, named)
+	all = append([]seeds.Place{place}, all...)
+	found, err := s.Look(all, 0)
+	if errors.Is(err, seeds.ErrLocked) {
+		answer, asking := questionHere()
+		if asking != nil {
+			return nil, nil, asking
+		}
+		if answer != nil {
+			s.Identities = append(s.Identities, answer)
+			found, err = s.Look(all, 0)
+		}
 	}
-	return node.Check(n.seed, n.self, n.facts)
-}
-
-// ownVolume is the BANYAN partition of the disk that was booted, or nil on a
-// host that is not an image's.
-func ownVolume() (*seeds.Volume, error) {
-	boot, err := initramfs.ReadBoot()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if found == nil {
+		return nil, nil, fmt.Errorf("%s: %w", place.Source, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	partition, err := disk.Find(boot.Disk, "BANYAN")
-	if err != nil {
-		return nil, err
-	}
-	return &seeds.Volume{Device: partition.Device, Label: "BANYAN", Filesystem: "vfat"}, nil
-}
-
-func mountReadOnly(v seeds.Volume, look func(fs.FS)) error {
-	return disk.Mounted(v.Device, v.Filesystem, disk.ReadOnly, func(dir string) error {
-		look(os.DirFS(dir))
-		return nil
-	})
+	return found, []seeds.Outcome{{Source: place.Source, Found: true}}, nil
 }
 
 // show puts text on every console, now and above the login prompt. A console

@@ -2,89 +2,122 @@ package flow
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"banyan/internal/disk"
 	"banyan/seeds"
 )
 
-// redactOwnPartition takes the secrets of the sealed seed off the BANYAN
-// partition of the disk that was booted, where they still are.
-func redactOwnPartition() error {
+// redactOwnPartition takes the secrets of the seeds that are kept here, the sealed
+// one and a staged one, off the BANYAN partition of the disk that was booted, where
+// they still are. An encrypted seed stays as it is: it keeps its secrets by itself.
+func redactOwnPartition(ctx context.Context, node string) error {
 	own, err := ownVolume()
 	if err != nil || own == nil {
 		return err
 	}
-	sealed, err := os.ReadFile(sealedSeed)
-	if err != nil {
-		return err
-	}
-	redacted, err := seeds.Redacted(sealed)
-	if err != nil {
-		return err
-	}
-	// Mounted for writing only where there is something to write.
-	needed := false
-	err = disk.Mounted(own.Device, own.Filesystem, disk.ReadOnly, func(dir string) error {
-		return eachSeed(dir, func(_ string, data []byte) error {
-			without, err := withoutSecrets(data, sealed, redacted)
-			needed = needed || !bytes.Equal(data, without)
+	var kept []keptSeed
+	for _, name := range []string{sealedSeed, stagedSeed} {
+		data, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) && name == stagedSeed {
+			continue
+		}
+		if err != nil {
 			return err
-		})
+		}
+		redacted, err := seeds.Redacted(data, node)
+		if err != nil {
+			return err
+		}
+		kept = append(kept, keptSeed{data, redacted})
+	}
+	// Mounted, which is for writing, only where there is something to write.
+	files, err := disk.Files(ctx, *own)
+	if err != nil {
+		return err
+	}
+	needed := false
+	err = eachSeed(files, func(_ string, data []byte) error {
+		without, err := withoutSecrets(data, node, kept)
+		needed = needed || !bytes.Equal(data, without)
+		return err
 	})
 	if err != nil || !needed {
 		return err
 	}
 	return disk.Mounted(own.Device, own.Filesystem, disk.ReadWrite, func(dir string) error {
-		return eachSeed(dir, func(path string, data []byte) error {
-			without, err := withoutSecrets(data, sealed, redacted)
+		return eachSeed(os.DirFS(dir), func(name string, data []byte) error {
+			without, err := withoutSecrets(data, node, kept)
 			if err != nil || bytes.Equal(data, without) {
 				return err
 			}
-			if err := overwrite(path, without); err != nil {
-				return fmt.Errorf("remove the secrets from %s on %s: %w", filepath.Base(path), own.Device, err)
+			if err := overwrite(filepath.Join(dir, name), without); err != nil {
+				return fmt.Errorf("remove the secrets from %s on %s: %w", name, own.Device, err)
 			}
 			return nil
 		})
 	})
 }
 
-func eachSeed(dir string, do func(path string, data []byte) error) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !seeds.IsSeedName(e.Name()) || !e.Type().IsRegular() {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		data, err := os.ReadFile(path)
+// eachSeed calls do with each file that a person would call a seed, and its path.
+func eachSeed(files fs.FS, do func(name string, data []byte) error) error {
+	return fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if err := do(path, data); err != nil {
+		if e.IsDir() && name != "." && !strings.EqualFold(name, seeds.Folder) {
+			return fs.SkipDir
+		}
+		if !seeds.MayBeSeed(name) || !e.Type().IsRegular() {
+			return nil
+		}
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		return do(name, data)
+	})
 }
 
 // sector is what a power cut leaves whole.
 const sector = 512
 
-// withoutSecrets is what is to stand in place of data: of the sealed seed, or of
-// one whose redaction a power cut ended after the first sector, the redacted one;
-// of any other seed itself, without the secrets that are sealed here.
-func withoutSecrets(data, sealed, redacted []byte) ([]byte, error) {
-	begun := bytes.HasPrefix(data, redacted[:min(sector, len(redacted))])
-	if begun || bytes.Equal(data, sealed) {
-		return redacted, nil
+// keptSeed is a seed that this machine keeps, and how it may stay where it was.
+type keptSeed struct{ data, redacted []byte }
+
+// withoutSecrets is what is to stand in place of data: of a kept seed, or of one
+// whose redaction a power cut ended after the first sector, the redacted one; of
+// another valid seed which holds one of the same secrets that itself, redacted; of
+// what is no seed itself, with asterisks for those secrets.
+func withoutSecrets(data []byte, node string, kept []keptSeed) ([]byte, error) {
+	if seeds.IsEncrypted(data) {
+		return data, nil
 	}
-	return seeds.Scrub(data, sealed)
+	without := data
+	for _, k := range kept {
+		begun := bytes.HasPrefix(data, k.redacted[:min(sector, len(k.redacted))])
+		if begun || bytes.Equal(data, k.data) {
+			return k.redacted, nil
+		}
+		var err error
+		if without, err = seeds.Scrub(without, k.data); err != nil {
+			return nil, err
+		}
+	}
+	if bytes.Equal(without, data) {
+		return data, nil
+	}
+	// Asterisks in a valid seed would be passwords.
+	if _, err := seeds.Parse("seed", data); err == nil {
+		return seeds.Redacted(data, node)
+	}
+	return without, nil
 }
 
 // overwrite writes a file in place, on the sectors that hold its secrets. The

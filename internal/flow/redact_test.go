@@ -2,11 +2,13 @@ package flow
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"banyan/seeds"
 )
@@ -21,7 +23,7 @@ secrets: {superuser_password: ` + password + `, replication_password: ` + passwo
 
 func redactedSeed(t *testing.T) []byte {
 	t.Helper()
-	redacted, err := seeds.Redacted(sealed)
+	redacted, err := seeds.Redacted(sealed, "pgsql-n1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +36,15 @@ func TestWithoutSecrets(t *testing.T) {
 	cut := append(bytes.Clone(redacted[:sector]), sealed[sector:]...)
 	another := []byte("clutser: x\npassword: " + password + "\n")
 	scrubbed := []byte("clutser: x\npassword: " + strings.Repeat("*", len(password)) + "\n")
+	staged := bytes.Replace(sealed, []byte(password), []byte("Hush-staged"), 1)
+	redactedStaged, err := seeds.Redacted(staged, "pgsql-n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofPeer := bytes.Replace(sealed, []byte("pgsql-n1"), []byte("pgsql-n2"), 1)
+	peer := bytes.Replace(redacted, []byte("name: pgsql-n1"), []byte("name: pgsql-n2"), 1)
+	foreign := bytes.ReplaceAll(sealed, []byte(password), []byte("Hush-foreign"))
+	encrypted := []byte("-----BEGIN AGE ENCRYPTED FILE-----\n" + password)
 	// A planted seed that was taken as the pattern for a new one.
 	edited := bytes.Replace(redacted, []byte("pgsql-cl"), []byte("pgsql-c2"), 1)
 	for name, c := range map[string]struct{ before, after []byte }{
@@ -43,15 +54,19 @@ func TestWithoutSecrets(t *testing.T) {
 		"done before":                     {redacted, redacted},
 		"with a mistake":                  {another, scrubbed},
 		"a new one":                       {edited, edited},
+		"the staged seed":                 {staged, redactedStaged},
+		"another node's":                  {ofPeer, peer},
+		"of another cluster":              {foreign, foreign},
+		"encrypted":                       {encrypted, encrypted},
 	} {
-		got, err := withoutSecrets(c.before, sealed, redacted)
+		got, err := withoutSecrets(c.before, "pgsql-n1", []keptSeed{{sealed, redacted}, {staged, redactedStaged}})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !bytes.Equal(got, c.after) {
 			t.Errorf("%s became:\n%s", name, got)
 		}
-		if bytes.Contains(got, []byte(password)) {
+		if bytes.Contains(got, []byte(password)) && name != "encrypted" {
 			t.Errorf("%s still holds a password", name)
 		}
 	}
@@ -81,18 +96,21 @@ func TestOverwrite(t *testing.T) {
 }
 
 func TestEachSeedFindsWhatPeopleCallASeed(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"seed.yaml", "SEED.YML", "seed.yaml.txt", "seed.example.yaml", "README.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	files := fstest.MapFS{}
+	for _, name := range []string{
+		"seed.yaml", "SEED.YML", "seed.yaml.txt", "seed.example.yaml", "README.txt", "52-54-00-00-00-01.yaml", "seed.yaml.age",
+		"Seeds/cz1.yaml", "Seeds/cz1.yaml.txt", "Seeds/deeper/cz1.yaml", "other/cz1.yaml",
+	} {
+		files[name] = &fstest.MapFile{}
 	}
+	files["link.yaml"] = &fstest.MapFile{Mode: fs.ModeSymlink}
 	var found []string
-	err := eachSeed(dir, func(path string, _ []byte) error {
-		found = append(found, filepath.Base(path))
+	err := eachSeed(files, func(name string, _ []byte) error {
+		found = append(found, name)
 		return nil
 	})
-	if want := []string{"SEED.YML", "seed.yaml", "seed.yaml.txt"}; err != nil || !slices.Equal(found, want) {
+	want := []string{"52-54-00-00-00-01.yaml", "SEED.YML", "Seeds/cz1.yaml", "seed.example.yaml", "seed.yaml", "seed.yaml.age", "seed.yaml.txt"}
+	if err != nil || !slices.Equal(found, want) {
 		t.Errorf("got %v, %v", found, err)
 	}
 }

@@ -15,8 +15,10 @@ type NodeStatus struct {
 	Live status.Live `json:"live,omitzero"`
 }
 
-// Summary is one screen of text.
-func (s NodeStatus) Summary() string { return status.Summary(s.Report, s.Live) }
+// Summary is one screen of text, and below it where seeds were looked for.
+func (s NodeStatus) Summary() string {
+	return status.Summary(s.Report, s.Live) + status.Sources(s.Report)
+}
 
 // ExitCode is that of `firstboot status`.
 func (s NodeStatus) ExitCode() int { return status.Evaluate(s.Report, s.Live) }

@@ -59,14 +59,6 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	return converge.State{Steps: steps}, nil
 }
 
-// Self is this node's own entry in s.
-func Self(s seeds.Seed) (seeds.Node, error) {
-	if len(s.Nodes) != 1 {
-		return seeds.Node{}, errSeveral(s)
-	}
-	return s.Nodes[0], nil
-}
-
 // Check says what a human must settle before self, of s, may be planted on this
 // machine. It reports everything at once, one problem to a line.
 func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {

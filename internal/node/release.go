@@ -11,16 +11,12 @@ import (
 	"banyan/seeds"
 )
 
-func errSeveral(s seeds.Seed) error {
-	return fmt.Errorf("nodes: the seed has %d, and a cluster of one is all that this release can make", len(s.Nodes))
-}
-
 // CheckRelease says what of s and self this release cannot make of any machine. It can
 // be rendered all the same, to be looked at.
 func CheckRelease(s seeds.Seed, self seeds.Node) error {
 	var errs []error
 	if len(s.Nodes) != 1 {
-		errs = append(errs, errSeveral(s))
+		errs = append(errs, fmt.Errorf("nodes: the seed has %d, and a cluster of one is all that this release can make", len(s.Nodes)))
 	}
 	if s.Cluster.DCS != seeds.DCSEtcd {
 		errs = append(errs, fmt.Errorf("cluster.dcs: %s is for a later release: this one has etcd on the node itself", s.Cluster.DCS))
@@ -37,7 +33,7 @@ func CheckRelease(s seeds.Seed, self seeds.Node) error {
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.
 var later = []string{
-	"dns.name", "firewall", "haproxy", "pki", "reconfigure", "sites.vips", "storage.volumes",
+	"dns.name", "firewall", "haproxy", "pki", "sites.vips", "storage.volumes",
 	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
 	"patroni.restapi.ciphers", "patroni.restapi.verify_client", "patroni.watchdog.driver",
 	// A data directory that is moved aside would leave its log behind, in the way.

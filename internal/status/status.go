@@ -40,6 +40,7 @@ type Report struct {
 	PostgreSQLPort uint16          `json:"postgresql_port,omitempty"`
 	PatroniPort    uint16          `json:"patroni_port,omitempty"` // of its REST API
 	Unapplied      []string        `json:"unapplied,omitempty"`    // keys of the seed that are for a later release
+	Seed           string          `json:"seed,omitempty"`         // what there is to say of a newer one
 	Steps          []Step          `json:"steps,omitempty"`
 	Sources        []seeds.Outcome `json:"sources,omitempty"` // where a seed was looked for
 	Started        time.Time       `json:"started,omitzero"`

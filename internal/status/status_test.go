@@ -126,6 +126,8 @@ func TestSummary(t *testing.T) {
 			"      |                      ^^^^"},
 		{Source: "directory /etc/banyan", Reason: "not present"},
 	}}
+	newer := report(Done)
+	newer.Seed = "a newer seed (generation 4) was found on volume BANYAN-SEED /dev/sdb1, and kept: to apply it, mv /var/lib/banyan/staged.yaml /var/lib/banyan/seed.yaml && systemctl restart banyan-firstboot"
 	long := failed()
 	for range 20 {
 		long.Steps = append(long.Steps, Step{Name: "user administrator", State: Failed, Error: "useradd: exit status 6: useradd: group 'wheel' does not exist", Look: "journalctl -b -u banyan-firstboot"})
@@ -141,6 +143,7 @@ func TestSummary(t *testing.T) {
 		"later":   {unapplied(report(Done), "firewall", "haproxy", "patroni.watchdog.driver", "storage.volumes", "system.sysctl"), leader(), ExitDone},
 		"paused":  {report(Done), with(leader(), func(l *Live) { l.Patroni.Pause = true }), ExitDone},
 
+		"newer":        {newer, leader(), ExitDone},
 		"waiting":      {waiting, Live{}, ExitGoing},
 		"running":      {report(Running, Step{Name: "identity", State: Done}, Step{Name: "etcd", State: Done}, Step{Name: "patroni", State: Running, Message: "PostgreSQL is initializing new cluster, role uninitialized"}), Live{}, ExitGoing},
 		"begun":        {report(Running, Step{Name: "identity", State: Running}), Live{}, ExitGoing},
@@ -171,6 +174,23 @@ func TestSummary(t *testing.T) {
 			}
 			golden(t, name, got)
 		})
+	}
+}
+
+func TestSources(t *testing.T) {
+	r := report(Done)
+	r.Sources = []seeds.Outcome{
+		{Source: "kernel parameter banyan.seed", Reason: "not present"},
+		{Source: "volume BANYAN-SEED /dev/sdb1", Reason: "refused: it is of another cluster: its cluster.id is 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f12, and that of this node another"},
+		{Source: "sealed seed", Found: true},
+	}
+	golden(t, "sources", Sources(r))
+	r.State = Waiting
+	if got := Sources(r); got != "" {
+		t.Errorf("what waits for a seed has them twice:\n%s", got)
+	}
+	if got := Sources(report(Done)); got != "" {
+		t.Errorf("without sources: %q", got)
 	}
 }
 

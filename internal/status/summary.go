@@ -37,6 +37,7 @@ func Summary(r Report, live Live) string {
 	case r.State == Waiting:
 		p.line("banyan: waiting for a seed")
 		p.sources(r)
+		p.line("Put seed.yaml on the partition BANYAN, or on a stick labelled BANYAN-SEED.")
 	case r.State == Failed:
 		p.line("banyan: " + name + " failed")
 		p.identity(r)
@@ -87,6 +88,9 @@ func (p *page) identity(r Report) {
 	}
 	if len(r.Unapplied) > 0 {
 		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later release")
+	}
+	if r.Seed != "" {
+		p.row("seed", r.Seed)
 	}
 }
 
@@ -143,14 +147,29 @@ func (p *page) failures(r Report) {
 
 func (p *page) sources(r Report) {
 	for _, o := range r.Sources {
-		for i, l := range fold(o.Source+": "+o.Reason, maxColumns-4) {
+		said := strings.TrimSuffix(o.Source+": "+o.Reason, ": ")
+		if o.Found {
+			said = strings.TrimSuffix(o.Source+": planted; "+o.Reason, "; ")
+		}
+		for i, l := range fold(said, maxColumns-4) {
 			if i > 0 {
 				l = "  " + l
 			}
 			p.line("  " + l)
 		}
 	}
-	p.line("Put seed.yaml on the partition BANYAN, or on a stick labelled BANYAN-SEED.")
+}
+
+// Sources is where a seed was looked for in this boot and what was found, for a node
+// that is planted: what waits for one has it in its summary.
+func Sources(r Report) string {
+	if r.State == Waiting || len(r.Sources) == 0 {
+		return ""
+	}
+	var p page
+	p.line("seeds, in the order of their places")
+	p.sources(r)
+	return strings.Join(p.lines, "\n") + "\n"
 }
 
 // fold breaks text into lines of at most width columns: at spaces, but what

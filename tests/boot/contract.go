@@ -12,10 +12,15 @@ var (
 	noSeed = regexp.MustCompile(`banyan: waiting for a seed\n`)
 	// places are those that a seed is looked for in, in this order.
 	places = []*regexp.Regexp{
+		regexp.MustCompile(`kernel parameter banyan.seed: not present`),
 		regexp.MustCompile(`BANYAN partition`),
 		regexp.MustCompile(`BANYAN-SEED`),
 		regexp.MustCompile(`CIDATA`),
+		regexp.MustCompile(`SMBIOS`),
+		regexp.MustCompile(`fw_cfg`),
+		regexp.MustCompile(`credential`),
 		regexp.MustCompile(`/etc/banyan`),
+		regexp.MustCompile(`sealed seed: not present`),
 	}
 	// seedError is a mistake in a seed: line, column, the reason on as many lines as
 	// it takes, the line itself and the line with the caret. The kernel may interrupt.

@@ -143,6 +143,17 @@ func (d *disk) fillSlotB(t testing.TB, argument string) {
 	run(t, "mcopy", "-i", esp, "-o", name("grubenv"), "::banyan")
 }
 
+// setArguments gives the kernel of slot a arguments, as firstboot slot does.
+func (d *disk) setArguments(t testing.TB, arguments string) {
+	t.Helper()
+	esp, name := d.drive(t, "esp"), filepath.Join(t.TempDir(), "grubenv")
+	run(t, "mcopy", "-i", esp, "::banyan/a/grubenv", name)
+	if err := grubenv.Update(name, grubenv.Variable{Name: "arguments", Value: arguments}); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mcopy", "-i", esp, "-o", name, "::banyan/a")
+}
+
 // grubenv reads an environment block on the ESP of a machine that is off.
 func (d *disk) grubenv(t testing.TB, path string) grubenv.Block {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +53,8 @@ type machine struct {
 	console *console
 	t       testing.TB
 	disk    *disk
+	extra   extra
+	keys    io.Writer // of the terminal on its serial port
 	qmp     *qmp
 	process *os.Process
 	addr    map[int]string // loopback addresses by the guest's port
@@ -60,14 +63,26 @@ type machine struct {
 	exit    error // once exited is closed
 }
 
+// extra is what a machine has that others have not.
+type extra struct {
+	network string   // options of QEMU's user network, in place of restrict=on
+	args    []string // more of QEMU's arguments
+}
+
 // start turns on a machine with that disk. It is gone when the test ends; if the
 // test failed, the last of its console is printed and its screen is kept.
 func start(t testing.TB, disk *disk, firmware firmware) *machine {
 	t.Helper()
+	return startWith(t, disk, firmware, extra{})
+}
+
+// startWith is start for a machine that has more.
+func startWith(t testing.TB, disk *disk, firmware firmware, extra extra) *machine {
+	t.Helper()
 	disk.starts++
 	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), disk.starts)
 	m := &machine{
-		t: t, disk: disk,
+		t: t, disk: disk, extra: extra,
 		addr:   freeAddresses(t, forwarded),
 		kept:   filepath.Join(artifacts(t), name),
 		exited: make(chan struct{}),
@@ -86,6 +101,9 @@ func start(t testing.TB, disk *disk, firmware firmware) *machine {
 	monitor, theirs := socketPair(t)
 	cmd := exec.Command("qemu-system-x86_64", m.arguments(firmware)...)
 	cmd.Stdout = m.console
+	if m.keys, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	cmd.ExtraFiles = []*os.File{theirs} // file descriptor 3
 	started := make(chan error)
 	go m.run(cmd, started)
@@ -111,10 +129,11 @@ func (m *machine) arguments(firmware firmware) []string {
 		"-blockdev", "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.path,
 		"-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0,write-cache=on",
 		// As in an air-gapped rack, nothing but the forwarded ports leads in or out.
-		"-netdev", "user,id=net,restrict=on" + m.forwards(), "-device", "virtio-net-pci,netdev=net",
+		"-netdev", "user,id=net," + cmp.Or(m.extra.network, "restrict=on") + m.forwards(), "-device", "virtio-net-pci,netdev=net",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
 	}
+	args = append(args, m.extra.args...)
 	if firmware == uefi {
 		vars := filepath.Join(m.t.TempDir(), "vars.fd")
 		run(m.t, "cp", ovmfVars, vars)
@@ -130,7 +149,7 @@ func (m *machine) arguments(firmware firmware) []string {
 func (m *machine) forwards() string {
 	var s strings.Builder
 	for port, addr := range m.addr {
-		fmt.Fprintf(&s, ",hostfwd=tcp:%s-:%d", addr, port)
+		fmt.Fprintf(&s, ",hostfwd=tcp:%s-10.0.2.15:%d", addr, port)
 	}
 	return s.String()
 }
@@ -239,6 +258,23 @@ func (m *machine) waitFor(re *regexp.Regexp, within time.Duration) []string {
 		m.t.Fatal(err)
 	}
 	return match
+}
+
+// answer waits until the console asks for something, and types it.
+func (m *machine) answer(question, text string, within time.Duration) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), within)
+	defer cancel()
+	c := m.console
+	err := c.wait(ctx, func() (bool, error) { return bytes.Contains(c.text[c.seen:], []byte(question)), c.end })
+	if err != nil {
+		m.t.Fatalf("wait for %q on the console: %v", question, err)
+	}
+	// The terminal ceases to echo once the question is out; no person is so quick.
+	<-time.After(3 * time.Second)
+	if _, err := io.WriteString(m.keys, text+"\r"); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // waitReset waits until the guest has reset the machine. What the console showed

@@ -28,7 +28,7 @@ import (
 type ClusterFile struct {
 	name string
 	seed *seeds.Seed
-	tree *yaml.Node // of the document, without comments
+	tree *yaml.Node // of the document
 }
 
 // Parse reads a cluster file. name is what errors call it. The warnings are those of

@@ -68,16 +68,15 @@ func (c *ClusterFile) check() error {
 			refuse(name, "no seed can be written for this node, since the file %s.yaml means something else: rename the node", name.Value)
 		}
 	}
-	dns := map[seeds.DNSAuth]struct {
-		key   string
-		given seeds.Secret
-	}{
-		seeds.DNSAuthGSSTSIG: {"dns_password", c.seed.Secrets.DNSPassword},
-		seeds.DNSAuthTSIG:    {"tsig_secret", c.seed.Secrets.TSIGSecret},
+	given := find(c.tree, "secrets")
+	dns := map[seeds.DNSAuth]string{seeds.DNSAuthGSSTSIG: "dns_password", seeds.DNSAuthTSIG: "tsig_secret"}
+	if key := dns[c.seed.DNS.Auth]; key != "" && find(given, key) == nil {
+		refuse(find(find(c.tree, "dns"), "auth"), "dns.auth %s needs secrets.%s, which your DNS server knows and nobody can make here: add it", c.seed.DNS.Auth, key)
 	}
-	if needed, ok := dns[c.seed.DNS.Auth]; ok && needed.given == "" {
-		refuse(find(find(c.tree, "dns"), "auth"), "dns.auth %s needs secrets.%s, which your DNS server knows and nobody can make here: add it",
-			c.seed.DNS.Auth, needed.key)
+	for _, key := range []string{"superuser_password", "replication_password", "rewind_password"} {
+		if standby := find(find(c.tree, "patroni"), "standby_cluster"); find(given, key) == nil {
+			refuse(find(standby, "host"), "a standby cluster has the passwords of the cluster that it follows: add secrets.%s", key)
+		}
 	}
 	return errors.Join(wrong...)
 }

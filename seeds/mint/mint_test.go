@@ -160,9 +160,15 @@ func TestSeedSaysWhatTheFileSays(t *testing.T) {
 		}
 	}
 	for name, text := range files {
-		if strings.Contains(text, "auth: gss-tsig") && !strings.Contains(text, "\nsecrets:") {
-			text += "\nsecrets: {dns_password: Hush-dns-password}\n"
+		given := "" // what cannot be made
+		switch {
+		case strings.Contains(text, "\nsecrets:"):
+		case strings.Contains(text, "auth: gss-tsig"):
+			given = "\nsecrets: {dns_password: Hush-dns-password}\n"
+		case strings.Contains(text, "standby_cluster:"):
+			given = "\nsecrets: {superuser_password: Hush-superuser, replication_password: Hush-replicator, rewind_password: Hush-rewind}\n"
 		}
+		text += given
 		t.Run(name, func(t *testing.T) {
 			want, _, err := seeds.ParseCluster(name, []byte(text))
 			if err != nil {
@@ -287,13 +293,14 @@ func TestGeneration(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	for want, change := range map[string][2]string{
-		`cluster.yaml:1:7: this is a seed that was minted`:                    {"# A cluster", "node: pgsql-n1 #"},
-		`pki.ca is written by minting`:                                        {"cluster:", "pki: {ca: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\"}\ncluster:"},
-		`the certificates of nodes are written by minting`:                    {"{name: etcd-n3,", "{name: etcd-n3, pki: {certificate: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\", key: \"-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----\\n\"},"},
-		`the file secrets.yaml means something else`:                          {"name: etcd-n3", "name: secrets"},
-		`the file aux.example.org.yaml means something else`:                  {"name: etcd-n3", "name: aux.example.org"},
-		`dns.auth tsig needs secrets.tsig_secret, which your DNS server know`: {"  tsig_secret: SHVzaC10c2ln\n", ""},
-		`dns.auth gss-tsig needs secrets.dns_password`:                        {"auth: tsig\n  key_name: pgsql-cl.", "auth: gss-tsig"},
+		`cluster.yaml:1:7: this is a seed that was minted`:                                                {"# A cluster", "node: pgsql-n1 #"},
+		`pki.ca is written by minting`:                                                                    {"cluster:", "pki: {ca: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\"}\ncluster:"},
+		`the certificates of nodes are written by minting`:                                                {"{name: etcd-n3,", "{name: etcd-n3, pki: {certificate: \"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\", key: \"-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----\\n\"},"},
+		`the file secrets.yaml means something else`:                                                      {"name: etcd-n3", "name: secrets"},
+		`the file aux.example.org.yaml means something else`:                                              {"name: etcd-n3", "name: aux.example.org"},
+		`dns.auth tsig needs secrets.tsig_secret, which your DNS server know`:                             {"  tsig_secret: SHVzaC10c2ln\n", ""},
+		`a standby cluster has the passwords of the cluster that it follows: add secrets.rewind_password`: {"postgresql:\n  pg_hba", "patroni: {standby_cluster: {host: 10.0.0.1}}\npostgresql:\n  pg_hba"},
+		`dns.auth gss-tsig needs secrets.dns_password`:                                                    {"auth: tsig\n  key_name: pgsql-cl.", "auth: gss-tsig"},
 	} {
 		text := strings.Replace(sites(t), change[0], change[1], 1)
 		if _, _, err := Parse("cluster.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Hush") {

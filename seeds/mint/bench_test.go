@@ -56,7 +56,7 @@ func BenchmarkMint(b *testing.B) {
 					return err
 				})
 				step("check-the-seeds", func() error { return m.check(b.Context()) })
-				step("write-the-seeds", func() error {
+				step("encode-the-seeds", func() error {
 					_, err := m.outputs(b.Context(), c, perNode)
 					return err
 				})

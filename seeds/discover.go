@@ -1,6 +1,7 @@
 package seeds
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -139,9 +140,10 @@ func (s Search) read(p Place) (name string, data []byte, err error) {
 // accept makes a seed of a text, or says why not.
 func (s Search) accept(name string, data []byte, places []Place, at int) (*Found, error) {
 	if IsEncrypted(data) {
-		plain, err := Decrypt(name, data, s.identities(places, at)...)
+		keys, unusable := s.identities(places, at)
+		plain, err := Decrypt(name, data, keys...)
 		if err != nil {
-			return nil, err
+			return nil, join(err, unusable)
 		}
 		data = plain
 	}
@@ -178,32 +180,46 @@ func (s Search) self(seed *Seed) (Node, error) {
 }
 
 // identities are those of the search, and those in the other places. A key that lies
-// beside the seed keeps nobody out, and does not count.
-func (s Search) identities(places []Place, except int) []age.Identity {
-	all := slices.Clone(s.Identities)
+// beside the seed keeps nobody out, and does not count. The error says of a key that
+// it is none, or does not count.
+func (s Search) identities(places []Place, seed int) (all []age.Identity, err error) {
+	all = slices.Clone(s.Identities)
 	for i, p := range places {
-		if i == except || p.Visit == nil {
+		if p.Visit == nil {
 			continue
 		}
-		// What is wrong with that place is its own outcome.
+		// What is wrong with the place itself is its own outcome.
 		_ = p.Visit(func(files fs.FS) {
-			entries, err := fs.ReadDir(files, ".")
-			if err != nil {
-				return
+			keys, wrong := keysIn(files)
+			if i == seed && keys != nil {
+				keys, wrong = nil, errors.New("lies beside the seed and does not count: put it on another medium")
 			}
-			for _, e := range entries {
-				if !strings.EqualFold(e.Name(), KeyName) || !e.Type().IsRegular() {
-					continue
-				}
-				if text, err := readFile(files, e.Name()); err == nil {
-					if keys, err := ParseIdentities(strings.NewReader(string(text))); err == nil {
-						all = append(all, keys...)
-					}
-				}
+			if wrong != nil {
+				err = errors.Join(err, fmt.Errorf("%s of %s: %w", KeyName, p.Source, wrong))
 			}
+			all = append(all, keys...)
 		})
 	}
-	return all
+	return all, err
+}
+
+// keysIn reads the identities at the top of a medium.
+func keysIn(files fs.FS) ([]age.Identity, error) {
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.EqualFold(e.Name(), KeyName) || !e.Type().IsRegular() {
+			continue
+		}
+		text, err := readFile(files, e.Name())
+		if err != nil {
+			return nil, err
+		}
+		return ParseIdentities(bytes.NewReader(text))
+	}
+	return nil, nil
 }
 
 var (

@@ -226,17 +226,21 @@ func TestDiscoverEncrypted(t *testing.T) {
 	for name, c := range map[string]struct {
 		search Search
 		places []Place
-		opens  bool
+		reason string // "" where it is opened
 	}{
-		"no key":            {anyone, []Place{at("a", "seed.yaml", sealed)}, false},
-		"key elsewhere":     {anyone, []Place{at("a", "seed.yaml", sealed), stick}, true},
-		"key in the search": {Search{Fits: anyone.Fits, Identities: []age.Identity{key}}, []Place{at("a", "seed.yaml", sealed)}, true},
-		"key beside it":     {anyone, []Place{both}, false},
-		"no key of it":      {anyone, []Place{at("a", "seed.yaml", sealed), at("b", KeyName, "AGE-SECRET-KEY-1")}, false},
+		"no key":            {anyone, []Place{at("a", "seed.yaml", sealed)}, "give its passphrase, or a key that opens it"},
+		"key elsewhere":     {anyone, []Place{at("a", "seed.yaml", sealed), stick}, ""},
+		"key in the search": {Search{Fits: anyone.Fits, Identities: []age.Identity{key}}, []Place{at("a", "seed.yaml", sealed)}, ""},
+		"key beside it":     {anyone, []Place{both}, "\nbanyan.key of both: lies beside the seed and does not count: put it on another medium"},
+		"no key of it":      {anyone, []Place{at("a", "seed.yaml", sealed), at("b", KeyName, "AGE-SECRET-KEY-Hush")}, "\nbanyan.key of b: there is no key"},
 	} {
 		found, locked, outcomes := c.search.Discover(c.places)
-		if (found != nil) != c.opens || locked == c.opens || found != nil && string(found.Data) != minimal {
-			t.Errorf("%s: got %+v, %v, %+v", name, found, locked, outcomes)
+		opened, reason := c.reason == "", outcomes[0].Reason
+		if (found != nil) != opened || locked == opened || !strings.Contains(reason, c.reason) || strings.Contains(reason, "Hush") {
+			t.Errorf("%s: found: %t, locked: %t, %s", name, found != nil, locked, reason)
+		}
+		if found != nil && string(found.Data) != minimal {
+			t.Errorf("%s: found %s", name, found.Data)
 		}
 	}
 }

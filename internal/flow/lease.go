@@ -3,8 +3,8 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 
@@ -43,8 +43,9 @@ func lease(ctx context.Context) error {
 	if err := os.WriteFile(leaseFile, []byte(leaseUnit), 0o644); err != nil {
 		return err
 	}
+	// One that has not started yet will read the file when it does.
 	if _, err := command.Run(ctx, "networkctl", "reload"); err != nil {
-		return fmt.Errorf("get an address to fetch the seed with: %w", err)
+		log.Printf("have systemd-networkd get an address: %v", err)
 	}
 	return nil
 }

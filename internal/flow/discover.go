@@ -58,7 +58,7 @@ func places(ctx context.Context, fetch func(context.Context, source.Named) ([]by
 var unsealed = seeds.Outcome{Source: "sealed seed", Reason: "not present"}
 
 // await looks at every place until one has a seed, and says what it saw whenever
-// that has changed. It ends as well when somebody else has planted one.
+// that has changed. It ends without one when somebody else has planted this machine.
 func await(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 	if err := lease(ctx); err != nil {
 		return nil, nil, err
@@ -75,7 +75,7 @@ func await(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 	defer again.Stop()
 	for first := true; ; first = false {
 		if done, err := isPlanted(); done || err != nil {
-			return nil, nil, errors.Join(err, errPlanted)
+			return nil, nil, err
 		}
 		found, locked, outcomes, err := lookOnce(ctx, fetcher, asked.identities())
 		if err != nil {

@@ -36,7 +36,7 @@ func Plant(ctx context.Context, named source.Named) error {
 		find = func(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) { return take(ctx, named) }
 	}
 	found, outcomes, err := find(ctx)
-	if err != nil {
+	if err != nil || found == nil {
 		return err
 	}
 	log.Printf("planting %s of %s", found.File, found.Place.Source)

@@ -72,8 +72,8 @@ func TestBrokenSeed(t *testing.T) {
 	disk.fillSlotB(t, argument)
 	seed.text = strings.NewReplacer(", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}").Replace(seed.text)
 	// The mistake is on the line of a secret, which must not be shown with it.
-	const mistake = "superuser_pasword"
-	broken := strings.Replace(seed.text, "superuser_password", mistake, 1)
+	const mistake = "dns_pasword"
+	broken := seed.text + "  " + mistake + ": " + seed.secrets["superuser_password"] + "\n"
 	disk.dropSeed(t, broken)
 	m := start(t, disk, bios)
 

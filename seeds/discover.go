@@ -64,7 +64,7 @@ type Search struct {
 
 // KeyName is the name of a file with identities of age, which open a seed that lies
 // elsewhere.
-const KeyName = "banyan.key"
+const KeyName = "age.key"
 
 // Discover looks at places in order and returns the first seed that is valid and
 // fits, or nil. A seed that is broken or does not fit ends no search: what is wrong

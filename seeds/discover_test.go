@@ -231,8 +231,8 @@ func TestDiscoverEncrypted(t *testing.T) {
 		"no key":            {anyone, []Place{at("a", "seed.yaml", sealed)}, "give its passphrase, or a key that opens it"},
 		"key elsewhere":     {anyone, []Place{at("a", "seed.yaml", sealed), stick}, ""},
 		"key in the search": {Search{Fits: anyone.Fits, Identities: []age.Identity{key}}, []Place{at("a", "seed.yaml", sealed)}, ""},
-		"key beside it":     {anyone, []Place{both}, "\nbanyan.key of both: lies beside the seed and does not count: put it on another medium"},
-		"no key of it":      {anyone, []Place{at("a", "seed.yaml", sealed), at("b", KeyName, "AGE-SECRET-KEY-Hush")}, "\nbanyan.key of b: there is no key"},
+		"key beside it":     {anyone, []Place{both}, "\nage.key of both: lies beside the seed and does not count: put it on another medium"},
+		"no key of it":      {anyone, []Place{at("a", "seed.yaml", sealed), at("b", KeyName, "AGE-SECRET-KEY-Hush")}, "\nage.key of b: there is no key"},
 	} {
 		found, locked, outcomes := c.search.Discover(c.places)
 		opened, reason := c.reason == "", outcomes[0].Reason

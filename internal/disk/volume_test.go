@@ -64,7 +64,7 @@ var files = map[string]string{
 	"seeds/empty.yaml":             "",
 	"seeds/deeper/cz2.yaml":        "too deep\n",
 	"other/cz2.yaml":               "elsewhere\n",
-	"banyan.key":                   "key\n",
+	"age.key":                      "key\n",
 	"a long name of a photograph, taken in the rain.jpeg": "not read",
 }
 
@@ -172,7 +172,7 @@ func checkFiles(t *testing.T, v Volume, links bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"a long name of a photograph, taken in the rain.jpeg", "banyan.key", "seed.yaml", "seeds/52-54-00-00-00-01.yaml", "seeds/cz2.yaml", "seeds/empty.yaml"}
+	want := []string{"a long name of a photograph, taken in the rain.jpeg", "age.key", "seed.yaml", "seeds/52-54-00-00-00-01.yaml", "seeds/cz2.yaml", "seeds/empty.yaml"}
 	if links {
 		want = append(want, "cz3.yaml")
 	}

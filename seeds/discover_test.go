@@ -222,7 +222,7 @@ func TestDiscoverEncrypted(t *testing.T) {
 		look(fstest.MapFS{"seed.yaml": file(sealed), KeyName: file(keys)})
 		return nil
 	}}
-	stick := at("stick", "BANYAN.KEY", keys)
+	stick := at("stick", "AGE.KEY", keys)
 	for name, c := range map[string]struct {
 		search Search
 		places []Place

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // resolve is what the variable x is, in a file with others.
@@ -124,13 +123,9 @@ func TestBounds(t *testing.T) {
 		"itself":    "x: &x [*x]\n",
 		"groups":    "x: \"{{ [" + strings.Repeat("groups, hostvars, ", 10000) + "] }}\"\n",
 	} {
-		start := time.Now()
 		v := resolve(t, file)
 		if _, wrong := v.firstUnresolved(); !wrong && name != "groups" {
 			t.Errorf("%s: it is resolved", name)
-		}
-		if took := time.Since(start); took > 20*time.Second {
-			t.Errorf("%s took %s", name, took)
 		}
 	}
 }

@@ -144,7 +144,7 @@ const (
 	// maxDepth bounds how deep values and expressions are nested.
 	maxDepth = 200
 	// maxWork bounds what a few lines that repeat one another make.
-	maxWork = 4 << 20
+	maxWork = 1 << 20
 )
 
 func newResolver(variables map[string]variable, inv *inventory) *resolver {

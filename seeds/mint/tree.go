@@ -87,7 +87,7 @@ func clone(n *yaml.Node) *yaml.Node {
 
 // block is a mapping or list whose values may be lines. What is below it stays as it is.
 func block(n *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: n.Kind, Tag: n.Tag, Content: n.Content}
+	return &yaml.Node{Kind: n.Kind, Tag: n.Tag, Content: slices.Clone(n.Content)}
 }
 
 func encode(n *yaml.Node) ([]byte, error) {

@@ -74,3 +74,16 @@ func TestMaskByPlace(t *testing.T) {
 		})
 	}
 }
+
+// TestMaskOverrides: what stands below a node is read after the rest, and hidden like it.
+func TestMaskOverrides(t *testing.T) {
+	for name, overrides := range map[string]string{
+		"before another": "zzz: 1, system: {proxy: {http_proxy: Hush}}",
+		"a duplicate":    "system: {proxy: {http_proxy: Hush}}, zzz: 1, system: {proxy: {http_proxy: Hush}}",
+	} {
+		data := strings.Replace(minimal, "11/24}", "11/24, "+overrides+"}", 1)
+		if _, err := Parse("seed.yaml", []byte(data)); err == nil || !strings.Contains(err.Error(), "zzz") || strings.Contains(err.Error(), "ush") {
+			t.Errorf("%s: got:\n%v", name, err)
+		}
+	}
+}

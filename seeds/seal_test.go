@@ -126,6 +126,10 @@ func TestRedacted(t *testing.T) {
 			strings.Replace(minimal, "{name: dba}", "{name: dba, hashed_passwd: $y$Hush$Hush, sudo: true}", 1),
 			strings.Replace(head, "{name: dba}", "{name: dba, hashed_passwd: (sealed), sudo: true}", 1) + "secrets: {superuser_password: (sealed), replication_password: (sealed), rewind_password: (sealed)}\n",
 		},
+		"below a node": {
+			strings.Replace(minimal, "11/24}", "11/24, system: {proxy: {http_proxy: \"http://u:Hush@p:1\"}, users: [{name: dba, hashed_passwd: $y$Hush$Hush}]}}", 1),
+			strings.Replace(head, "11/24}", "11/24, system: {proxy: {http_proxy: (sealed)}, users: [{name: dba, hashed_passwd: (sealed)}]}}", 1) + "secrets: {superuser_password: (sealed), replication_password: (sealed), rewind_password: (sealed)}\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if IsPlanted([]byte(test.data)) != strings.HasPrefix(name, "planted") {

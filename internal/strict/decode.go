@@ -111,7 +111,7 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		v.Set(defaultsOf(v.Type()))
 	}
 	fields := Fields(v.Type())
-	given, overrides := map[string]bool{}, map[string]*yaml.Node{}
+	given, overrides := map[string]bool{}, map[string][]*yaml.Node{}
 	for key, value := range d.pairs(n) {
 		i := slices.IndexFunc(fields, func(f Field) bool { return f.Key == key.Value })
 		if i < 0 {
@@ -127,7 +127,7 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 			field.Set(defaultsOf(v.Type()).Field(fields[i].index))
 		case isEmpty(value): // a key without a value says nothing
 		case fields[i].Onto != "":
-			overrides[below] = value
+			overrides[below] = append(overrides[below], value)
 		default:
 			given[key.Value] = true
 			d.value(below, value, field, inherits)
@@ -159,10 +159,10 @@ func join(path, key string) string {
 // override is a section that is written onto a copy of one of the document's own,
 // once that is read, wherever in the document it stands.
 type override struct {
-	path string
-	node *yaml.Node // nil where it is not given
-	to   reflect.Value
-	onto string
+	path  string
+	nodes []*yaml.Node // one, none where it is not given, more where its key is there twice
+	to    reflect.Value
+	onto  string
 }
 
 // override makes each section that overrides another what it is with it. Here, and
@@ -175,8 +175,8 @@ func (d *Document) override(root reflect.Value) {
 				o.to.Set(root.Field(f.index))
 			}
 		}
-		if o.node != nil {
-			d.value(o.path, o.node, o.to, true)
+		for _, n := range o.nodes {
+			d.value(o.path, n, o.to, true)
 		}
 	}
 	d.deletes = false

@@ -191,8 +191,9 @@ func (d *Document) Data() []byte { return d.text.data }
 // Span is a stretch of bytes, its end excluded.
 type Span struct{ Start, End int }
 
-// Secrets is where the values of each [Secret] stand in Data, in order. One whose
-// end is not known, since it is no plain value, takes the rest.
+// Secrets is where the values of each [Secret] stand in Data, in order and apart
+// from each other. One whose end is not known, since it is no plain value, takes
+// the rest.
 func (d *Document) Secrets() []Span {
 	var spans []Span
 	for _, n := range d.secrets {
@@ -202,7 +203,17 @@ func (d *Document) Secrets() []Span {
 		}
 		spans = append(spans, s)
 	}
-	return spans
+	// Overrides are read last, wherever they stand.
+	slices.SortFunc(spans, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
+	var apart []Span
+	for _, s := range spans {
+		if last := len(apart) - 1; last >= 0 && s.Start < apart[last].End {
+			apart[last].End = max(apart[last].End, s.End)
+			continue
+		}
+		apart = append(apart, s)
+	}
+	return apart
 }
 
 // maxProblems is how many problems are reported: more than anyone makes by hand.

@@ -30,6 +30,13 @@ func TestAFailureSaysWhatTheProgramSaid(t *testing.T) {
 	}
 }
 
+// A program that asks at the terminal would wait for good: it has none.
+func TestNoTerminal(t *testing.T) {
+	if _, err := Run(t.Context(), "sh", "-c", `read -r _ _ _ _ _ session _ </proc/$$/stat; test $session = $$`); err != nil {
+		t.Errorf("it is in the session of this process: %v", err)
+	}
+}
+
 func TestAMissingProgram(t *testing.T) {
 	_, err := Run(t.Context(), "no-such-program")
 	if err == nil || !strings.Contains(err.Error(), "no-such-program is not installed") {

@@ -57,7 +57,7 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 	if err != nil {
 		return Report{}, err
 	}
-	if v.partition > 0 && len(files) > 1 {
+	if v.machines && len(files) > 1 {
 		return Report{}, errOneSeed
 	}
 	r, err := v.write(ctx, files)

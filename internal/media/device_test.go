@@ -103,7 +103,11 @@ func TestWriteStickWithAPartition(t *testing.T) {
 	if _, err := WriteDevice(t.Context(), device, one("x"), true); err != nil {
 		t.Fatal(err)
 	}
-	sameFiles(t, contents(t, volume{disk: disk, partition: 1, offset: 1 << 20}), map[string]string{"seed.yaml": "x"})
+	several := []File{{"seeds/a.yaml", []byte("a")}, {"seeds/b.yaml", []byte("b")}}
+	if _, err := WriteDevice(t.Context(), device, several, true); err != nil {
+		t.Error(err)
+	}
+	sameFiles(t, contents(t, volume{disk: disk, partition: 1, offset: 1 << 20}), map[string]string{"seed.yaml": "x", "seeds/a.yaml": "a", "seeds/b.yaml": "b"})
 }
 
 func sfdisk(t *testing.T, disk, script string) {

@@ -24,12 +24,19 @@ type volume struct {
 	disk      string
 	partition int   // in its table, from 1; 0 for a disk without one
 	offset    int64 // in bytes from the start of the disk
+	machines  bool  // a machine's own, of an image, and so for one seed
 }
 
-// mtools runs one of the mtools on the volume.
+// mtools runs one of the mtools on the volume. It gets the disk by its descriptor:
+// a path may have an @@, which begins an offset there.
 func (v volume) mtools(ctx context.Context, stdin io.Reader, name string, args ...string) error {
-	_, err := command.Command{
-		Name: name, Args: append([]string{"-i", fmt.Sprintf("%s@@%d", v.disk, v.offset)}, args...),
+	disk, err := os.OpenFile(v.disk, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
+	_, err = command.Command{
+		Name: name, Args: append([]string{"-i", fmt.Sprintf("/proc/%d/fd/%d@@%d", os.Getpid(), disk.Fd(), v.offset)}, args...),
 		Env:   []string{"TZ=UTC0", "MTOOLS_SKIP_CHECK=1"}, // FAT has local time; what is odd about a volume of Windows is not for us to judge
 		Stdin: stdin,
 	}.Run(ctx)
@@ -42,15 +49,19 @@ func (v volume) mtools(ctx context.Context, stdin io.Reader, name string, args .
 // write writes files, and makes sure that they can be read. A seed at the top is the
 // only one there. What else the volume holds stays.
 func (v volume) write(ctx context.Context, files []File) (Report, error) {
+	dir := path.Dir(files[0].Name)
 	before, hasDirectory, err := v.seeds()
 	if err != nil {
 		return Report{}, err
 	}
 	var r Report
-	if path.Dir(files[0].Name) == directory && !hasDirectory {
+	if dir == directory && !hasDirectory {
 		if err := v.mtools(ctx, nil, "mmd", "::/"+directory); err != nil {
 			return Report{}, err
 		}
+	}
+	if err := v.remove(ctx, path.Join(dir, unfinished)); err != nil {
+		return Report{}, err
 	}
 	for _, f := range files {
 		if err := v.put(ctx, f); err != nil {
@@ -63,7 +74,7 @@ func (v volume) write(ctx context.Context, files []File) (Report, error) {
 		case slices.ContainsFunc(files, func(f File) bool { return strings.EqualFold(f.Name, old) }):
 			r.Replaced = append(r.Replaced, old)
 		case isSeed(old) && isSeed(files[0].Name):
-			if err := v.mtools(ctx, nil, "mdel", "::/"+old); err != nil {
+			if err := v.remove(ctx, old); err != nil {
 				return Report{}, fmt.Errorf("remove the earlier %s: %w", old, err)
 			}
 			r.Replaced = append(r.Replaced, old)
@@ -77,8 +88,14 @@ func (v volume) write(ctx context.Context, files []File) (Report, error) {
 	return r, v.compare(files, r.Others)
 }
 
-// put writes one file. mcopy reads it from memory, since it holds secrets, and not
-// from a pipe, of which it writes as much as there is room for and calls that done.
+// unfinished is the name of a seed that is being written. No node reads it, and who writes
+// the next time removes what a power cut left.
+const unfinished = "banyan.new"
+
+// put writes one file. An earlier one of its name goes when the new one has been
+// read back, so that a full volume or a bad one still has it. mcopy reads from
+// memory, since the file holds secrets, and not from a pipe, of which it writes as
+// much as there is room for and calls that done.
 func (v volume) put(ctx context.Context, f File) error {
 	memory, err := unix.MemfdCreate("seed", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -89,7 +106,39 @@ func (v volume) put(ctx context.Context, f File) error {
 	if _, err := source.Write(f.Data); err != nil {
 		return err
 	}
-	return v.mtools(ctx, source, "mcopy", "-o", "/dev/stdin", "::/"+f.Name)
+	begun := path.Join(path.Dir(f.Name), unfinished)
+	err = v.mtools(ctx, source, "mcopy", "/dev/stdin", "::/"+begun)
+	if err == nil {
+		err = settle(v.disk)
+	}
+	if err == nil {
+		err = v.holds(File{begun, f.Data})
+	}
+	end := context.WithoutCancel(ctx) // an interruption leaves the earlier file or the new one
+	if err != nil {
+		return errors.Join(err, v.remove(end, begun))
+	}
+	if err := v.remove(end, f.Name); err != nil {
+		return err
+	}
+	return v.mtools(end, nil, "mren", "::/"+begun, "::/"+f.Name)
+}
+
+// remove removes a file, if it is there. mdel would ask about one that is read-only.
+func (v volume) remove(ctx context.Context, name string) error {
+	there := false
+	err := v.open(func(fsys fs.FS) error {
+		inside, err := fs.ReadDir(fsys, path.Dir(name))
+		there = slices.ContainsFunc(inside, func(e fs.DirEntry) bool { return strings.EqualFold(e.Name(), path.Base(name)) })
+		return err
+	})
+	if err != nil || !there {
+		return err
+	}
+	if err := v.mtools(ctx, nil, "mattrib", "-r", "::/"+name); err != nil {
+		return err
+	}
+	return v.mtools(ctx, nil, "mdel", "::/"+name)
 }
 
 // settle puts what was written on the disk, and has it read from there.
@@ -110,6 +159,11 @@ func (v volume) compare(files []File, others []string) error {
 	if len(now) != len(files)+len(others) {
 		return fmt.Errorf("after writing, the volume holds the seeds %v: it is damaged", now)
 	}
+	return v.holds(files...)
+}
+
+// holds makes sure that files read as they were written.
+func (v volume) holds(files ...File) error {
 	return v.open(func(fsys fs.FS) error {
 		for _, f := range files {
 			data, err := fs.ReadFile(fsys, f.Name)
@@ -143,7 +197,7 @@ func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 					return err
 				}
 				for _, e := range inside {
-					if !e.IsDir() {
+					if !e.IsDir() && e.Name() != unfinished {
 						names = append(names, path.Join(directory, e.Name()))
 					}
 				}

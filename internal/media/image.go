@@ -89,7 +89,9 @@ func onDisk(name string) (volume, error) {
 	case 0:
 		return volume{}, fmt.Errorf("%s has no partition named %s: %w", name, partitionName, fs.ErrNotExist)
 	case 1:
-		return found[0].volume, nil
+		v := found[0].volume
+		v.machines = true
+		return v, nil
 	}
 	return volume{}, fmt.Errorf("%s has several partitions named %s", name, partitionName)
 }

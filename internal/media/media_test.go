@@ -91,7 +91,7 @@ func contents(t *testing.T, v volume) map[string]string {
 func sameFiles(t *testing.T, got, want map[string]string) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("it holds %q", got)
+		t.Errorf("it holds %.1000q", got)
 	}
 }
 
@@ -224,12 +224,36 @@ func TestWriteImageRefuses(t *testing.T) {
 	}
 }
 
+// A seed that there is no room for leaves the one that was there.
+func TestAFullVolumeKeepsItsSeed(t *testing.T) {
+	name := image(t, "seed.yaml", unfinished)
+	v, err := onDisk(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler := blank(t, 63)
+	run(t, "mcopy", "-i", fmt.Sprintf("%s@@%d", name, v.offset), filler, "::/filler")
+	run(t, "mattrib", "-i", fmt.Sprintf("%s@@%d", name, v.offset), "+r", "::/seed.yaml")
+	if _, err := WriteImage(t.Context(), name, one(strings.Repeat("x", 1<<20))); err == nil || !strings.Contains(err.Error(), "no space is left") {
+		t.Errorf("got %v", err)
+	}
+	want := map[string]string{"README.txt": "earlier", "seed.yaml": "earlier", "filler": string(make([]byte, 63<<20))}
+	sameFiles(t, contents(t, v), want)
+
+	// It is read-only, and replaced without a question.
+	if _, err := WriteImage(t.Context(), name, one("x")); err != nil {
+		t.Error(err)
+	}
+	want["seed.yaml"] = "x"
+	sameFiles(t, contents(t, v), want)
+}
+
 func TestWriteFile(t *testing.T) {
 	several := []File{{"seeds/52-54-00-12-34-56.yaml", []byte(seeds.Example)}, {"seeds/pgsql-n2.example.org.yaml.age", []byte("y")}}
 	for _, suffix := range []string{".img", ".iso"} {
 		for _, files := range [][]File{one(seeds.Example), {{"seed.yaml.age", bytes.Repeat([]byte("x"), 1<<20)}}, several} {
 			t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
-			output := filepath.Join(t.TempDir(), "seed"+suffix)
+			output := filepath.Join(t.TempDir(), "a@@1"+suffix)
 			r, err := WriteFile(t.Context(), output, files)
 			if err != nil || r.Target != output || len(r.Files) != len(files) {
 				t.Errorf("%s: %+v, %v", suffix, r, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/media"
 	"banyan/internal/version"
 )
 
@@ -25,6 +26,9 @@ func run() int {
 	switch err := rootCommand().ExecuteContext(ctx); {
 	case err == nil:
 		return 0
+	case errors.Is(err, media.ErrUnfinished):
+		fmt.Fprintln(os.Stderr, "build: interrupted;", media.ErrUnfinished)
+		return 130
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "build: interrupted; nothing was left behind")
 		return 130

@@ -47,9 +47,12 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 		if !format {
 			return Report{}, errors.Join(fmt.Errorf("%s is empty (%s): --format makes it a volume %s", device, b, Label), claim.Close())
 		}
-		// mkfs.vfat claims the device itself.
-		if err := errors.Join(claim.Close(), mkfs(ctx, device, "32")); err != nil {
-			return Report{}, err
+		if b.Size < leastVolume {
+			return Report{}, errors.Join(fmt.Errorf("%s is too small (%s): a volume takes %s at least", device, b, progress.Bytes(leastVolume)), claim.Close())
+		}
+		// mkfs.vfat claims the device itself, and chooses the kind of FAT by its size.
+		if err := errors.Join(claim.Close(), mkfs(ctx, device)); err != nil {
+			return Report{}, unfinishedBy(err)
 		}
 		return WriteDevice(ctx, device, files, false)
 	}
@@ -62,7 +65,7 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 	}
 	r, err := v.write(ctx, files)
 	r.Target = what + " of " + device
-	return r, err
+	return r, unfinishedBy(err)
 }
 
 // claim opens a device, unless a file system on it is mounted or another device is

@@ -86,6 +86,27 @@ func TestWriteStick(t *testing.T) {
 	sameFiles(t, contents(t, volume{disk: device}), map[string]string{"seeds/a.yaml": "a", "seeds/b.yaml": "b"})
 }
 
+// A volume of whatever size is one that a node reads, and no two are alike.
+func TestFormat(t *testing.T) {
+	small := attach(t, blank(t, 15))
+	if _, err := WriteDevice(t.Context(), small, one("x"), true); err == nil || !strings.Contains(err.Error(), "is too small (15.0 MiB): a volume takes 16.0 MiB at least") {
+		t.Errorf("got %v", err)
+	}
+	ids := map[string]bool{}
+	for _, mebibytes := range []int64{16, 64, 600, 600} {
+		device := attach(t, blank(t, mebibytes))
+		if _, err := WriteDevice(t.Context(), device, one("x"), true); err != nil {
+			t.Errorf("%d MiB: %v", mebibytes, err)
+			continue
+		}
+		run(t, "fsck.vfat", "-n", device)
+		ids[run(t, "blkid", "-p", "-o", "value", "-s", "UUID", device)] = true
+	}
+	if len(ids) != 4 {
+		t.Errorf("their ids are %v", ids)
+	}
+}
+
 // putAt makes a partition of a file.
 func putAt(t *testing.T, disk string, mebibyte int, content string) {
 	t.Helper()

@@ -35,7 +35,7 @@ func WriteImage(ctx context.Context, image string, files []File) (Report, error)
 	}
 	r, err := v.write(ctx, files)
 	r.Target = "the BANYAN partition of " + image
-	return r, err
+	return r, unfinishedBy(err)
 }
 
 // formats are those of images which are no raw ones, by their first bytes, and the
@@ -125,8 +125,12 @@ func partitions(name string) ([]partition, error) {
 	return list, nil
 }
 
-// mkfs makes a FAT file system for seeds, of bits 16 or 32.
-func mkfs(ctx context.Context, name, bits string) error {
-	_, err := command.Run(ctx, "mkfs.vfat", "-I", "--invariant", "-F", bits, "-n", Label, name)
+// leastVolume is the size of the least volume that is made: FAT16, which everything
+// reads, begins there.
+const leastVolume = 16 << 20
+
+// mkfs makes a FAT file system for seeds.
+func mkfs(ctx context.Context, name string, args ...string) error {
+	_, err := command.Run(ctx, "mkfs.vfat", append(args, "-I", "-n", Label, name)...)
 	return err
 }

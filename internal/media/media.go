@@ -6,6 +6,7 @@
 package media
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -34,6 +35,18 @@ type Report struct {
 	Files    []string `json:"files"`              // that were written
 	Replaced []string `json:"replaced,omitempty"` // earlier seeds that are gone
 	Others   []string `json:"others,omitempty"`   // earlier seeds that are still there
+}
+
+// ErrUnfinished says that the writing of a medium was interrupted. Each seed there is
+// whole, and may be the earlier one.
+var ErrUnfinished = errors.New("the medium may hold some of the seeds: write them once more")
+
+// unfinishedBy is err with ErrUnfinished, where that was an interruption.
+func unfinishedBy(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrUnfinished, err)
+	}
+	return err
 }
 
 const (

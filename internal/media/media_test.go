@@ -2,6 +2,8 @@ package media
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -284,6 +286,42 @@ func TestWriteFile(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What somebody left who was killed is removed, and what another works on is not.
+func TestWriteFileCleansUp(t *testing.T) {
+	dir := t.TempDir()
+	left := save(t, dir+"/.banyan-seed-1/seed.iso.d/seed.yaml", "x")
+	used := save(t, dir+"/.banyan-seed-2/seed.img", "x")
+	lock, err := lockDir(filepath.Dir(used))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := WriteFile(t.Context(), dir+"/seed.img", one("x")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if _, err := os.Stat(used); err != nil {
+		t.Error(err)
+	}
+}
+
+// An interruption leaves the earlier seed, and says what it may have left.
+func TestInterrupted(t *testing.T) {
+	name := image(t, "seed.yaml")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := WriteImage(ctx, name, one("x")); !errors.Is(err, ErrUnfinished) {
+		t.Errorf("got %v", err)
+	}
+	v, err := onDisk(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, contents(t, v), map[string]string{"README.txt": "earlier", "seed.yaml": "earlier"})
 }
 
 func TestWriteFileRefuses(t *testing.T) {

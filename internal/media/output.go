@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"banyan/internal/command"
 	"banyan/internal/durable"
 )
@@ -27,11 +29,11 @@ func WriteFile(ctx context.Context, output string, files []File) (r Report, err 
 		return Report{}, err
 	}
 	// What is not whole yet lies where the secrets are meant to be, and nowhere else.
-	dir, err := os.MkdirTemp(filepath.Dir(output), ".banyan-seed-")
+	dir, lock, err := makeWork(filepath.Dir(output))
 	if err != nil {
 		return Report{}, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir), lock.Close()) }()
 	whole := filepath.Join(dir, filepath.Base(output))
 	if err := made(ctx, whole, files); err != nil {
 		return Report{}, err
@@ -47,6 +49,46 @@ func WriteFile(ctx context.Context, output string, files []File) (r Report, err 
 		r.Files = append(r.Files, f.Name)
 	}
 	return r, durable.Rename(whole, output)
+}
+
+// makeWork makes a directory below parent, which is locked as long as it is used.
+// What somebody who was killed left there is removed.
+func makeWork(parent string) (dir string, lock *os.File, err error) {
+	const prefix = ".banyan-seed-"
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		left := filepath.Join(parent, e.Name())
+		lock, err := lockDir(left)
+		if err != nil {
+			continue // another's
+		}
+		if err := errors.Join(os.RemoveAll(left), lock.Close()); err != nil {
+			return "", nil, fmt.Errorf("remove what was left of an earlier image: %w", err)
+		}
+	}
+	if dir, err = os.MkdirTemp(parent, prefix); err != nil {
+		return "", nil, err
+	}
+	lock, err = lockDir(dir)
+	return dir, lock, err
+}
+
+// lockDir locks a directory until what it returns is closed.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // replaceable refuses to replace what was not made here.
@@ -75,7 +117,7 @@ func replaceable(ctx context.Context, output string) error {
 
 // makeFAT makes the image of a stick without a partition table.
 func makeFAT(ctx context.Context, name string, files []File) error {
-	size := int64(16 << 20) // FAT16, which everything reads, is at least this large
+	size := int64(leastVolume)
 	for _, f := range files {
 		size += int64(len(f.Data)) + 64<<10 // its last cluster is not full, and it has a name
 	}
@@ -87,7 +129,7 @@ func makeFAT(ctx context.Context, name string, files []File) error {
 	if err := errors.Join(f.Truncate((size+sector-1)/sector*sector), f.Close()); err != nil {
 		return err
 	}
-	if err := mkfs(ctx, name, "16"); err != nil {
+	if err := mkfs(ctx, name, "--invariant", "-F", "16"); err != nil {
 		return err
 	}
 	_, err = volume{disk: name}.write(ctx, files)

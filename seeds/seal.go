@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"banyan/internal/durable"
 	"banyan/internal/strict"
@@ -49,8 +48,8 @@ func seal(path string, data []byte) error {
 // Redacted is a valid seed as it may stay on the medium that it came on: each
 // secret is replaced by "(sealed)", all else is as it was, byte for byte, and a
 // comment on the first line says on which node the secrets are. A comment that repeats a
-// secret keeps it. The signature goes: it is one of the secrets too, which could
-// be guessed by it.
+// secret keeps it. Signatures go, even those
+// that were touched: one is of the secrets too, which could be guessed by it.
 func Redacted(data []byte, node string) ([]byte, error) {
 	_, d := read("seed", data)
 	if err := d.Err(); err != nil {
@@ -58,7 +57,7 @@ func Redacted(data []byte, node string) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "%s%s; its secrets are on that node only\n", planted, node)
-	out.Write(unsigned(redact(d.Data(), d.Secrets())))
+	out.Write(signatureLine.ReplaceAll(unsigned(redact(d.Data(), d.Secrets())), []byte("#")))
 	return out.Bytes(), nil
 }
 
@@ -94,8 +93,6 @@ func Scrub(other, seed []byte) ([]byte, error) {
 		secret := bytes.Trim(d.Data()[s.Start:s.End], `"'`)
 		other = bytes.ReplaceAll(other, secret, bytes.Repeat([]byte("*"), len(secret)))
 	}
-	if start, end := findSignature(other); start >= 0 {
-		other = slices.Concat(other[:start], bytes.Repeat([]byte("#"), end-start), other[end:])
-	}
-	return other, nil
+	hashes := func(line []byte) []byte { return bytes.Repeat([]byte("#"), len(line)) }
+	return signatureLine.ReplaceAllFunc(other, hashes), nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 
 	"aead.dev/minisign"
@@ -35,6 +34,10 @@ import (
 //	minisign -V -p seed.pub -m text
 var signatureBlock = regexp.MustCompile(`(?m)^# untrusted comment: .*\n# [A-Za-z0-9+/=]+\r?\n# trusted comment: .*\n# [A-Za-z0-9+/=]+\r?(?:\n|\z)`)
 
+// signatureLine is a line of comment that is, or was before an editor touched it, of a
+// signature: in Base64 one has 88 characters or more.
+var signatureLine = regexp.MustCompile(`(?im)^[ \t]*#[ \t]*(?:(?:un)?trusted comment:.*|[a-z0-9+/]{80,}={0,2}[ \t\r]*)$`)
+
 // signatureTrace is left of a signature that was changed itself.
 var signatureTrace = regexp.MustCompile(`(?m)^# (?:un)?trusted comment: `)
 
@@ -59,7 +62,7 @@ func Sign(data []byte, key minisign.PrivateKey, trustedComment ...string) ([]byt
 	if !trustedText.MatchString(comment) {
 		return nil, errors.New("the trusted comment is not in printable ASCII")
 	}
-	text := bytes.Clone(unsigned(data))
+	text := unsigned(data)
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
@@ -97,15 +100,9 @@ func findSignature(data []byte) (start, end int) {
 	return last[0], last[1]
 }
 
-// unsigned is data without its signature, wherever that stands: what somebody
+// unsigned is data without its signatures, wherever they stand: what somebody
 // appended since is signed too the next time.
-func unsigned(data []byte) []byte {
-	start, end := findSignature(data)
-	if start < 0 {
-		return data
-	}
-	return slices.Concat(data[:start], data[end:])
-}
+func unsigned(data []byte) []byte { return signatureBlock.ReplaceAll(data, nil) }
 
 // Verify makes sure that key signed a seed and that nobody has changed it since, by
 // as much as the end of a line. name is what the error calls the file; it says

@@ -207,6 +207,42 @@ func TestRedactedHasNoSignature(t *testing.T) {
 	}
 }
 
+// TestNoTouchedSignature: neither an editor nor a second signing keeps a signature where
+// the secrets are not.
+func TestNoTouchedSignature(t *testing.T) {
+	_, private := newKey(t, 1)
+	signed := sign(t, minimal, private)
+	for name, seed := range map[string]string{
+		"a space at the end": strings.ReplaceAll(signed, "=\n", "= \n"),
+		"two spaces":         strings.ReplaceAll(signed, "# ", "#  "),
+		"indented":           strings.ReplaceAll(signed, "# ", "  # "),
+		"no space":           strings.ReplaceAll(signed, "# ", "#"),
+		"Windows":            strings.ReplaceAll(signed, "\n", "\r\n"),
+		"two of them":        signed + strings.TrimPrefix(signed, minimal),
+	} {
+		redacted, err := Redacted([]byte(seed), "pgsql-n1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		scrubbed, err := Scrub([]byte(seed), []byte(minimal))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(scrubbed) != len(seed) {
+			t.Errorf("%s: scrubbing moved something", name)
+		}
+		for line := range strings.Lines(strings.TrimPrefix(signed, minimal)) {
+			if text := strings.TrimSpace(strings.TrimPrefix(line, "#")); bytes.Contains(redacted, []byte(text)) || bytes.Contains(scrubbed, []byte(text)) {
+				t.Errorf("%s: %s stays", name, text)
+			}
+		}
+	}
+	twice := signed + strings.TrimPrefix(signed, minimal)
+	if again := sign(t, twice, private); again != signed {
+		t.Errorf("signed again it is\n%s", again)
+	}
+}
+
 func TestParseKeys(t *testing.T) {
 	const password = "correct horse"
 	// Encrypted with a cost that tests can bear; minisign's own takes a second and a GiB.

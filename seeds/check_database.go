@@ -118,7 +118,7 @@ func (d document) checkRoles(path string, roles []Role) {
 			}
 		}
 		checkTwice(d, at+".in_role", role.InRole, quote)
-		d.checkRange(at+".connection_limit", int64(role.ConnectionLimit), 0, math.MaxInt32, "")
+		d.checkRange(at+".connection_limit", int64(role.ConnectionLimit), -1, math.MaxInt32, "")
 	}
 }
 

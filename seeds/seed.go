@@ -108,7 +108,7 @@ type DNS struct {
 
 // Node is one machine of the cluster. A section that stands below a node is
 // written onto the section of that name: keys are merged, lists replace, and a
-// key without a value takes back what the cluster's section says.
+// key in it without a value takes back what the cluster's section says.
 type Node struct {
 	// The host name, and the name of Patroni's and etcd's member.
 	Name string `yaml:"name" required:"true" example:"pgsql-n1"`
@@ -128,7 +128,7 @@ type Node struct {
 
 	// Overrides postgresql.
 	PostgreSQL PostgreSQL `yaml:"postgresql" onto:"postgresql"`
-	// Overrides patroni.
+	// Overrides patroni, but for the keys of the dynamic configuration, which is the cluster's.
 	Patroni Patroni `yaml:"patroni" onto:"patroni"`
 	// Overrides etcd.
 	Etcd Etcd `yaml:"etcd" onto:"etcd"`

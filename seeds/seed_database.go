@@ -51,8 +51,8 @@ type Role struct {
 	Options []RoleOption `yaml:"options" default:"[LOGIN]" example:"[LOGIN, CREATEDB]"`
 	// Roles that it is a member of.
 	InRole []string `yaml:"in_role" example:"[pg_monitor]"`
-	// How many connections it may have at once; 0 is no limit.
-	ConnectionLimit int `yaml:"connection_limit" example:"50"`
+	// How many connections it may have at once; -1 is no limit, 0 lets it in nowhere.
+	ConnectionLimit int `yaml:"connection_limit" default:"-1" example:"50"`
 }
 
 // Database is a database with its extensions.
@@ -70,7 +70,10 @@ type Database struct {
 }
 
 // Patroni is Patroni's configuration: the dynamic one, which the cluster shares, and
-// below a node its own.
+// below a node its own:
+// remove_data_directory_on_rewind_failure, remove_data_directory_on_diverged_timelines,
+// create_replica_methods, basebackup, pg_probackup, restore_command, watchdog, tags,
+// restapi, raft and log. The other keys have no place there.
 type Patroni struct {
 	// How long the leader holds its key without renewing it.
 	TTL Seconds `yaml:"ttl" default:"30"`
@@ -82,7 +85,7 @@ type Patroni struct {
 	MaximumLagOnFailover int64 `yaml:"maximum_lag_on_failover" default:"1048576"`
 	// How long a failed primary may take to recover before another takes over.
 	PrimaryStartTimeout Seconds `yaml:"primary_start_timeout" default:"300"`
-	// How long a primary may take to stop; 0 is no limit.
+	// How long a primary may take to stop where synchronous_mode is on; 0 is no limit.
 	PrimaryStopTimeout Seconds `yaml:"primary_stop_timeout" default:"0"`
 	// Whether commits wait for a replica: false, true, or quorum (Patroni 4 and later).
 	SynchronousMode SynchronousMode `yaml:"synchronous_mode" default:"true" source:"https://patroni.readthedocs.io/en/latest/replication_modes.html"`
@@ -211,7 +214,7 @@ type RESTAPI struct {
 	VerifyClient VerifyClient `yaml:"verify_client" default:"optional"`
 	// The ciphers of TLS 1.2, as openssl-ciphers(1) writes them.
 	Ciphers string `yaml:"ciphers" default:"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384:!SSLv1:!SSLv2:!SSLv3:!TLSv1:!TLSv1.1" example:"ECDHE-ECDSA-AES256-GCM-SHA384"`
-	// Further networks and hosts that may write; members always may.
+	// Further networks and hosts that may write (Patroni 2.1 and later); members always may.
 	Allowlist []string `yaml:"allowlist" example:"[172.16.32.5]"`
 }
 

@@ -283,22 +283,34 @@ func (UUID) Wanted() string { return "a UUID, such as 4c4c4544-0051-3510-8052-b4
 // Pattern is the form of a UUID.
 func (UUID) Pattern() string { return uuidText.String() }
 
-// HAProxyTime is a time as HAProxy writes it.
+// HAProxyTime is a time as HAProxy writes it, of 2147483647 ms at most.
+// https://docs.haproxy.org/3.0/configuration.html#2.5
 type HAProxyTime string
 
-var haproxyTime = regexp.MustCompile(`^[1-9][0-9]{0,8}(us|ms|s|m|h|d)$`)
+var haproxyTime = regexp.MustCompile(`^([1-9][0-9]{0,8})(us|ms|s|m|h|d)$`)
 
 // UnmarshalText reads a time.
 func (t *HAProxyTime) UnmarshalText(text []byte) error {
-	if !haproxyTime.Match(text) {
+	parts := haproxyTime.FindStringSubmatch(string(text))
+	if parts == nil {
 		return errors.New("no time")
+	}
+	n, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return err
+	}
+	unit := map[string]time.Duration{"us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[parts[2]]
+	if time.Duration(n) > math.MaxInt32*time.Millisecond/unit {
+		return errors.New("longer than HAProxy takes")
 	}
 	*t = HAProxyTime(text)
 	return nil
 }
 
 // Wanted says how a time is written.
-func (HAProxyTime) Wanted() string { return "a time with its unit (us, ms, s, m, h, d), such as 60m" }
+func (HAProxyTime) Wanted() string {
+	return "a time with its unit (us, ms, s, m, h, d), such as 60m, and of 24 days at most"
+}
 
 // Pattern is the form of a time.
 func (HAProxyTime) Pattern() string { return haproxyTime.String() }

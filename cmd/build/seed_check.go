@@ -66,7 +66,7 @@ const allProfiles = "all"
 func completeNode(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	for _, file := range args {
-		if data, err := os.ReadFile(file); err == nil {
+		if data, err := seeds.ReadFile(file); err == nil {
 			if s, _, err := seeds.ParseCluster(file, data); err == nil {
 				for _, n := range s.Nodes {
 					names = append(names, n.Name)
@@ -184,7 +184,7 @@ func loadProfiles(names []string) ([]*rootfs.Profile, error) {
 // error.
 func check(file string, profiles []*rootfs.Profile) (checked, error) {
 	c := checked{File: file}
-	data, err := os.ReadFile(file)
+	data, err := seeds.ReadFile(file)
 	if err != nil {
 		return c, err
 	}

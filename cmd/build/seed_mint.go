@@ -55,7 +55,7 @@ address, or with --renew; that it ends soon is a warning.`,
   build seed mint cluster.yaml --output seeds/ --import-ca ca.crt --import-ca-key ca.key`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
+			text, err := seeds.ReadFile(args[0])
 			if err != nil {
 				return err
 			}

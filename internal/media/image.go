@@ -50,12 +50,7 @@ var formats = []struct{ magic, name, convert string }{
 
 // isRaw refuses what is no raw disk image.
 func isRaw(image string) error {
-	f, err := os.Open(image)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(image)
 	if err != nil {
 		return err
 	}
@@ -65,6 +60,11 @@ func isRaw(image string) error {
 	case !info.Mode().IsRegular() || info.Size() == 0:
 		return fmt.Errorf("%s is no disk image", image)
 	}
+	f, err := os.Open(image)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	head := make([]byte, 8)
 	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -9,14 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"banyan/internal/strict"
 	"banyan/seeds"
 )
 
@@ -62,9 +60,9 @@ func Read(names []string) ([]File, error) {
 	var files []File
 	var errs []error
 	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err == nil {
-			err = check(name, data)
+		data, err := seeds.ReadFile(name)
+		if err == nil && !seeds.IsEncrypted(data) {
+			_, err = seeds.Parse(name, data)
 		}
 		on := "seed.yaml"
 		if err == nil && len(names) > 1 {
@@ -79,17 +77,6 @@ func Read(names []string) ([]File, error) {
 		files, errs = append(files, File{on, data}), append(errs, err)
 	}
 	return files, errors.Join(errs...)
-}
-
-func check(name string, data []byte) error {
-	if !seeds.IsEncrypted(data) {
-		_, err := seeds.Parse(name, data)
-		return err
-	}
-	if len(data) > strict.MaxSize {
-		return fmt.Errorf("%s is larger than %d KiB: this is not a seed", name, strict.MaxSize>>10)
-	}
-	return nil
 }
 
 // portableName is a name that FAT, ISO 9660 with its extensions and mtools take as

@@ -137,6 +137,7 @@ func TestRead(t *testing.T) {
 		{[]string{bad}, "unknown version \"banyan/v0\""},
 		{[]string{bad, save(t, dir+"/worse.yaml", "version: banyan/v2\n")}, "unknown version \"banyan/v2\""},
 		{[]string{save(t, dir+"/large.yaml", "age-encryption.org/v1\n"+strings.Repeat("-", 1<<20))}, "larger than 1024 KiB"},
+		{[]string{"/dev/zero"}, "/dev/zero is larger than 1024 KiB"},
 		{[]string{dir + "/none.yaml"}, "no such file"},
 		{[]string{plain, plain}, "another seed is seeds/pgsql-n1.yaml"},
 		{[]string{plain, save(t, dir+"/sub/PGSQL-n1.yaml", seeds.Example)}, "another seed is seeds/PGSQL-n1.yaml"},
@@ -190,6 +191,8 @@ func TestWriteImageRefuses(t *testing.T) {
 	dir := t.TempDir()
 	qcow2 := dir + "/disk.qcow2"
 	run(t, "qemu-img", "create", "-q", "-f", "qcow2", qcow2, "8M")
+	fifo := dir + "/fifo"
+	run(t, "mkfifo", fifo)
 	zst := dir + "/disk.img.zst"
 	run(t, "zstd", "-q", "-o", zst, save(t, dir+"/disk.img", "x"))
 	full := image(t)
@@ -216,6 +219,7 @@ func TestWriteImageRefuses(t *testing.T) {
 		"two partitions": {twice, one("x"), "several partitions"},
 		"not there":      {dir + "/none.img", one("x"), "no such file"},
 		"a directory":    {dir, one("x"), "is no disk image"},
+		"a pipe":         {fifo, one("x"), "is no disk image"},
 		"a device":       {"/dev/null", one("x"), "is no disk image"},
 		"several seeds":  {image(t), []File{{"seeds/a.yaml", nil}, {"seeds/b.yaml", nil}}, "gets one seed"},
 		"a full volume":  {full, one(strings.Repeat("x", 1<<20)), "no space is left on the volume"},

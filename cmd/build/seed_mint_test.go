@@ -56,7 +56,7 @@ func TestSeedMintProtects(t *testing.T) {
 		t.Fatal(err)
 	}
 	save(t, "to", "# ours\n"+identity.Recipient().String()+"\n", 0o600)
-	must(t, "seed keygen --output ours --password-file empty")
+	must(t, "seed keygen --output ours --no-password")
 	must(t, "seed mint c.yaml --output out --sign ours.key --recipients-file to")
 	key, err := seeds.ParsePublicKey("ours.pub", []byte(content(t, "ours.pub")))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"aead.dev/minisign"
@@ -75,7 +76,14 @@ func readSigningKey(ctx context.Context, file, passwordFile string) (minisign.Pr
 
 // signFile is a seed with its signature. One that is not valid is not signed.
 func signFile(name string, key minisign.PrivateKey, comment string) ([]byte, error) {
-	data, err := os.ReadFile(name)
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file that a signature could be written to", name)
+	}
+	data, err := seeds.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +95,7 @@ func signFile(name string, key minisign.PrivateKey, comment string) ([]byte, err
 	return signed, err
 }
 
-// replaceFile gives a file that is there another content and leaves its mode.
+// replaceFile gives a file that is there another content and leaves its mode and owner.
 func replaceFile(name string, content []byte) error {
 	name, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -97,7 +105,13 @@ func replaceFile(name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(name, content, info.Mode().Perm())
+	if err := durable.WriteFile(name, content, info.Mode().Perm()); err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
+		return os.Chown(name, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 func seedVerifyCommand() *cobra.Command {
@@ -121,7 +135,7 @@ changed since.`,
 			}
 			var errs []error
 			for _, name := range args {
-				data, err := os.ReadFile(name)
+				data, err := seeds.ReadFile(name)
 				if err == nil {
 					err = seeds.Verify(name, data, public)
 				}
@@ -143,6 +157,7 @@ changed since.`,
 
 func seedKeygenCommand() *cobra.Command {
 	var output, passwordFile string
+	var noPassword bool
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a key pair to sign seeds with",
@@ -157,9 +172,15 @@ which a password protects unless that is empty, and NAME.pub for --seed-key.`,
 					return fmt.Errorf("%s is there: choose another name with --output", name)
 				}
 			}
-			password, err := newPassword(cmd.Context(), passwordFile, "Password of the new key (empty for none): ")
-			if err != nil {
-				return err
+			var password seeds.Secret
+			if !noPassword {
+				var err error
+				if password, err = newPassword(cmd.Context(), passwordFile, "Password of the new key (empty for none): "); err != nil {
+					return err
+				}
+				if password == "" && passwordFile != "" {
+					return fmt.Errorf("%s is empty: write a password into it, or make a key without one by --no-password", passwordFile)
+				}
 			}
 			secret, public, err := seeds.GenerateKey(password)
 			if err != nil {
@@ -176,5 +197,7 @@ which a password protects unless that is empty, and NAME.pub for --seed-key.`,
 	flags.SortFlags = false
 	flags.StringVar(&output, "output", "banyan", "the files' `name` without .key and .pub")
 	flags.StringVar(&passwordFile, "password-file", "", "the `file` that holds the password (default: ask for it)")
+	flags.BoolVar(&noPassword, "no-password", false, "make a key that no password protects")
+	cmd.MarkFlagsMutuallyExclusive("password-file", "no-password")
 	return cmd
 }

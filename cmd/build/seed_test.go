@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"banyan/seeds"
 )
 
@@ -59,11 +61,20 @@ func content(t *testing.T, name string) string {
 	return string(text)
 }
 
+func stat(t *testing.T, name string) unix.Stat_t {
+	t.Helper()
+	var s unix.Stat_t
+	if err := unix.Stat(name, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestSeedSign(t *testing.T) {
 	t.Chdir(t.TempDir())
 	save(t, "empty", "\n", 0o600)
-	must(t, "seed keygen --output ours --password-file empty")
-	must(t, "seed keygen --output theirs --password-file empty")
+	must(t, "seed keygen --output ours --no-password")
+	must(t, "seed keygen --output theirs --no-password")
 	for name, mode := range map[string]os.FileMode{"ours.key": 0o600, "ours.pub": 0o644} {
 		if info, err := os.Stat(name); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
@@ -71,6 +82,7 @@ func TestSeedSign(t *testing.T) {
 	}
 	refused(t, "seed keygen --output ours --password-file empty", "ours.key is there")
 	refused(t, "seed keygen --output new", "--password-file")
+	refused(t, "seed keygen --output new --password-file empty", "empty is empty: write a password into it")
 
 	save(t, "a.yaml", seeds.Example, 0o600)
 	save(t, "real.yaml", seeds.Example, 0o640)
@@ -87,6 +99,17 @@ func TestSeedSign(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
+	if os.Geteuid() == 0 { // who signs another's file leaves it theirs
+		if err := os.Chown("a.yaml", 1234, 4321); err != nil {
+			t.Fatal(err)
+		}
+		must(t, "seed sign a.yaml --key ours.key")
+		if owner := stat(t, "a.yaml"); owner.Uid != 1234 || owner.Gid != 4321 {
+			t.Errorf("it is owned by %d:%d", owner.Uid, owner.Gid)
+		}
+	}
+	refused(t, "seed verify /dev/zero --key ours.pub", "/dev/zero is larger than 1024 KiB")
+	refused(t, "seed sign /dev/zero --key ours.key", "/dev/zero is no file that a signature could be written to")
 	refused(t, "seed verify a.yaml --key theirs.pub", "a.yaml is signed by another key")
 	refused(t, "seed verify a.yaml --key ours.key", "ours.key is a secret key")
 	refused(t, "seed sign a.yaml --key ours.pub", "ours.pub is no secret key")
@@ -136,7 +159,7 @@ func TestSeedWrite(t *testing.T) {
 func TestImageTakesNoKeyButAPublicOne(t *testing.T) {
 	t.Chdir(t.TempDir())
 	save(t, "empty", "", 0o600)
-	must(t, "seed keygen --output ours --password-file empty")
+	must(t, "seed keygen --output ours --no-password")
 	refused(t, "image --seed-key ours.key", "ours.key is a secret key")
 	refused(t, "image --seed-key empty", "empty is no public key of minisign")
 	refused(t, "image --seed-key none.pub", "none.pub")

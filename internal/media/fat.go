@@ -197,7 +197,7 @@ func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 					return err
 				}
 				for _, e := range inside {
-					if !e.IsDir() && e.Name() != unfinished {
+					if !e.IsDir() && !strings.EqualFold(e.Name(), unfinished) {
 						names = append(names, path.Join(directory, e.Name()))
 					}
 				}

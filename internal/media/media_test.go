@@ -313,6 +313,21 @@ func TestWriteFileCleansUp(t *testing.T) {
 	}
 }
 
+// What a power cut left in the directory of several seeds is removed too.
+func TestWriteSeveralCleansUp(t *testing.T) {
+	several := []File{{"seeds/a.yaml", []byte("a")}, {"seeds/B-long-name.yaml", []byte("b")}}
+	disk := filepath.Join(t.TempDir(), "seed.img")
+	if err := makeFAT(t.Context(), disk, several); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mcopy", "-i", disk, save(t, filepath.Join(t.TempDir(), unfinished), "half"), "::/seeds/"+unfinished)
+	r, err := volume{disk: disk}.write(t.Context(), several)
+	if err != nil || len(r.Replaced) != 2 || len(r.Others) != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	sameFiles(t, contents(t, volume{disk: disk}), map[string]string{"seeds/a.yaml": "a", "seeds/B-long-name.yaml": "b"})
+}
+
 // An interruption leaves the earlier seed, and says what it may have left.
 func TestInterrupted(t *testing.T) {
 	name := image(t, "seed.yaml")

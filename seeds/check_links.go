@@ -174,12 +174,12 @@ func (d document) checkLinks(node string, n Node) {
 	case w.Interface.Name == "" && len(w.Bonds)+len(w.VLANs) > 0:
 		d.Refuse(d.given(node+bonds, node+vlans, bonds, vlans), "which interface has the node's address? set network.interface.name, such as %s", w.linkNames()[len(w.linkNames())-1])
 	}
-	if by := d.given(node+mac, node+name); w.Interface.Name != "" && !w.Interface.MAC.IsZero() && !(d.Given(node+mac) && d.Given(node+name)) {
-		other := "name"
-		if by == node+name {
-			other = "mac"
+	if w.Interface.Name != "" && !w.Interface.MAC.IsZero() && d.Given(node+mac) != d.Given(node+name) {
+		by, other := node+mac, "name"
+		if d.Given(node + name) {
+			by, other = node+name, "mac"
 		}
-		d.Refuse(by, "an interface is picked by its name or by its MAC address, and the cluster's has %[1]s: take that back below the node, by %[1]s: without a value", other)
+		d.Refuse(by, "an interface is picked by its name or by its MAC address, and network.interface has its %[1]s: take that back here, by %[1]s: without a value", other)
 	}
 	d.checkLinkNames(node, w)
 	d.checkSubnets(node, n)

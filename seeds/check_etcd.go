@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var (
@@ -107,6 +108,12 @@ func (d document) checkHAProxy(prefix string, h HAProxy) {
 		d.checkRange(path, int64(value), 1, math.MaxInt64, "")
 		if value > m.Global && m.Global > 0 && !d.Malformed(path) && !d.Malformed(global) {
 			d.Refuse(d.given(path, global), "maxconn.%s of %d is above maxconn.global of %d: lower it, or raise that", key, value, m.Global)
+		}
+	}
+	t := h.Timeout
+	for key, value := range map[string]HAProxyTime{"client": t.Client, "server": t.Server, "connect": t.Connect, "queue": t.Queue, "check": t.Check} {
+		if value.duration() > math.MaxInt32*time.Millisecond { // https://docs.haproxy.org/3.0/configuration.html#2.5
+			d.Refuse(prefix+"timeout."+key, "%s is longer than HAProxy takes: use 24d at most", value)
 		}
 	}
 }

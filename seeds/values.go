@@ -283,34 +283,37 @@ func (UUID) Wanted() string { return "a UUID, such as 4c4c4544-0051-3510-8052-b4
 // Pattern is the form of a UUID.
 func (UUID) Pattern() string { return uuidText.String() }
 
-// HAProxyTime is a time as HAProxy writes it, of 2147483647 ms at most.
-// https://docs.haproxy.org/3.0/configuration.html#2.5
+// HAProxyTime is a time as HAProxy writes it.
 type HAProxyTime string
 
-var haproxyTime = regexp.MustCompile(`^([1-9][0-9]{0,8})(us|ms|s|m|h|d)$`)
+var haproxyTime = regexp.MustCompile(`^[1-9][0-9]{0,8}(us|ms|s|m|h|d)$`)
+
+// duration is the time; a longer one than Go has is the longest of those.
+func (t HAProxyTime) duration() time.Duration {
+	text := string(t)
+	number := strings.TrimRight(text, "umshd")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0 // it is none, which was noted
+	}
+	unit := map[string]time.Duration{"us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[text[len(number):]]
+	if time.Duration(n) > math.MaxInt64/max(unit, 1) {
+		return math.MaxInt64
+	}
+	return time.Duration(n) * unit
+}
 
 // UnmarshalText reads a time.
 func (t *HAProxyTime) UnmarshalText(text []byte) error {
-	parts := haproxyTime.FindStringSubmatch(string(text))
-	if parts == nil {
+	if !haproxyTime.Match(text) {
 		return errors.New("no time")
-	}
-	n, err := strconv.Atoi(parts[1])
-	if err != nil {
-		return err
-	}
-	unit := map[string]time.Duration{"us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[parts[2]]
-	if time.Duration(n) > math.MaxInt32*time.Millisecond/unit {
-		return errors.New("longer than HAProxy takes")
 	}
 	*t = HAProxyTime(text)
 	return nil
 }
 
 // Wanted says how a time is written.
-func (HAProxyTime) Wanted() string {
-	return "a time with its unit (us, ms, s, m, h, d), such as 60m, and of 24 days at most"
-}
+func (HAProxyTime) Wanted() string { return "a time with its unit (us, ms, s, m, h, d), such as 60m" }
 
 // Pattern is the form of a time.
 func (HAProxyTime) Pattern() string { return haproxyTime.String() }

@@ -1,7 +1,7 @@
 // Package seeds is the seed: the one YAML document that, with an image and
 // what the machine is, says everything a node becomes. It holds the seed's
-// types, parses them strictly with positions, checks the rules across fields,
-// finds seeds where a person may have dropped them, and seals the one found.
+// types, parses them strictly with positions, checks the rules across fields, signs
+// and encrypts, chooses among the seeds that were found, and seals the one chosen.
 //
 // It knows nothing of how a node is made; see internal/node for that. Keys carry
 // the names that Patroni, PostgreSQL, etcd and HAProxy give them.
@@ -55,8 +55,8 @@ type Seed struct {
 	PKI PKI `yaml:"pki" source:"https://www.rfc-editor.org/rfc/rfc5280"`
 	// The passwords that the parts of the cluster use among themselves.
 	Secrets Secrets `yaml:"secrets" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql"`
-	// What a node that runs does with a newer seed that it finds: manual waits for
-	// `firstboot --reconfigure`, automatic applies it.
+	// What a node that runs does with a newer seed that it finds: manual keeps it as
+	// /var/lib/banyan/staged.yaml and says so, automatic applies it.
 	Reconfigure Reconfigure `yaml:"reconfigure" default:"manual" source:"banyan"`
 }
 

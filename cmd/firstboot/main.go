@@ -115,7 +115,7 @@ A seed that is named is the only one that is looked at.`,
 		},
 	}
 	cmd.Flags().StringVar(&named.SHA256, "sha256", "", "the SHA-256 of the file, in `HEX`")
-	cmd.Flags().StringVar(&named.Pin, "pin", "", "the key of the server, or of its authority, as sha256:`HEX`")
+	cmd.Flags().StringVar(&named.Pin, "pin", "", "the key of the server, or of its authority: `sha256:HEX` of its SubjectPublicKeyInfo")
 	return cmd
 }
 

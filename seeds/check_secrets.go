@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"reflect"
 	"unicode/utf8"
+
+	"banyan/internal/strict"
 )
 
 // shortestPassword is in characters.
@@ -11,10 +13,9 @@ const shortestPassword = 8
 
 func (d document) checkSecrets(s Seed) {
 	v := reflect.ValueOf(s.Secrets)
-	for i := range v.NumField() {
-		key := v.Type().Field(i).Tag.Get("yaml")
-		if secret, ok := reflect.TypeAssert[Secret](v.Field(i)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
-			d.Refuse("secrets."+key, "%s is shorter than %d characters", key, shortestPassword)
+	for _, f := range strict.Fields(v.Type()) {
+		if secret, ok := reflect.TypeAssert[Secret](v.Field(f.Index)); ok && utf8.RuneCountInString(secret.Reveal()) < shortestPassword {
+			d.Refuse("secrets."+f.Key, "%s is shorter than %d characters", f.Key, shortestPassword)
 		}
 	}
 	if _, err := base64.StdEncoding.DecodeString(s.Secrets.TSIGSecret.Reveal()); err != nil {

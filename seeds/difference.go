@@ -1,7 +1,6 @@
 package seeds
 
 import (
-	"encoding"
 	"fmt"
 	"maps"
 	"reflect"
@@ -111,9 +110,7 @@ func clusterSettings(s *Seed) []setting {
 	own := reflect.TypeFor[Node]()
 	return slices.DeleteFunc(settings("", reflect.ValueOf(whole)), func(x setting) bool {
 		section, _, _ := strings.Cut(x.path, ".")
-		return slices.ContainsFunc(reflect.VisibleFields(own), func(f reflect.StructField) bool {
-			return f.Tag.Get("onto") == section && section != ""
-		})
+		return slices.ContainsFunc(strict.Fields(own), func(f strict.Field) bool { return f.Onto == section && section != "" })
 	})
 }
 
@@ -122,13 +119,13 @@ func settings(path string, v reflect.Value) []setting {
 	t := v.Type()
 	var all []setting
 	switch {
-	case isSection(t):
-		for i := range t.NumField() {
-			key := t.Field(i).Tag.Get("yaml")
+	case strict.FormOf(t) == strict.Section:
+		for _, f := range strict.Fields(t) {
+			key := f.Key
 			if path != "" {
 				key = path + "." + key
 			}
-			all = append(all, settings(key, v.Field(i))...)
+			all = append(all, settings(key, v.Field(f.Index))...)
 		}
 	case t.Kind() == reflect.Map:
 		names := slices.SortedFunc(maps.Keys(mapOf(v)), strings.Compare)
@@ -140,7 +137,7 @@ func settings(path string, v reflect.Value) []setting {
 			}
 			all = append(all, below...)
 		}
-	case t.Kind() == reflect.Slice && isSection(t.Elem()):
+	case t.Kind() == reflect.Slice && strict.FormOf(t.Elem()) == strict.Section:
 		for i := range v.Len() {
 			label := fmt.Sprint(i)
 			if name := v.Index(i).FieldByName("Name"); name.IsValid() && name.Kind() == reflect.String {
@@ -168,11 +165,6 @@ func mapOf(v reflect.Value) map[string]reflect.Value {
 		m[key.String()] = value
 	}
 	return m
-}
-
-// isSection tells a struct with keys from one that is written as text.
-func isSection(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // compare lists what differs, in the order of to; what is gone follows.
@@ -216,7 +208,7 @@ func maskInto(to, from reflect.Value) {
 		if from.Len() > 0 {
 			to.SetString(masked)
 		}
-	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
 		for i := range t.NumField() {
 			maskInto(to.Field(i), from.Field(i))
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"banyan/internal/strict"
 )
 
 // cluster parses a cluster file of two nodes with more below it.
@@ -100,7 +102,7 @@ func fill(v reflect.Value) {
 	switch t := v.Type(); {
 	case t == reflect.TypeFor[Secret]():
 		v.SetString("a-real-secret")
-	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
 		for i := range t.NumField() {
 			fill(v.Field(i))
 		}
@@ -123,7 +125,7 @@ func reveal(v reflect.Value) []string {
 	switch t := v.Type(); {
 	case t == reflect.TypeFor[Secret]():
 		return []string{v.String()}
-	case t == reflect.TypeFor[PrivateKey](), isSection(t):
+	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
 		for i := range t.NumField() {
 			all = append(all, reveal(v.Field(i))...)
 		}

@@ -89,8 +89,8 @@ func depth(line string) int { return len(line) - len(strings.TrimLeft(line, " \t
 // which may stand on the next line and look like a key itself.
 func opensSection(line string) bool {
 	key, rest, _ := strings.Cut(line, ":")
-	return strings.TrimSpace(rest) == "" && slices.ContainsFunc(reflect.VisibleFields(reflect.TypeFor[Seed]()), func(f reflect.StructField) bool {
-		return f.Tag.Get("yaml") == key && f.Type.Kind() == reflect.Struct
+	return strings.TrimSpace(rest) == "" && slices.ContainsFunc(strict.Fields(reflect.TypeFor[Seed]()), func(f strict.Field) bool {
+		return f.Key == key && strict.FormOf(f.Type) == strict.Section
 	})
 }
 

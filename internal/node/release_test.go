@@ -65,11 +65,11 @@ func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
 		}
 		before := render()
 		sections := reflect.ValueOf(&self).Elem()
-		for i := range sections.NumField() {
-			if sections.Type().Field(i).Tag.Get("onto") == "" {
+		for _, section := range strict.Fields(sections.Type()) {
+			if section.Onto == "" {
 				continue
 			}
-			vary(sections.Type().Field(i).Tag.Get("yaml"), sections.Field(i), render, func(path string, changes bool) {
+			vary(section.Key, sections.Field(section.Index), render, func(path string, changes bool) {
 				seen[path] = seen[path] || changes || slices.ContainsFunc(Unapplied(*s, self, f), func(key string) bool { return strings.HasPrefix(path+".", key+".") })
 			})
 		}
@@ -99,8 +99,8 @@ func vary(path string, v reflect.Value, render func() string, tell func(path str
 	_, isText := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch {
 	case t.Kind() == reflect.Struct && !isText:
-		for i := range t.NumField() {
-			vary(path+"."+t.Field(i).Tag.Get("yaml"), v.Field(i), render, tell)
+		for _, f := range strict.Fields(t) {
+			vary(path+"."+f.Key, v.Field(f.Index), render, tell)
 		}
 	case t.Kind() == reflect.Slice:
 		items := reflect.MakeSlice(t, max(1, v.Len()), max(1, v.Len()))

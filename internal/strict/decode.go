@@ -121,10 +121,10 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 		below := join(path, key.Value)
 		d.keys[below] = key
 		d.empty[below] = isEmpty(value)
-		field := v.Field(fields[i].index)
+		field := v.Field(fields[i].Index)
 		switch {
 		case isEmpty(value) && d.deletes:
-			field.Set(defaultsOf(v.Type()).Field(fields[i].index))
+			field.Set(defaultsOf(v.Type()).Field(fields[i].Index))
 		case isEmpty(value): // a key without a value says nothing
 		case fields[i].Onto != "":
 			overrides[below] = append(overrides[below], value)
@@ -136,13 +136,13 @@ func (d *Document) section(path string, n *yaml.Node, v reflect.Value, inherits 
 	for _, f := range fields {
 		if f.Onto != "" {
 			below := join(path, f.Key)
-			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.index), f.Onto})
+			d.overrides = append(d.overrides, override{below, overrides[below], v.Field(f.Index), f.Onto})
 		}
 		takenBack := d.deletes && d.empty[join(path, f.Key)]
-		inherited := inherits && !takenBack && !v.Field(f.index).IsZero()
+		inherited := inherits && !takenBack && !v.Field(f.Index).IsZero()
 		if f.Required && !given[f.Key] && !inherited {
 			place := cmp.Or(d.keys[join(path, f.Key)], d.keys[path], n)
-			d.note(place, "missing %q: expected %s", f.Key, Wanted(v.Field(f.index).Type()))
+			d.note(place, "missing %q: expected %s", f.Key, Wanted(v.Field(f.Index).Type()))
 		}
 	}
 	return true
@@ -172,7 +172,7 @@ func (d *Document) override(root reflect.Value) {
 	for _, o := range d.overrides {
 		for _, f := range Fields(root.Type()) {
 			if f.Key == o.onto {
-				o.to.Set(root.Field(f.index))
+				o.to.Set(root.Field(f.Index))
 			}
 		}
 		for _, n := range o.nodes {

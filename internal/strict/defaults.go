@@ -18,7 +18,7 @@ func defaultsOf(t reflect.Type) reflect.Value {
 	}
 	v := reflect.New(t).Elem()
 	for _, f := range Fields(t) {
-		field := v.Field(f.index)
+		field := v.Field(f.Index)
 		if FormOf(f.Type) == Section && f.Onto == "" {
 			field.Set(defaultsOf(f.Type))
 		}

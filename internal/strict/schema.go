@@ -20,13 +20,13 @@ type Field struct {
 	Onto     string // the key of the document's section that this one overrides
 	Example  string // the YAML text of a value; it and Source are for readers, not for the parser
 	Source   string // where the key's meaning is from
-	index    int
+	Index    int    // of the field in its struct
 }
 
 var schemas sync.Map // of reflect.Type to []Field
 
-// Fields is the schema of a section, in the order of its fields. The parser and
-// those who describe a schema read the tags here, and nowhere else.
+// Fields is the schema of a section, in the order of its fields. The tags are read
+// here, and nowhere else.
 func Fields(t reflect.Type) []Field {
 	known, _ := schemas.Load(t)
 	if fields, ok := known.([]Field); ok {
@@ -36,7 +36,7 @@ func Fields(t reflect.Type) []Field {
 	for i := range fields {
 		f := t.Field(i)
 		fields[i] = Field{
-			Key: f.Tag.Get("yaml"), Name: f.Name, Type: f.Type, index: i,
+			Key: f.Tag.Get("yaml"), Name: f.Name, Type: f.Type, Index: i,
 			Required: f.Tag.Get("required") == "true", Default: f.Tag.Get("default"), Onto: f.Tag.Get("onto"),
 			Example: f.Tag.Get("example"), Source: f.Tag.Get("source"),
 		}

@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"banyan/internal/strict"
 	"banyan/seeds"
 )
 
@@ -85,12 +86,11 @@ func sortKeys(n *yaml.Node, t reflect.Type) {
 		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		var sorted []*yaml.Node
-		for i := range t.NumField() {
-			key := t.Field(i).Tag.Get("yaml")
-			for j := 0; j+1 < len(n.Content); j += 2 {
-				if n.Content[j].Value == key {
-					sortKeys(n.Content[j+1], t.Field(i).Type)
-					sorted = append(sorted, n.Content[j], n.Content[j+1])
+		for _, f := range strict.Fields(t) {
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == f.Key {
+					sortKeys(n.Content[i+1], f.Type)
+					sorted = append(sorted, n.Content[i], n.Content[i+1])
 				}
 			}
 		}

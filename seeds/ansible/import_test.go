@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"banyan/internal/strict"
 	"banyan/seeds"
 )
 
@@ -310,16 +311,12 @@ func inSchema(t reflect.Type, path string) bool {
 		if t.Kind() != reflect.Struct {
 			return false
 		}
-		field, found := reflect.StructField{}, false
-		for i := range t.NumField() {
-			if t.Field(i).Tag.Get("yaml") == key {
-				field, found = t.Field(i), true
-			}
-		}
-		if !found {
+		fields := strict.Fields(t)
+		i := slices.IndexFunc(fields, func(f strict.Field) bool { return f.Key == key })
+		if i < 0 {
 			return false
 		}
-		t = field.Type
+		t = fields[i].Type
 	}
 	return true
 }

@@ -157,16 +157,15 @@ func (m *minting) putSecrets(root *yaml.Node, needed needs) {
 		section = &yaml.Node{Kind: yaml.MappingNode}
 	}
 	made := toNode(reflect.ValueOf(m.Passwords))
-	for i := range reflect.TypeFor[seeds.Secrets]().NumField() {
-		key := reflect.TypeFor[seeds.Secrets]().Field(i).Tag.Get("yaml")
+	for _, f := range strict.Fields(reflect.TypeFor[seeds.Secrets]()) {
 		isNeeded := needed.database
-		if key == "raft_password" {
+		if f.Key == "raft_password" {
 			isNeeded = needed.raft
 		}
-		if password := find(made, key); !isNeeded {
-			remove(section, key)
-		} else if find(section, key) == nil && password != nil {
-			set(section, key, password)
+		if password := find(made, f.Key); !isNeeded {
+			remove(section, f.Key)
+		} else if find(section, f.Key) == nil && password != nil {
+			set(section, f.Key, password)
 		}
 	}
 	if remove(root, "secrets"); len(section.Content) > 0 {

@@ -96,9 +96,9 @@ func toNode(v reflect.Value) *yaml.Node {
 	switch v.Kind() {
 	case reflect.Struct:
 		mapping := &yaml.Node{Kind: yaml.MappingNode}
-		for i := range v.NumField() {
-			if f := v.Field(i); !f.IsZero() {
-				set(mapping, v.Type().Field(i).Tag.Get("yaml"), toNode(f))
+		for _, f := range strict.Fields(v.Type()) {
+			if value := v.Field(f.Index); !value.IsZero() {
+				set(mapping, f.Key, toNode(value))
 			}
 		}
 		return mapping

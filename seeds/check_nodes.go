@@ -71,14 +71,9 @@ func (d document) checkMatches(s Seed) {
 }
 
 func (d document) checkNode(s Seed) {
-	var names []string
-	for _, n := range s.Nodes {
-		if n.Name == s.Node {
-			return
-		}
-		names = append(names, n.Name)
+	if _, ok := s.ByName(s.Node); !ok {
+		d.Refuse("node", "no node is called %s%s", quote(s.Node), meant(s.Node, s.Names(), ": write the name of one of nodes"))
 	}
-	d.Refuse("node", "no node is called %s%s", quote(s.Node), meant(s.Node, names, ": write the name of one of nodes"))
 }
 
 // checkNodeName: a host name of Linux is at most 64 bytes, see hostname(7).

@@ -51,7 +51,7 @@ func (d document) checkMembers(s Seed) {
 		if n.Runs(ServicePostgreSQL) {
 			databases = append(databases, n)
 		}
-		if s.IsEtcdMember(n) || s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness)) {
+		if s.IsEtcdMember(n) || s.IsRaftMember(n) {
 			voters = append(voters, n)
 		}
 		if slices.Equal(n.Services, []Service{ServiceWitness}) {
@@ -110,7 +110,7 @@ func (d document) checkPorts(node string, s Seed, n Node) {
 	if n.Runs(ServicePostgreSQL) {
 		ports = append(ports, port{n.PostgreSQL.Port, "postgresql.port", "PostgreSQL"}, port{n.Patroni.RESTAPI.Port, "patroni.restapi.port", "Patroni's REST API"})
 	}
-	if s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness)) {
+	if s.IsRaftMember(n) {
 		ports = append(ports, port{n.Patroni.Raft.Port, "patroni.raft.port", "Patroni's raft"})
 	}
 	if p := n.HAProxy.Ports; n.Runs(ServiceHAProxy) {

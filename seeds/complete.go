@@ -100,9 +100,8 @@ func (s *Seed) IsRaftMember(n Node) bool {
 
 // Own are the nodes that the seed is for: the one that it names, else all.
 func (s *Seed) Own() []Node {
-	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == s.Node })
-	if s.Node == "" || i < 0 { // a name of no node
-		return s.Nodes
+	if n, ok := s.ByName(s.Node); ok && s.Node != "" {
+		return []Node{n}
 	}
-	return s.Nodes[i : i+1]
+	return s.Nodes // it names none, or one that is not there
 }

@@ -41,14 +41,15 @@ func Diff(from, to *Seed) []Difference {
 	differences := compare(clusterSettings(from), clusterSettings(to))
 	index := map[string]int{}
 	for _, n := range append(slices.Clone(to.Nodes), from.Nodes...) {
-		a, b := nodeNamed(from, n.Name), nodeNamed(to, n.Name)
+		a, was := from.ByName(n.Name)
+		b, is := to.ByName(n.Name)
 		if index["node "+n.Name] != 0 {
 			continue
 		}
 		index["node "+n.Name] = 1
-		if a == nil || b == nil {
+		if !was || !is {
 			d := Difference{Path: "nodes[" + n.Name + "]"}
-			if a != nil {
+			if was {
 				d.Old = a.Address.String()
 			} else {
 				d.New = b.Address.String()
@@ -56,7 +57,7 @@ func Diff(from, to *Seed) []Difference {
 			differences = append(differences, d)
 			continue
 		}
-		for _, d := range compare(settings("", reflect.ValueOf(*a)), settings("", reflect.ValueOf(*b))) {
+		for _, d := range compare(settings("", reflect.ValueOf(a)), settings("", reflect.ValueOf(b))) {
 			key := strings.Join([]string{"setting", d.Path, d.Old, d.New}, "\x00")
 			if index[key] == 0 {
 				differences = append(differences, d)
@@ -67,13 +68,6 @@ func Diff(from, to *Seed) []Difference {
 		}
 	}
 	return differences
-}
-
-func nodeNamed(s *Seed, name string) *Node {
-	if i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.Name == name }); i >= 0 {
-		return &s.Nodes[i]
-	}
-	return nil
 }
 
 // Changed lists, in the order of the schema, the paths of what is in effect for n, a

@@ -34,7 +34,7 @@ func (d document) checkImages(s Seed, images []Image) {
 func (d document) checkImage(prefix string, n Node, image Image) {
 	if !slices.Contains(image.PostgreSQL, n.PostgreSQL.Version) {
 		d.Refuse(prefix+"postgresql.version", "%s has PostgreSQL %s, not %d: build an image that has it, or choose another profile",
-			image.Name, joined(image.PostgreSQL), n.PostgreSQL.Version)
+			image.Name, Words(image.PostgreSQL), n.PostgreSQL.Version)
 	}
 	d.checkPatroniOf(prefix+"patroni.", n.Patroni, image)
 	d.checkLocale(prefix+"system.locale", n.System.Locale, image)

@@ -102,14 +102,14 @@ func (o Outline) sites() ([]Site, error) {
 	for _, vip := range o.VIPs {
 		i := slices.IndexFunc(sites, func(s Site) bool { return s.Subnet.Contains(vip) })
 		if i < 0 {
-			return nil, fmt.Errorf("the virtual address %s is in the subnet of no node: %s", vip, joined(networks))
+			return nil, fmt.Errorf("the virtual address %s is in the subnet of no node: %s", vip, Words(networks))
 		}
 		sites[i].VIPs = append(sites[i].VIPs, vip)
 	}
 	return sites, nil
 }
 
-var outline = template.Must(template.New("cluster file").Funcs(template.FuncMap{"join": joined[netip.Addr], "services": joined[Service]}).Parse(
+var outline = template.Must(template.New("cluster file").Funcs(template.FuncMap{"join": Words[netip.Addr], "services": Words[Service]}).Parse(
 	`# The cluster {{.Name}}, as "build seed new" wrote it: change and add what is yours.
 #
 #   build seed check FILE               says all that is wrong, and shows the cluster

@@ -43,7 +43,7 @@ func TestCompose(t *testing.T) {
 		}
 		sites := ""
 		for _, site := range s.Sites {
-			sites += site.Name + " " + site.Subnet.String() + " " + joined(site.VIPs) + "\n"
+			sites += site.Name + " " + site.Subnet.String() + " " + Words(site.VIPs) + "\n"
 		}
 		if sites != test.sites {
 			t.Errorf("%s: the sites are\n%s", name, sites)

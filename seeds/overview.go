@@ -82,15 +82,11 @@ func (s *Seed) dcsMembers() []string {
 	}
 	var names []string
 	for _, n := range s.Nodes {
-		if s.IsEtcdMember(n) || s.isRaftMember(n) {
+		if s.IsEtcdMember(n) || s.IsRaftMember(n) {
 			names = append(names, n.Name)
 		}
 	}
 	return names
-}
-
-func (s *Seed) isRaftMember(n Node) bool {
-	return s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness))
 }
 
 func (o *Overview) addPorts(s *Seed, n Node) {
@@ -99,7 +95,7 @@ func (o *Overview) addPorts(s *Seed, n Node) {
 		o.addPort(2379, "etcd, its clients", n)
 		o.addPort(2380, "etcd, its members", n)
 	}
-	if s.isRaftMember(n) {
+	if s.IsRaftMember(n) {
 		o.addPort(n.Patroni.Raft.Port, "Patroni's raft", n)
 	}
 	if n.Runs(ServicePostgreSQL) {
@@ -142,13 +138,13 @@ func (o Overview) String() string {
 	}
 	nodes := [][]string{{"NODE", "ADDRESS", "SITE", "SERVICES"}}
 	for _, n := range o.Nodes {
-		nodes = append(nodes, []string{n.Name, n.Address.String(), cmp.Or(n.Site, "-"), joined(n.Services)})
+		nodes = append(nodes, []string{n.Name, n.Address.String(), cmp.Or(n.Site, "-"), Words(n.Services)})
 	}
 	table(&b, nodes)
 	if len(o.Sites) > 0 {
 		sites := [][]string{{"SITE", "SUBNET", "VIRTUAL ADDRESSES"}}
 		for _, s := range o.Sites {
-			sites = append(sites, []string{s.Name, s.Subnet.String(), cmp.Or(joined(s.VIPs), "-")})
+			sites = append(sites, []string{s.Name, s.Subnet.String(), cmp.Or(Words(s.VIPs), "-")})
 		}
 		table(&b, sites)
 	}
@@ -164,7 +160,8 @@ func (o Overview) String() string {
 	return b.String()
 }
 
-func joined[T any](list []T) string {
+// Words is a list as a person writes it on a line.
+func Words[T any](list []T) string {
 	var texts []string
 	for _, x := range list {
 		texts = append(texts, fmt.Sprint(x))

@@ -56,6 +56,15 @@ func (s *Seed) ByName(name string) (Node, bool) {
 	return s.Nodes[i], true
 }
 
+// Names are those of the nodes.
+func (s *Seed) Names() []string {
+	var names []string
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
 // fits tells whether a machine is the one that is meant. No match fits none.
 func (want Match) fits(m Machine) bool {
 	if want == (Match{}) {

@@ -68,9 +68,7 @@ func completeNode(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	for _, file := range args {
 		if data, err := seeds.ReadFile(file); err == nil {
 			if s, _, err := seeds.ParseCluster(file, data); err == nil {
-				for _, n := range s.Nodes {
-					names = append(names, n.Name)
-				}
+				names = append(names, s.Names()...)
 			}
 		}
 	}

@@ -34,17 +34,12 @@ func (m Mode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", ui
 // Preview is what Desired makes of the node of that name in s, to be shown.
 func Preview(s *seeds.Seed, name string, f facts.Facts) ([]Shown, error) {
 	s = s.Masked()
-	for _, self := range s.Nodes {
-		if self.Name == name {
-			state, err := Desired(*s, self, f)
-			return show(state), err
-		}
+	self, ok := s.ByName(name)
+	if !ok {
+		return nil, fmt.Errorf("the seed has no node %s; there are %s", name, seeds.Words(s.Names()))
 	}
-	var names []string
-	for _, n := range s.Nodes {
-		names = append(names, n.Name)
-	}
-	return nil, fmt.Errorf("the seed has no node %s; there are %s", name, strings.Join(names, ", "))
+	state, err := Desired(*s, self, f)
+	return show(state), err
 }
 
 func show(state converge.State) []Shown {

@@ -22,7 +22,7 @@ func CheckRelease(s seeds.Seed, self seeds.Node) error {
 		errs = append(errs, fmt.Errorf("cluster.dcs: %s is for a later release: this one has etcd on the node itself", s.Cluster.DCS))
 	}
 	if !self.Runs(seeds.ServicePostgreSQL) || !self.Runs(seeds.ServiceEtcd) {
-		errs = append(errs, fmt.Errorf("services: %s runs %s, and this release makes nodes with both postgresql and etcd", self.Name, words(self.Services)))
+		errs = append(errs, fmt.Errorf("services: %s runs %s, and this release makes nodes with both postgresql and etcd", self.Name, seeds.Words(self.Services)))
 	}
 	if self.Patroni.Watchdog.Mode == "required" {
 		errs = append(errs, errors.New("patroni.watchdog.mode: this release sets up no watchdog, and Patroni would never lead without one"))
@@ -72,12 +72,4 @@ func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-func words(services []seeds.Service) string {
-	var names []string
-	for _, s := range services {
-		names = append(names, string(s))
-	}
-	return strings.Join(names, ", ")
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"banyan/seeds"
 )
 
 // node is a host of the inventory that is to be built.
@@ -323,7 +325,7 @@ func (im *importer) makeSites() {
 			im.needed(from, "sites[].vips", "%q is not an address", written)
 		case at < 0 && slices.ContainsFunc(im.nodes, func(n *node) bool { return !n.address.IsValid() }): // that comes first
 		case at < 0:
-			im.needed(from, "sites[].vips", "%s is in the subnet of no node, and is left out: %s", address, subnetList(subnets))
+			im.needed(from, "sites[].vips", "%s is in the subnet of no node, and is left out: %s", address, seeds.Words(subnets))
 		default:
 			vips[subnets[at]] = append(vips[subnets[at]], address.String())
 		}
@@ -342,12 +344,4 @@ func (im *importer) makeSites() {
 		sites.Content = append(sites.Content, site)
 	}
 	im.set(origin{"", place{file: im.in.Inventory.Name}}, sites, "sites")
-}
-
-func subnetList(subnets []netip.Prefix) string {
-	var words []string
-	for _, p := range subnets {
-		words = append(words, p.String())
-	}
-	return strings.Join(words, ", ")
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
 
 	"aead.dev/minisign"
 )
@@ -49,13 +48,12 @@ const defaultComment = "banyan seed"
 var trustedText = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 
 // Sign signs a seed: the result ends in the signature, in the place of an earlier
-// one. trustedComment, of which the signature makes sure too, is in printable ASCII.
-// The same input gives the same signature.
-func Sign(data []byte, key minisign.PrivateKey, trustedComment ...string) ([]byte, error) {
+// one. comment, of which the signature makes sure too, is in printable ASCII, and has
+// a default where it is "". The same input gives the same signature.
+func Sign(data []byte, key minisign.PrivateKey, comment string) ([]byte, error) {
 	if IsEncrypted(data) {
 		return nil, errors.New("the seed is encrypted: sign it first, then encrypt it")
 	}
-	comment := strings.Join(trustedComment, " ")
 	if comment == "" {
 		comment = defaultComment
 	}

@@ -25,7 +25,7 @@ func newKey(t *testing.T, n byte) (minisign.PublicKey, minisign.PrivateKey) {
 
 func sign(t *testing.T, data string, key minisign.PrivateKey, comment ...string) string {
 	t.Helper()
-	signed, err := Sign([]byte(data), key, comment...)
+	signed, err := Sign([]byte(data), key, strings.Join(comment, " "))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSignRefuses(t *testing.T) {
 			t.Errorf("%q: got\n%s", comment, got)
 		}
 	}
-	if _, err := Sign([]byte("-----BEGIN AGE ENCRYPTED FILE-----\n"), private); err == nil || !strings.Contains(err.Error(), "sign it first") {
+	if _, err := Sign([]byte("-----BEGIN AGE ENCRYPTED FILE-----\n"), private, ""); err == nil || !strings.Contains(err.Error(), "sign it first") {
 		t.Errorf("an encrypted seed: %v", err)
 	}
 }
@@ -238,7 +238,7 @@ func TestNoTouchedSignature(t *testing.T) {
 		}
 	}
 	twice := signed + strings.TrimPrefix(signed, minimal)
-	if again := sign(t, twice, private); again != signed {
+	if again := sign(t, twice, private, ""); again != signed {
 		t.Errorf("signed again it is\n%s", again)
 	}
 }
@@ -337,7 +337,7 @@ func FuzzSign(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	signed, err := Sign([]byte("a: 1\n"), private)
+	signed, err := Sign([]byte("a: 1\n"), private, "")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -349,14 +349,14 @@ func FuzzSign(f *testing.F) {
 		if IsEncrypted(data) {
 			return
 		}
-		once, err := Sign(data, private)
+		once, err := Sign(data, private, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := Verify("seed.yaml", once, public); err != nil {
 			t.Error(err)
 		}
-		again, err := Sign(once, private)
+		again, err := Sign(once, private, "")
 		if err != nil || !bytes.Equal(once, again) {
 			t.Errorf("signed again it is %q, %v", again, err)
 		}

@@ -129,7 +129,7 @@ func (f *mintFlags) read(ctx context.Context, o *mint.Options, out *mint.Output)
 		if err != nil {
 			return err
 		}
-		out.Sign = func(seed []byte) ([]byte, error) { return seeds.Sign(seed, key) }
+		out.Sign = func(seed []byte) ([]byte, error) { return seeds.Sign(seed, key, "") }
 	}
 	out.Encryption, err = f.encryption(ctx)
 	return err

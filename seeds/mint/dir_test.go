@@ -269,7 +269,7 @@ func TestSigned(t *testing.T) {
 	}
 	dir := private(t)
 	out := perNode
-	out.Sign = func(seed []byte) ([]byte, error) { return seeds.Sign(seed, key) }
+	out.Sign = func(seed []byte) ([]byte, error) { return seeds.Sign(seed, key, "") }
 	r := into(t, dir, sites(t), Options{}, out)
 	for _, f := range r.Files[1:] {
 		if err := seeds.Verify(f.Path, []byte(readFile(t, f.Path)), public); err != nil {

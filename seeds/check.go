@@ -33,7 +33,7 @@ func (d document) check(s Seed) {
 	for i, n := range s.Nodes {
 		node := fmt.Sprintf("nodes[%d].", i)
 		d.checkSections(node, s, n.sections())
-		d.checkWholesale(node)
+		d.checkShared(node)
 		d.checkPorts(node, s, n)
 		d.checkTags(node, n, byName)
 		d.checkVolumes(node, s, n)

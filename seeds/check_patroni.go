@@ -193,3 +193,52 @@ func (d document) checkReplicaMethods(node string, n Node) {
 		}
 	}
 }
+
+// checkSynchronous warns of waiting for nobody. databases is how many nodes run
+// PostgreSQL.
+func (d document) checkSynchronous(s Seed, databases int) {
+	const strict = "patroni.synchronous_mode_strict"
+	switch {
+	case !s.Patroni.SynchronousModeStrict:
+	case s.Patroni.SynchronousMode == "false":
+		d.Warn(strict, "this counts for nothing, since synchronous_mode is false: set that, or remove it")
+	case databases == 1:
+		d.Warn(strict, "there is one node with postgresql, and nothing could be written: a strict cluster needs a replica")
+	}
+}
+
+// checkFailover refuses a cluster of which no member may lead.
+func (d document) checkFailover(s Seed, databases []Node) {
+	if slices.ContainsFunc(databases, func(n Node) bool { return !n.Patroni.Tags.NoFailover }) {
+		return
+	}
+	const key = "patroni.tags.nofailover"
+	places := []string{key}
+	for i := range s.Nodes {
+		places = append(places, fmt.Sprintf("nodes[%d].%s", i, key))
+	}
+	d.Refuse(d.given(places...), "every node with postgresql has nofailover, so that none may lead: take it from one at least")
+}
+
+// checkTags: a member replicates from another, and in the end from the leader.
+func (d document) checkTags(node string, n Node, byName map[string]*Node) {
+	const key = "patroni.tags.replicatefrom"
+	from := n.Patroni.Tags.ReplicateFrom
+	if from == "" {
+		return
+	}
+	var wrong string
+	switch other := byName[from]; {
+	case from == n.Name:
+		wrong = fmt.Sprintf("node %s cannot replicate from itself: name another", quote(from))
+	case other == nil:
+		wrong = fmt.Sprintf("there is no node %s: name one of nodes", quote(from))
+	case !other.Runs(ServicePostgreSQL):
+		wrong = fmt.Sprintf("node %s does not run postgresql: name one that does", quote(from))
+	case other.Patroni.Tags.ReplicateFrom == n.Name:
+		wrong = fmt.Sprintf("node %s replicates from this one: one of the two has to follow the leader", quote(from))
+	default:
+		return
+	}
+	d.Refuse(d.given(node+key, key), "%s", wrong)
+}

@@ -44,3 +44,14 @@ func (s Seed) unusedSecrets() map[string]string {
 	}
 	return unused
 }
+
+// checkPKI looks at how long certificates are valid.
+func (d document) checkPKI(s Seed) {
+	const longest = 36500
+	ca, node := int64(s.PKI.CADays), int64(s.PKI.NodeDays)
+	d.checkRange("pki.ca_days", ca, 1, longest, "days")
+	d.checkRange("pki.node_days", node, 1, longest, "days")
+	if ca > 0 && node > ca && node <= longest && !d.Malformed("pki.ca_days") && !d.Malformed("pki.node_days") {
+		d.Refuse(d.given("pki.node_days", "pki.ca_days"), "a node's certificate would outlive its authority, %d days against %d: lower node_days, or raise ca_days", node, ca)
+	}
+}

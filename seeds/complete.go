@@ -1,9 +1,6 @@
 package seeds
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Defaults that follow from other keys.
 const (
@@ -65,43 +62,4 @@ func (s *Seed) siteOf(n Node) string {
 		}
 	}
 	return ""
-}
-
-// Runs tells whether a node runs a service.
-func (n Node) Runs(service Service) bool { return slices.Contains(n.Services, service) }
-
-// Members are the nodes that run a service.
-func (s *Seed) Members(service Service) []Node {
-	var members []Node
-	for _, n := range s.Nodes {
-		if n.Runs(service) {
-			members = append(members, n)
-		}
-	}
-	return members
-}
-
-// IsEtcdMember tells whether a node is a member of etcd: one that runs it, or a witness
-// beside it.
-func (s *Seed) IsEtcdMember(n Node) bool {
-	return n.Runs(ServiceEtcd) || s.Cluster.DCS == DCSEtcd && n.Runs(ServiceWitness)
-}
-
-// UsesEtcd tells whether a node speaks to the etcd of this cluster, as its member or
-// as its client, and so needs a certificate of etcd's authority.
-func (s *Seed) UsesEtcd(n Node) bool {
-	return s.IsEtcdMember(n) || s.Cluster.DCS == DCSEtcd && n.Runs(ServicePostgreSQL)
-}
-
-// IsRaftMember tells whether a node is a member of Patroni's own consensus.
-func (s *Seed) IsRaftMember(n Node) bool {
-	return s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness))
-}
-
-// Own are the nodes that the seed is for: the one that it names, else all.
-func (s *Seed) Own() []Node {
-	if n, ok := s.ByName(s.Node); ok && s.Node != "" {
-		return []Node{n}
-	}
-	return s.Nodes // it names none, or one that is not there
 }

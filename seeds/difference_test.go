@@ -1,13 +1,9 @@
 package seeds
 
 import (
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
-
-	"banyan/internal/strict"
 )
 
 // cluster parses a cluster file of two nodes with more below it.
@@ -81,62 +77,4 @@ func TestChanged(t *testing.T) {
 			t.Errorf("no %s in %v", path, changed)
 		}
 	}
-}
-
-// No secret is left in a masked seed, wherever the schema has one.
-func TestMasked(t *testing.T) {
-	var s Seed
-	fill(reflect.ValueOf(&s).Elem())
-	s.PostgreSQL.Parameters = map[string]any{"work_mem": "4MB"}
-	text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(*s.Masked())))
-	if strings.Contains(text, "a-real-secret") || !strings.Contains(text, masked) {
-		t.Errorf("a secret is left: %s", text)
-	}
-	if text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(s))); !strings.Contains(text, "a-real-secret") || strings.Contains(text, masked) {
-		t.Error("the seed itself was masked")
-	}
-}
-
-// fill puts a secret wherever there is room for one, in lists and maps too.
-func fill(v reflect.Value) {
-	switch t := v.Type(); {
-	case t == reflect.TypeFor[Secret]():
-		v.SetString("a-real-secret")
-	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
-		for i := range t.NumField() {
-			fill(v.Field(i))
-		}
-	case t.Kind() == reflect.Slice:
-		v.Set(reflect.MakeSlice(t, 1, 1))
-		fill(v.Index(0))
-	case t.Kind() == reflect.Map:
-		element := reflect.New(t.Elem()).Elem()
-		if element.Kind() != reflect.Interface {
-			fill(element)
-		}
-		v.Set(reflect.MakeMap(t))
-		v.SetMapIndex(reflect.ValueOf("key"), element)
-	}
-}
-
-// reveal lists the secrets below v.
-func reveal(v reflect.Value) []string {
-	var all []string
-	switch t := v.Type(); {
-	case t == reflect.TypeFor[Secret]():
-		return []string{v.String()}
-	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
-		for i := range t.NumField() {
-			all = append(all, reveal(v.Field(i))...)
-		}
-	case t.Kind() == reflect.Slice:
-		for i := range v.Len() {
-			all = append(all, reveal(v.Index(i))...)
-		}
-	case t.Kind() == reflect.Map && t.Elem().Kind() != reflect.Interface:
-		for _, element := range v.Seq2() {
-			all = append(all, reveal(element)...)
-		}
-	}
-	return all
 }

@@ -147,7 +147,7 @@ func (s Search) accept(name string, data []byte, places []Place, at int) (*Found
 		}
 		data = plain
 	}
-	if IsPlanted(data) {
+	if IsRedacted(data) {
 		if _, err := Parse(name, data); err != nil {
 			return nil, errors.New("planted already: the secrets of this seed are sealed on its node")
 		}

@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		redacted, err := Redacted(data, "pgsql-n1")
-		if err != nil || !IsPlanted(redacted) {
+		if err != nil || !IsRedacted(redacted) {
 			t.Fatalf("redacted: %v\n%s", err, redacted)
 		}
 		again, d := read("seed.yaml", redacted)

@@ -111,3 +111,44 @@ func secretAbove(lines []string, line int) string {
 	}
 	return ""
 }
+
+// Masked is a copy of s in which no secret is left, to be rendered and shown. Those
+// that minting makes are masked even where they are not given yet.
+func (s *Seed) Masked() *Seed {
+	var copied Seed
+	maskInto(reflect.ValueOf(&copied).Elem(), reflect.ValueOf(*s))
+	secrets := reflect.ValueOf(&copied.Secrets).Elem()
+	for i := range secrets.NumField() {
+		secrets.Field(i).SetString(masked)
+	}
+	return &copied
+}
+
+// maskInto copies from to to, with all that they share.
+func maskInto(to, from reflect.Value) {
+	t := from.Type()
+	switch {
+	case t == reflect.TypeFor[Secret]():
+		if from.Len() > 0 {
+			to.SetString(masked)
+		}
+	case t == reflect.TypeFor[PrivateKey](), strict.FormOf(t) == strict.Section:
+		for i := range t.NumField() {
+			maskInto(to.Field(i), from.Field(i))
+		}
+	case t.Kind() == reflect.Slice && !from.IsNil():
+		to.Set(reflect.MakeSlice(t, from.Len(), from.Len()))
+		for i := range from.Len() {
+			maskInto(to.Index(i), from.Index(i))
+		}
+	case t.Kind() == reflect.Map && !from.IsNil():
+		to.Set(reflect.MakeMap(t))
+		for key, value := range from.Seq2() {
+			element := reflect.New(t.Elem()).Elem()
+			maskInto(element, value)
+			to.SetMapIndex(key, element)
+		}
+	default:
+		to.Set(from)
+	}
+}

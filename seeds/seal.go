@@ -65,7 +65,7 @@ func Redacted(data []byte, node string) ([]byte, error) {
 func redact(data []byte, secrets []strict.Span) []byte {
 	var out []byte
 	at := 0
-	if IsPlanted(data) {
+	if IsRedacted(data) {
 		at = 1 + bytes.IndexByte(data, '\n')
 	}
 	for _, s := range secrets {
@@ -75,8 +75,8 @@ func redact(data []byte, secrets []strict.Span) []byte {
 	return append(out, data[at:]...)
 }
 
-// IsPlanted tells a seed that Redacted made from one that is yet to be planted.
-func IsPlanted(data []byte) bool {
+// IsRedacted tells a seed that Redacted made from one that is yet to be planted.
+func IsRedacted(data []byte) bool {
 	const byteOrderMark = "\ufeff" // an editor of Windows may have put it there since
 	return bytes.HasPrefix(bytes.TrimPrefix(data, []byte(byteOrderMark)), []byte(planted))
 }

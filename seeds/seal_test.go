@@ -132,8 +132,8 @@ func TestRedacted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if IsPlanted([]byte(test.data)) != strings.HasPrefix(name, "planted") {
-				t.Error("IsPlanted is wrong on the seed itself")
+			if IsRedacted([]byte(test.data)) != strings.HasPrefix(name, "planted") {
+				t.Error("IsRedacted is wrong on the seed itself")
 			}
 			got, err := Redacted([]byte(test.data), "pgsql-n1")
 			if err != nil {
@@ -142,15 +142,15 @@ func TestRedacted(t *testing.T) {
 			if string(got) != mark+test.want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, mark+test.want)
 			}
-			if !IsPlanted(got) {
-				t.Error("IsPlanted does not tell")
+			if !IsRedacted(got) {
+				t.Error("IsRedacted does not tell")
 			}
 			if _, err := Parse("seed.yaml", got); err == nil || !strings.Contains(err.Error(), "sealed on the node") {
 				t.Errorf("Parse takes it again: %v", err)
 			}
 		})
 	}
-	if !IsPlanted([]byte("\ufeff" + mark)) {
+	if !IsRedacted([]byte("\ufeff" + mark)) {
 		t.Error("an editor of Windows makes a planted seed another")
 	}
 	if got, err := Redacted([]byte("secrets: {superuser_password: Hush}"), "pgsql-n1"); err == nil || strings.Contains(err.Error(), "Hush") {

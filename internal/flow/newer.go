@@ -72,7 +72,7 @@ func newer(s seeds.Search, sealed seeds.Found, all []seeds.Place) (best *seeds.F
 			o.Reason = err.Error()
 		}
 		if found != nil {
-			v := seeds.Compare(sealed, *found)
+			v := seeds.Judge(sealed, *found)
 			o.Reason = v.Reason
 			if v.Action != seeds.Leave && (best == nil || found.Seed.Cluster.Generation > best.Seed.Cluster.Generation) {
 				best, verdict = found, v
@@ -93,7 +93,7 @@ func (r *reporter) staged(n planted) error {
 	}
 	found, err := readSealed(stagedSeed, n.facts)
 	if err == nil {
-		if v := seeds.Compare(n.Found, found); v.Action != seeds.Leave {
+		if v := seeds.Judge(n.Found, found); v.Action != seeds.Leave {
 			r.report.Seed = v.Reason + " before, and kept: " + howToApply
 			return nil
 		}

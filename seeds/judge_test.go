@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCompare(t *testing.T) {
+func TestJudge(t *testing.T) {
 	const (
 		id      = ", id: 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f11"
 		foreign = ", id: 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f12"
@@ -41,7 +41,7 @@ func TestCompare(t *testing.T) {
 		"claim of an id lost":      {seed(id+generation(3), auto), seed(generation(4), ""), Stage, "a newer seed (generation 4) was found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Compare(found(t, c.sealed), found(t, c.found))
+			got := Judge(found(t, c.sealed), found(t, c.found))
 			if got.Action != c.want || !strings.HasPrefix(got.Reason, c.reason) {
 				t.Errorf("got  %+v\nwant %v, %s", got, c.want, c.reason)
 			}

@@ -21,13 +21,13 @@ type Verdict struct {
 	Reason string
 }
 
-// Compare judges a seed that was found on a machine which has been planted, against
+// Judge weighs a seed that was found on a machine which has been planted, against
 // the sealed one and the node that it is by that.
 //
 // A seed that gives neither cluster.id nor cluster.generation claims nothing by
 // it: where its text differs it is staged. It is applied only on a machine whose
 // own seed, which then has to ask for it, claims no more.
-func Compare(sealed, found Found) Verdict {
+func Judge(sealed, found Found) Verdict {
 	if bytes.Equal(unsigned(sealed.Data), unsigned(found.Data)) {
 		return Verdict{Leave, "the seed that is sealed here"}
 	}

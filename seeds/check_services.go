@@ -3,7 +3,6 @@ package seeds
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // checkServices looks at each node by itself.
@@ -92,44 +91,4 @@ func (d document) checkMembers(s Seed) {
 	}
 	d.checkSynchronous(s, len(databases))
 	d.checkFailover(s, databases)
-}
-
-// port is one that a node listens on.
-type port struct {
-	number uint16
-	key    string // of the seed, or "" for one that is always the same
-	what   string
-}
-
-// checkPorts: what a node listens on is told apart by the port alone.
-func (d document) checkPorts(node string, s Seed, n Node) {
-	ports := []port{{n.System.SSHPort, "system.ssh_port", "sshd"}}
-	if s.IsEtcdMember(n) {
-		ports = append(ports, port{2379, "", "etcd"}, port{2380, "", "etcd"})
-	}
-	if n.Runs(ServicePostgreSQL) {
-		ports = append(ports, port{n.PostgreSQL.Port, "postgresql.port", "PostgreSQL"}, port{n.Patroni.RESTAPI.Port, "patroni.restapi.port", "Patroni's REST API"})
-	}
-	if s.IsRaftMember(n) {
-		ports = append(ports, port{n.Patroni.Raft.Port, "patroni.raft.port", "Patroni's raft"})
-	}
-	if p := n.HAProxy.Ports; n.Runs(ServiceHAProxy) {
-		for _, at := range []struct {
-			number uint16
-			key    string
-		}{{p.Primary, "primary"}, {p.Replicas, "replicas"}, {p.ReplicasSync, "replicas_sync"}, {p.ReplicasAsync, "replicas_async"}, {p.Stats, "stats"}} {
-			ports = append(ports, port{at.number, "haproxy.ports." + at.key, "HAProxy's " + at.key})
-		}
-	}
-	taken := map[uint16]port{}
-	for _, p := range ports {
-		if other, ok := taken[p.number]; ok && p.number != 0 {
-			place := d.given(node+p.key, node+other.key, p.key, other.key)
-			if strings.HasSuffix(place, other.key) && other.key != "" {
-				p, other = other, p
-			}
-			d.Refuse(place, "port %d is taken by %s: choose another for %s", p.number, other.what, p.what)
-		}
-		taken[p.number] = p
-	}
 }

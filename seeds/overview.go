@@ -57,7 +57,9 @@ func (s *Seed) Overview() Overview {
 	o := Overview{Cluster: s.Cluster.Name, ID: s.Cluster.ID, Generation: s.Cluster.Generation, DCS: s.Cluster.DCS, Members: s.dcsMembers()}
 	for _, n := range s.Nodes {
 		o.Nodes = append(o.Nodes, OverviewNode{n.Name, n.Address, n.Site, n.Services})
-		o.addPorts(s, n)
+		for _, p := range s.ports(n) {
+			o.addPort(p, n.Name)
+		}
 	}
 	slices.SortStableFunc(o.Ports, func(a, b OverviewPort) int { return cmp.Compare(a.Port, b.Port) })
 	for _, site := range s.Sites {
@@ -89,36 +91,13 @@ func (s *Seed) dcsMembers() []string {
 	return names
 }
 
-func (o *Overview) addPorts(s *Seed, n Node) {
-	o.addPort(n.System.SSHPort, "ssh", n)
-	if s.IsEtcdMember(n) {
-		o.addPort(2379, "etcd, its clients", n)
-		o.addPort(2380, "etcd, its members", n)
-	}
-	if s.IsRaftMember(n) {
-		o.addPort(n.Patroni.Raft.Port, "Patroni's raft", n)
-	}
-	if n.Runs(ServicePostgreSQL) {
-		o.addPort(n.PostgreSQL.Port, "PostgreSQL", n)
-		o.addPort(n.Patroni.RESTAPI.Port, "Patroni's REST API", n)
-	}
-	if n.Runs(ServiceHAProxy) {
-		p := n.HAProxy.Ports
-		o.addPort(p.Primary, "HAProxy: the primary", n)
-		o.addPort(p.Replicas, "HAProxy: all replicas", n)
-		o.addPort(p.ReplicasSync, "HAProxy: synchronous replicas", n)
-		o.addPort(p.ReplicasAsync, "HAProxy: asynchronous replicas", n)
-		o.addPort(p.Stats, "HAProxy: statistics", n)
-	}
-}
-
-func (o *Overview) addPort(port uint16, use string, n Node) {
-	i := slices.IndexFunc(o.Ports, func(p OverviewPort) bool { return p.Port == port && p.Use == use })
+func (o *Overview) addPort(p port, node string) {
+	i := slices.IndexFunc(o.Ports, func(other OverviewPort) bool { return other.Port == p.number && other.Use == p.use })
 	if i < 0 {
 		i = len(o.Ports)
-		o.Ports = append(o.Ports, OverviewPort{Port: port, Use: use})
+		o.Ports = append(o.Ports, OverviewPort{Port: p.number, Use: p.use})
 	}
-	o.Ports[i].Nodes = append(o.Ports[i].Nodes, n.Name)
+	o.Ports[i].Nodes = append(o.Ports[i].Nodes, node)
 }
 
 // String is the overview in columns.

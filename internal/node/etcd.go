@@ -16,7 +16,7 @@ import (
 const EtcdDataDir = "/var/lib/etcd/default"
 
 // EtcdEndpoint is where the node itself reaches its member.
-const EtcdEndpoint = "http://127.0.0.1:2379"
+var EtcdEndpoint = fmt.Sprintf("http://127.0.0.1:%d", seeds.EtcdClientPort)
 
 const (
 	etcdUnit     = "etcd.service"
@@ -59,7 +59,7 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) strin
 	address := self.Address.Addr()
 	var members []string
 	for _, n := range etcdMembers(s) {
-		members = append(members, n.Name+"="+url(n.Address.Addr(), etcdPeerPort))
+		members = append(members, n.Name+"="+url(n.Address.Addr(), seeds.EtcdPeerPort))
 	}
 	var b strings.Builder
 	b.WriteString(banner)
@@ -67,10 +67,10 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) strin
 	variables := [][2]string{
 		{"ETCD_NAME", self.Name},
 		{"ETCD_DATA_DIR", EtcdDataDir},
-		{"ETCD_LISTEN_PEER_URLS", url(address, etcdPeerPort)},
-		{"ETCD_LISTEN_CLIENT_URLS", url(address, etcdClientPort) + "," + EtcdEndpoint},
-		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", url(address, etcdPeerPort)},
-		{"ETCD_ADVERTISE_CLIENT_URLS", url(address, etcdClientPort)},
+		{"ETCD_LISTEN_PEER_URLS", url(address, seeds.EtcdPeerPort)},
+		{"ETCD_LISTEN_CLIENT_URLS", url(address, seeds.EtcdClientPort) + "," + EtcdEndpoint},
+		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", url(address, seeds.EtcdPeerPort)},
+		{"ETCD_ADVERTISE_CLIENT_URLS", url(address, seeds.EtcdClientPort)},
 		{"ETCD_INITIAL_CLUSTER", strings.Join(members, ",")},
 		{"ETCD_INITIAL_CLUSTER_TOKEN", e.InitialClusterToken},
 		{"ETCD_HEARTBEAT_INTERVAL", strconv.Itoa(e.HeartbeatInterval)},

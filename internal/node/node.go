@@ -29,12 +29,6 @@ import (
 	"banyan/seeds"
 )
 
-// The ports that no seed changes.
-const (
-	etcdClientPort = 2379
-	etcdPeerPort   = 2380
-)
-
 // Desired is the whole configuration of self, one of the nodes of s.
 func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, error) {
 	people, err := users(self.System, f)

@@ -110,11 +110,11 @@ func patroniEtcdOf(s seeds.Seed, self seeds.Node) *patroniEtcd {
 	}
 	own := s.IsEtcdMember(self)
 	if own {
-		e.Hosts = []string{"127.0.0.1:" + strconv.Itoa(etcdClientPort)}
+		e.Hosts = []string{"127.0.0.1:" + strconv.Itoa(seeds.EtcdClientPort)}
 	}
 	for _, n := range etcdMembers(s) {
 		if n.Name != self.Name {
-			e.Hosts = append(e.Hosts, addrPort(n.Address.Addr(), etcdClientPort))
+			e.Hosts = append(e.Hosts, addrPort(n.Address.Addr(), seeds.EtcdClientPort))
 		}
 	}
 	return &e

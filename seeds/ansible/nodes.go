@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -284,7 +285,7 @@ func (im *importer) makeDCS() {
 	}
 	port, protocol := im.word("patroni_etcd_hosts.port"), im.word("patroni_etcd_hosts.protocol")
 	if port == "" {
-		port = "2379"
+		port = strconv.Itoa(seeds.EtcdClientPort)
 	}
 	if protocol == "" {
 		protocol = "https"

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"banyan/seeds"
 )
 
 // imageLocales are those that pgsql_cluster makes, and every image has.
@@ -186,7 +188,7 @@ func takePorts(im *importer, from origin, v value) {
 	if groups == nil {
 		return
 	}
-	own := []string{"22", "2379", "2380"}
+	own := []string{"22", strconv.Itoa(seeds.EtcdClientPort), strconv.Itoa(seeds.EtcdPeerPort)}
 	for _, r := range table {
 		if strings.HasPrefix(r.Variable, "haproxy_listen_port.") || slices.Contains([]string{"postgresql_port", "patroni_restapi_port",
 			"patroni_raft_port", "patroni_raft_controller.port", "ansible_port", "ansible_ssh_port"}, r.Variable) {

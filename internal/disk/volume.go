@@ -80,7 +80,7 @@ func Export(out io.Writer, device, filesystem string) (err error) {
 		return err
 	}
 	defer f.Close()
-	files, err := open(f, filesystem)
+	files, err := Read(f, filesystem, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -96,21 +96,26 @@ func Export(out io.Writer, device, filesystem string) (err error) {
 	return err
 }
 
-// open opens a file system by the name that blkid(8) has for it.
-func open(f *os.File, filesystem string) (fs.ReadDirFS, error) {
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
+// Read opens a file system, by the name that blkid(8) has for it, that begins at
+// these bytes of a disk or a file. Size 0 is to the end.
+func Read(f *os.File, filesystem string, start, size int64) (fs.ReadDirFS, error) {
+	if size == 0 {
+		end, err := f.Seek(0, io.SeekEnd)
+		if err != nil {
+			return nil, err
+		}
+		size = end - start
 	}
 	storage := file.New(f, true)
 	var files fs.ReadDirFS
+	var err error
 	switch filesystem {
 	case "vfat":
-		files, err = openFAT(f, size)
+		files, err = readFAT(f, start, size)
 	case "iso9660":
-		files, err = iso9660.Read(storage, size, 0, 0)
+		files, err = iso9660.Read(storage, size, start, 0)
 	case "ext4":
-		files, err = ext4.Read(storage, size, 0, 0)
+		files, err = ext4.Read(storage, size, start, 0)
 	default:
 		return nil, fmt.Errorf("%s is not read: make it FAT, ext4 or ISO 9660", filesystem)
 	}
@@ -120,13 +125,13 @@ func open(f *os.File, filesystem string) (fs.ReadDirFS, error) {
 	return files, nil
 }
 
-// openFAT tells the three kinds of FAT apart as Microsoft's specification does
+// readFAT tells the three kinds of FAT apart as Microsoft's specification does
 // (fatgen103, "FAT Type Determination" and "Boot Sector and BPB Structure"), and
 // refuses what go-diskfs would read wrongly: another number of FATs than two, and a
 // root directory of FAT32 that begins elsewhere than every formatter has it.
-func openFAT(f *os.File, size int64) (fs.ReadDirFS, error) {
+func readFAT(f *os.File, start, size int64) (fs.ReadDirFS, error) {
 	var boot [48]byte
-	if _, err := f.ReadAt(boot[:], 0); err != nil {
+	if _, err := f.ReadAt(boot[:], start); err != nil {
 		return nil, err
 	}
 	le := binary.LittleEndian
@@ -138,12 +143,12 @@ func openFAT(f *os.File, size int64) (fs.ReadDirFS, error) {
 		if root := le.Uint32(boot[44:]); root != 2 {
 			return nil, fmt.Errorf("its root directory begins at cluster %d, and only cluster 2 is read", root)
 		}
-		return fat32.Read(storage, size, 0, 0)
+		return fat32.Read(storage, size, start, 0)
 	}
-	if files, err := fat16.Read(storage, size, 0, 0); err == nil {
+	if files, err := fat16.Read(storage, size, start, 0); err == nil {
 		return files, nil
 	}
-	return fat12.Read(storage, size, 0, 0)
+	return fat12.Read(storage, size, start, 0)
 }
 
 // export writes the names at the top and in seeds.Folder, with the content of what a

@@ -164,7 +164,7 @@ func (b block) target(ctx context.Context) (v volume, what string, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return volume{}, "", err
 	}
-	whole := partition{volume{disk: b.Path}, "", b.Size}
+	whole := partition{volume{disk: b.Path, size: b.Size}, ""}
 	found, err := whole.probe(ctx)
 	if err != nil {
 		return volume{}, "", err
@@ -214,7 +214,7 @@ func (p partition) describe(found map[string]string) string {
 	what, table := found["TYPE"], found["PTTYPE"]
 	switch {
 	case what != "":
-	case p.volume.partition == 0:
+	case p.offset == 0:
 		what = "a partition table (" + table + ")"
 	default:
 		what = "an unknown partition"
@@ -228,7 +228,7 @@ func (p partition) describe(found map[string]string) string {
 func (p partition) probe(ctx context.Context) (map[string]string, error) {
 	const nothing, ambiguous = 2, 8 // exit codes
 	out, err := command.Run(ctx, "blkid", "--probe", "--output", "export",
-		"--offset", strconv.FormatInt(p.volume.offset, 10), "--size", strconv.FormatInt(p.size, 10), p.volume.disk)
+		"--offset", strconv.FormatInt(p.offset, 10), "--size", strconv.FormatInt(p.size, 10), p.disk)
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() == nothing:
@@ -236,7 +236,7 @@ func (p partition) probe(ctx context.Context) (map[string]string, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == ambiguous:
 		return map[string]string{"TYPE": "several things at once"}, nil
 	case err != nil:
-		return nil, fmt.Errorf("look at %s: %w", p.volume.disk, err)
+		return nil, fmt.Errorf("look at %s: %w", p.disk, err)
 	}
 	found := map[string]string{}
 	for line := range strings.Lines(out) {

@@ -128,7 +128,7 @@ func TestWriteStickWithAPartition(t *testing.T) {
 	if _, err := WriteDevice(t.Context(), device, several, true); err != nil {
 		t.Error(err)
 	}
-	sameFiles(t, contents(t, volume{disk: disk, partition: 1, offset: 1 << 20}), map[string]string{"seed.yaml": "x", "seeds/a.yaml": "a", "seeds/b.yaml": "b"})
+	sameFiles(t, contents(t, volume{disk: disk, offset: 1 << 20}), map[string]string{"seed.yaml": "x", "seeds/a.yaml": "a", "seeds/b.yaml": "b"})
 }
 
 func sfdisk(t *testing.T, disk, script string) {

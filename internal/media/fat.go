@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,31 +13,30 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/diskfs/go-diskfs"
-	"github.com/diskfs/go-diskfs/filesystem"
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
+	"banyan/internal/disk"
 )
 
-// volume is a FAT file system on a disk, or in an image of one.
+// volume is a file system on a disk, or in an image of one.
 type volume struct {
-	disk      string
-	partition int   // in its table, from 1; 0 for a disk without one
-	offset    int64 // in bytes from the start of the disk
-	machines  bool  // a machine's own, of an image, and so for one seed
+	disk         string
+	filesystem   string // "" for vfat
+	offset, size int64  // in bytes; size 0 is to the end
+	machines     bool   // a machine's own, of an image, and so for one seed
 }
 
 // mtools runs one of the mtools on the volume. It gets the disk by its descriptor:
 // a path may have an @@, which begins an offset there.
 func (v volume) mtools(ctx context.Context, stdin io.Reader, name string, args ...string) error {
-	disk, err := os.OpenFile(v.disk, os.O_RDWR, 0)
+	to, err := os.OpenFile(v.disk, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	defer disk.Close()
+	defer to.Close()
 	_, err = command.Command{
-		Name: name, Args: append([]string{"-i", fmt.Sprintf("/proc/%d/fd/%d@@%d", os.Getpid(), disk.Fd(), v.offset)}, args...),
+		Name: name, Args: append([]string{"-i", fmt.Sprintf("/proc/%d/fd/%d@@%d", os.Getpid(), to.Fd(), v.offset)}, args...),
 		Env:   []string{"TZ=UTC0", "MTOOLS_SKIP_CHECK=1"}, // FAT has local time; what is odd about a volume of Windows is not for us to judge
 		Stdin: stdin,
 	}.Run(ctx)
@@ -142,8 +142,8 @@ func (v volume) remove(ctx context.Context, name string) error {
 }
 
 // settle puts what was written on the disk, and has it read from there.
-func settle(disk string) error {
-	f, err := os.OpenFile(disk, os.O_RDWR, 0)
+func settle(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -211,21 +211,14 @@ func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 
 // open calls f with the volume's files, as a node finds them.
 func (v volume) open(f func(fs.FS) error) error {
-	disk, err := diskfs.Open(v.disk, diskfs.WithOpenMode(diskfs.ReadOnly))
+	from, err := os.Open(v.disk)
 	if err != nil {
 		return err
 	}
-	if v.partition > 0 {
-		_, err = disk.GetPartitionTable()
-	}
-	var files filesystem.FileSystem
-	if err == nil {
-		files, err = disk.GetFilesystem(v.partition)
-	}
+	defer from.Close()
+	files, err := disk.Read(from, cmp.Or(v.filesystem, "vfat"), v.offset, v.size)
 	if err != nil {
-		err = fmt.Errorf("read the volume: %w", err)
-	} else {
-		err = f(files)
+		return fmt.Errorf("a node cannot read the volume: %w", err)
 	}
-	return errors.Join(err, disk.Close())
+	return f(files)
 }

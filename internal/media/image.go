@@ -98,9 +98,8 @@ func onDisk(name string) (volume, error) {
 
 // partition is one of a disk's.
 type partition struct {
-	volume volume
-	name   string // in a GPT
-	size   int64  // in bytes
+	volume
+	name string // in a GPT
 }
 
 // partitions are those that the table of a disk lists, whether the kernel knows them
@@ -120,7 +119,7 @@ func partitions(name string) ([]partition, error) {
 		if p.GetSize() == 0 { // of a table with a fixed number of entries
 			continue
 		}
-		list = append(list, partition{volume{disk: name, partition: p.GetIndex(), offset: p.GetStart()}, p.Label(), p.GetSize()})
+		list = append(list, partition{volume{disk: name, offset: p.GetStart(), size: p.GetSize()}, p.Label()})
 	}
 	return list, nil
 }

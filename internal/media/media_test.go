@@ -269,7 +269,8 @@ func TestWriteFile(t *testing.T) {
 			for _, f := range files {
 				want[f.Name] = string(f.Data)
 			}
-			sameFiles(t, contents(t, volume{disk: output}), want)
+			filesystem := map[string]string{".img": "vfat", ".iso": "iso9660"}[suffix]
+			sameFiles(t, contents(t, volume{disk: output, filesystem: filesystem}), want)
 			if info, err := os.Stat(output); err != nil || info.Mode() != 0o600 {
 				t.Errorf("%s: %v, %v", suffix, info.Mode(), err)
 			}
@@ -377,5 +378,19 @@ func TestWriteFileRefuses(t *testing.T) {
 	}
 	if left, err := filepath.Glob(dir + "/.banyan*"); err != nil || len(left) > 0 {
 		t.Errorf("this is left: %v, %v", left, err)
+	}
+}
+
+// A volume that a node does not read gets no seed, and so no secrets.
+func TestWriteRefusesWhatNoNodeReads(t *testing.T) {
+	disk := blank(t, 16)
+	run(t, "mkfs.vfat", "-f", "1", "-F", "16", disk)
+	before := run(t, "sha256sum", disk)
+	_, err := volume{disk: disk}.write(t.Context(), one("x"))
+	if err == nil || !strings.Contains(err.Error(), "1 file allocation tables") {
+		t.Errorf("%v", err)
+	}
+	if run(t, "sha256sum", disk) != before {
+		t.Error("the volume was written to")
 	}
 }

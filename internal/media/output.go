@@ -20,9 +20,11 @@ import (
 // It replaces a file that is such an image already, and no other. With
 // SOURCE_DATE_EPOCH set, one input gives one image.
 func WriteFile(ctx context.Context, output string, files []File) (r Report, err error) {
-	makers := map[string]func(context.Context, string, []File) error{".img": makeFAT, ".iso": makeISO}
-	made := makers[strings.ToLower(filepath.Ext(output))]
-	if made == nil {
+	kind, ok := map[string]struct {
+		filesystem string
+		make       func(context.Context, string, []File) error
+	}{".img": {"vfat", makeFAT}, ".iso": {"iso9660", makeISO}}[strings.ToLower(filepath.Ext(output))]
+	if !ok {
 		return Report{}, fmt.Errorf("%s: a name that ends in .img makes the image of a stick, one in .iso that of a CD", output)
 	}
 	if err := replaceable(ctx, output); err != nil {
@@ -35,13 +37,13 @@ func WriteFile(ctx context.Context, output string, files []File) (r Report, err 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir), lock.Close()) }()
 	whole := filepath.Join(dir, filepath.Base(output))
-	if err := made(ctx, whole, files); err != nil {
+	if err := kind.make(ctx, whole, files); err != nil {
 		return Report{}, err
 	}
 	if err := errors.Join(os.Chmod(whole, 0o600), settle(whole)); err != nil {
 		return Report{}, err
 	}
-	if err := (volume{disk: whole}).compare(files, nil); err != nil {
+	if err := (volume{disk: whole, filesystem: kind.filesystem}).compare(files, nil); err != nil {
 		return Report{}, err
 	}
 	r.Target = output
@@ -105,7 +107,7 @@ func replaceable(ctx context.Context, output string) error {
 	}
 	found := map[string]string{}
 	if info.Mode().IsRegular() {
-		if found, err = (partition{volume{disk: output}, "", info.Size()}).probe(ctx); err != nil {
+		if found, err = (partition{volume{disk: output, size: info.Size()}, ""}).probe(ctx); err != nil {
 			return err
 		}
 	}

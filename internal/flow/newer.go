@@ -2,7 +2,9 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"time"
@@ -88,7 +90,7 @@ const howToApply = "to apply it, mv " + stagedSeed + " " + sealedSeed + " && sys
 
 // staged tells of a seed that was staged before, as long as it is newer.
 func (r *reporter) staged(n planted) error {
-	if _, err := os.Stat(stagedSeed); os.IsNotExist(err) {
+	if _, err := os.Stat(stagedSeed); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	found, err := readSealed(stagedSeed, n.facts)

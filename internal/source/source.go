@@ -5,6 +5,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -100,7 +101,7 @@ func readFile(name string) ([]byte, error) {
 func firstFile(root string, names ...string) (string, []byte, error) {
 	for _, name := range names {
 		data, err := readFile(filepath.Join(root, name))
-		if err == nil || !os.IsNotExist(err) {
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return name, data, err
 		}
 	}

@@ -46,13 +46,13 @@ func BenchmarkMint(b *testing.B) {
 			for b.Loop() {
 				count++
 				var c *ClusterFile
-				var m *Minted
+				var m *minted
 				step("read-the-cluster-file", func() (err error) {
 					c, _, err = Parse("cluster.yaml", text)
 					return err
 				})
 				step("mint", func() (err error) {
-					m, err = Mint(b.Context(), c, new(Secrets), Options{Now: now})
+					m, err = c.mint(b.Context(), new(Secrets), Options{Now: now})
 					return err
 				})
 				step("check-the-seeds", func() error { return m.check(b.Context()) })

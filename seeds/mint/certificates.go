@@ -52,7 +52,7 @@ func (m *minting) authority(kind string, before Authority, given *pki.Authority,
 		return nil, before, fmt.Errorf("the %s: %w", kind, err)
 	}
 	if ends := a.NotAfter(); needed && ends.Before(m.Now.Add(soon)) {
-		m.warn("the %s ends on %s: take it out of %s and mint, and every node gets certificates of a new one", kind, ends.Format(time.DateOnly), SecretsName)
+		m.warn("the %s ends on %s: take it out of %s and mint, and every node gets certificates of a new one", kind, ends.Format(time.DateOnly), secretsName)
 	}
 	key, err := a.Key()
 	return a, Authority{seeds.PEM(a.Certificates()), seeds.PrivateKey{Secret: seeds.Secret(key)}}, err

@@ -187,7 +187,7 @@ func TestImport(t *testing.T) {
 		if c.options.Now.IsZero() {
 			c.options.Now = now
 		}
-		if _, err := Mint(t.Context(), cluster(t, c.text), nil, c.options); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := cluster(t, c.text).mint(t.Context(), nil, c.options); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

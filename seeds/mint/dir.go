@@ -23,8 +23,8 @@ import (
 	"banyan/seeds"
 )
 
-// SecretsName is the file that keeps what was minted.
-const SecretsName = "secrets.yaml"
+// secretsName is the file that keeps what was minted.
+const secretsName = "secrets.yaml"
 
 const universalName = "universal.yaml"
 
@@ -81,15 +81,15 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 		return nil, err
 	}
 	defer lock.Close()
-	before, err := readSecrets(filepath.Join(dir, SecretsName))
+	before, err := readSecrets(filepath.Join(dir, secretsName))
 	if err != nil {
 		return nil, err
 	}
-	minted, err := Mint(ctx, c, before, o)
+	made, err := c.mint(ctx, before, o)
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := minted.outputs(ctx, c, out)
+	outputs, err := made.outputs(ctx, c, out)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 		return nil, err
 	}
 	if slices.ContainsFunc(outputs, func(o output) bool { return !o.current }) {
-		if err := minted.check(ctx); err != nil {
+		if err := made.check(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -106,16 +106,16 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 			return nil, err
 		}
 	}
-	minted.list(dir, before, outputs)
-	text, err := minted.Secrets.Text()
+	made.list(dir, before, outputs)
+	text, err := made.Secrets.Text()
 	if err != nil {
 		return nil, err
 	}
-	secrets := []output{{file: SeedFile{Name: SecretsName}, text: text}}
-	if err := compare(dir, secrets, &Secrets{Files: []SeedFile{{Name: SecretsName}}}, nil); err != nil {
+	secrets := []output{{file: SeedFile{Name: secretsName}, text: text}}
+	if err := compare(dir, secrets, &Secrets{Files: []SeedFile{{Name: secretsName}}}, nil); err != nil {
 		return nil, err
 	}
-	report := minted.report()
+	report := made.report()
 	for _, o := range append(secrets, outputs...) {
 		path := filepath.Join(dir, o.file.Name)
 		if !o.current {
@@ -165,11 +165,11 @@ func readSecrets(path string) (*Secrets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ParseSecrets(path, text)
+	return parseSecrets(path, text)
 }
 
 // outputs are the seeds in plain text, signed.
-func (m *Minted) outputs(ctx context.Context, c *ClusterFile, out Output) ([]output, error) {
+func (m *minted) outputs(ctx context.Context, c *ClusterFile, out Output) ([]output, error) {
 	var outputs []output
 	var texts []func() ([]byte, error)
 	if out.PerNode {
@@ -260,7 +260,7 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 		}
 		known := before.file(o.file.Name)
 		if known.Name == "" {
-			return fmt.Errorf("%s is there, and %s does not know it: move it away, or put back the %s that it was minted with", path, SecretsName, SecretsName)
+			return fmt.Errorf("%s is there, and %s does not know it: move it away, or put back the %s that it was minted with", path, secretsName, secretsName)
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -303,7 +303,7 @@ func digest(data []byte) string {
 
 // list notes the files that are written. Those of earlier mintings that are not among
 // them are named for as long as they are there: nothing tells who still needs them.
-func (m *Minted) list(dir string, before *Secrets, outputs []output) {
+func (m *minted) list(dir string, before *Secrets, outputs []output) {
 	for _, o := range outputs {
 		m.Secrets.Files = append(m.Secrets.Files, o.file)
 	}
@@ -327,7 +327,7 @@ func (s *Secrets) file(name string) SeedFile {
 	return SeedFile{}
 }
 
-func (m *Minted) report() *Report {
+func (m *minted) report() *Report {
 	r := &Report{Cluster: m.Secrets.Cluster.Name, ID: m.Secrets.Cluster.ID, Generation: m.Secrets.Cluster.Generation, Warnings: append([]string{}, m.Warnings...)}
 	for _, n := range m.nodes {
 		r.Nodes = append(r.Nodes, Made{n.Name, n.ends, append([]string{}, unique(n.made)...)})

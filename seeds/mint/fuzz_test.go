@@ -29,7 +29,7 @@ func FuzzMint(f *testing.F) {
 		if err != nil || c.seed.PKI.KeyType == seeds.KeyTypeRSA { // which takes seconds
 			return
 		}
-		m, err := Mint(t.Context(), c, nil, Options{Now: now})
+		m, err := c.mint(t.Context(), nil, Options{Now: now})
 		if err != nil {
 			return // such as lifetimes in the past
 		}

@@ -1,8 +1,8 @@
 // Package mint makes seeds of a cluster file: it adds what must be secret or signed,
 // keeps that for the next time, and writes a seed for each node or one for all.
 //
-// [Mint] is a function of the cluster file, of what was minted before and of the
-// clock. It makes nothing that is there already, so that minting again changes
+// What is minted is a function of the cluster file, of what was minted before and of
+// the clock. It makes nothing that is there already, so that minting again changes
 // nothing. [Into] reads and writes the directory that all of it is kept in.
 package mint
 
@@ -96,9 +96,9 @@ type Options struct {
 	ImportCA, ImportEtcdCA *pki.Authority
 }
 
-// Mint adds to a cluster file what is secret or signed. before is what was minted
+// mint adds to a cluster file what is secret or signed. before is what was minted
 // the last time, or nil; it is not changed.
-func Mint(ctx context.Context, c *ClusterFile, before *Secrets, o Options) (*Minted, error) {
+func (c *ClusterFile) mint(ctx context.Context, before *Secrets, o Options) (*minted, error) {
 	if before == nil {
 		before = new(Secrets)
 	}
@@ -111,7 +111,7 @@ func Mint(ctx context.Context, c *ClusterFile, before *Secrets, o Options) (*Min
 	return m.render()
 }
 
-// minting is Mint under way. Its Secrets grow step by step.
+// minting is mint under way. Its Secrets grow step by step.
 type minting struct {
 	Options
 	Secrets  // the new ones

@@ -37,12 +37,12 @@ func readFile(t *testing.T, path string) string {
 
 func sites(t *testing.T) string { t.Helper(); return readFile(t, "testdata/sites.yaml") }
 
-func mint(t *testing.T, text string, before *Secrets, o Options) *Minted {
+func mint(t *testing.T, text string, before *Secrets, o Options) *minted {
 	t.Helper()
 	if o.Now.IsZero() {
 		o.Now = now
 	}
-	m, err := Mint(t.Context(), cluster(t, text), before, o)
+	m, err := cluster(t, text).mint(t.Context(), before, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func mint(t *testing.T, text string, before *Secrets, o Options) *Minted {
 }
 
 // texts are the seeds by node, parsed.
-func texts(t *testing.T, m *Minted) (seed map[string]string, parsed map[string]*seeds.Seed) {
+func texts(t *testing.T, m *minted) (seed map[string]string, parsed map[string]*seeds.Seed) {
 	t.Helper()
 	seed, parsed = map[string]string{}, map[string]*seeds.Seed{}
 	for i, n := range m.nodes {
@@ -75,7 +75,7 @@ func ownNode(t *testing.T, s *seeds.Seed) seeds.Node {
 	return seeds.Node{}
 }
 
-var minted = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]+)-----.*?-----END|SCRAM-SHA-256\$[0-9A-Za-z+/=$:]+|[0-9a-f]{8}-[0-9a-f-]{27}|(?:password: )[A-Z2-7]{26}`)
+var byChance = regexp.MustCompile(`(?s)-----BEGIN ([A-Z ]+)-----.*?-----END|SCRAM-SHA-256\$[0-9A-Za-z+/=$:]+|[0-9a-f]{8}-[0-9a-f-]{27}|(?:password: )[A-Z2-7]{26}`)
 
 // TestGolden: the whole seed of each node, with all that chance made masked.
 func TestGolden(t *testing.T) {
@@ -87,8 +87,8 @@ func TestGolden(t *testing.T) {
 	got, _ := texts(t, m)
 	got["universal"] = string(all)
 	for name, text := range got {
-		masked := minted.ReplaceAllStringFunc(text, func(s string) string {
-			if kind := minted.FindStringSubmatch(s)[1]; kind != "" {
+		masked := byChance.ReplaceAllStringFunc(text, func(s string) string {
+			if kind := byChance.FindStringSubmatch(s)[1]; kind != "" {
 				return kind
 			}
 			key, _, _ := strings.Cut(s, " ")
@@ -229,12 +229,12 @@ func TestNeeds(t *testing.T) {
 // TestAgain: what was minted comes back, also where a node is added.
 func TestAgain(t *testing.T) {
 	first := mint(t, sites(t), nil, Options{})
-	read := func(m *Minted) *Secrets {
+	read := func(m *minted) *Secrets {
 		text, err := m.Secrets.Text()
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := ParseSecrets(SecretsName, text)
+		s, err := parseSecrets(secretsName, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +312,7 @@ func TestRefuses(t *testing.T) {
 		"the secrets are of the cluster pgsql-cl, and cluster.yaml is of other": strings.Replace(sites(t), "{name: pgsql-cl, dcs", "{name: other, dcs", 1),
 		"the secrets are of the cluster with the id":                            strings.Replace(sites(t), "dcs: etcd", "dcs: etcd, id: 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f11", 1),
 	} {
-		if _, err := Mint(t.Context(), cluster(t, text), before, Options{Now: now}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := cluster(t, text).mint(t.Context(), before, Options{Now: now}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -333,13 +333,13 @@ func TestParseSecretsRefuses(t *testing.T) {
 		strings.Replace(string(text), "passwords:", "password:", 1),
 		string(text[:len(text)/2]), secrets[0],
 	} {
-		_, err := ParseSecrets(SecretsName, []byte(broken))
+		_, err := parseSecrets(secretsName, []byte(broken))
 		if err == nil {
 			t.Error("it was taken")
 			continue
 		}
 		for _, secret := range secrets {
-			if message := err.Error(); strings.Contains(message, secret) || !strings.HasPrefix(message, SecretsName+":") {
+			if message := err.Error(); strings.Contains(message, secret) || !strings.HasPrefix(message, secretsName+":") {
 				t.Errorf("it says\n%s", message)
 			}
 		}

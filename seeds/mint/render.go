@@ -19,8 +19,8 @@ const seedHeader = `# Minted by build seed mint, with secrets in it. Change the 
 # rather than this file.
 `
 
-// Minted is what Mint makes.
-type Minted struct {
+// minted is what minting makes.
+type minted struct {
 	// Secrets is all that is to be kept for the next time.
 	Secrets *Secrets
 	// Warnings are for the operator to read.
@@ -48,22 +48,22 @@ type section struct {
 
 // render makes the parts that the seeds are put together from, and finds out whether
 // they say something new.
-func (m *minting) render() (*Minted, error) {
-	minted := &Minted{Secrets: &m.Secrets, Warnings: m.warnings, nodes: m.minted, all: m.needsOf(m.seed.Nodes...), forms: map[needs]*form{}}
+func (m *minting) render() (*minted, error) {
+	made := &minted{Secrets: &m.Secrets, Warnings: m.warnings, nodes: m.minted, all: m.needsOf(m.seed.Nodes...), forms: map[needs]*form{}}
 	content := sha256.New()
 	for i, n := range m.minted {
 		needed := m.needsOf(n.Node)
-		if err := m.addForm(minted, needed, content); err != nil {
+		if err := m.addForm(made, needed, content); err != nil {
 			return nil, err
 		}
-		own, err := minted.forms[needed].own(i, n)
+		own, err := made.forms[needed].own(i, n)
 		if err != nil {
 			return nil, err
 		}
-		minted.needs = append(minted.needs, needed)
+		made.needs = append(made.needs, needed)
 		add(content, own)
 	}
-	if err := m.addForm(minted, minted.all, content); err != nil {
+	if err := m.addForm(made, made.all, content); err != nil {
 		return nil, err
 	}
 	section := clone(find(m.tree, "cluster"))
@@ -81,8 +81,8 @@ func (m *minting) render() (*Minted, error) {
 		m.Cluster.Generation = max(m.Cluster.Generation, given) + 1
 	}
 	set(section, "generation", number(m.Cluster.Generation))
-	minted.cluster, err = encode(pair("cluster", section))
-	return minted, err
+	made.cluster, err = encode(pair("cluster", section))
+	return made, err
 }
 
 // add makes parts of a digest that cannot run into each other.
@@ -91,15 +91,15 @@ func add(h hash.Hash, part []byte) {
 	h.Write(part)
 }
 
-func (m *minting) addForm(minted *Minted, needed needs, content hash.Hash) error {
-	if minted.forms[needed] != nil {
+func (m *minting) addForm(made *minted, needed needs, content hash.Hash) error {
+	if made.forms[needed] != nil {
 		return nil
 	}
 	f, err := m.form(needed)
 	if err != nil {
 		return err
 	}
-	minted.forms[needed] = f
+	made.forms[needed] = f
 	for _, s := range f.sections {
 		add(content, s.text)
 	}
@@ -200,17 +200,8 @@ func (f *form) own(i int, n node) ([]byte, error) {
 	return encodeItem(item)
 }
 
-// Nodes are the names of the nodes, each of which has a seed.
-func (m *Minted) Nodes() []string {
-	var names []string
-	for _, n := range m.nodes {
-		names = append(names, n.Name)
-	}
-	return names
-}
-
 // Seed is the seed of a node, which holds the node's own keys and no other's.
-func (m *Minted) Seed(i int) ([]byte, error) {
+func (m *minted) Seed(i int) ([]byte, error) {
 	f := m.forms[m.needs[i]]
 	own, err := f.own(i, m.nodes[i])
 	if err != nil {
@@ -221,7 +212,7 @@ func (m *Minted) Seed(i int) ([]byte, error) {
 
 // Universal is one seed for all nodes, each of which finds itself by its match. It
 // holds the keys of all.
-func (m *Minted) Universal() ([]byte, error) {
+func (m *minted) Universal() ([]byte, error) {
 	f := m.forms[m.all]
 	own := map[int][]byte{}
 	for i, n := range m.nodes {
@@ -237,7 +228,7 @@ func (m *Minted) Universal() ([]byte, error) {
 // needs differ in the nodes' own items and in the name, so as many of them are read at
 // once as a seed may hold: a thousand nodes would otherwise read each other a thousand
 // times.
-func (m *Minted) check(ctx context.Context) error {
+func (m *minted) check(ctx context.Context) error {
 	type batch struct {
 		form  *form
 		first string
@@ -287,7 +278,7 @@ func parse(name string, text []byte) error {
 // join puts a seed together: sections in the order of the cluster file, with an empty
 // line between them. node is whose it is, or "" for all; own are the items of nodes with
 // their keys.
-func (m *Minted) join(f *form, node string, own map[int][]byte) ([]byte, error) {
+func (m *minted) join(f *form, node string, own map[int][]byte) ([]byte, error) {
 	var seed bytes.Buffer
 	seed.WriteString(seedHeader)
 	for _, s := range f.sections {

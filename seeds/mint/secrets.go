@@ -67,9 +67,9 @@ var kind = strict.Kind{
 	Source:  func([]string, int, []strict.Span) string { return "" },
 }
 
-// ParseSecrets reads what Text wrote. name is what the error calls the file; it holds
+// parseSecrets reads what Text wrote. name is what the error calls the file; it holds
 // no secret.
-func ParseSecrets(name string, data []byte) (*Secrets, error) {
+func parseSecrets(name string, data []byte) (*Secrets, error) {
 	var s Secrets
 	if err := kind.Decode(name, data, &s).Err(); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func TestCompletion(t *testing.T) {
 		"seed write ":                              "--image\n--device\n--output\n" + files,
 		"seed write x --device /dev/sdb --output ": "img\niso\n" + suffixes,
 
-		"seed import --vars ":      files,
+		"seed import --vars ":      "yaml\nyml\n" + suffixes,
 		"seed import --inventory ": files,
 		"seed import --address ":   nothing,
 		"seed import --subnet ":    nothing,

@@ -94,12 +94,12 @@ in a cache, see build cache.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&profile, "profile", "debian-13", "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", ")+", or a `file`")
+	flags.StringVar(&profile, "profile", defaultProfile, "what the image is made of: "+strings.Join(rootfs.ProfileNames(), ", ")+", or a `file`")
 	flags.StringArrayVar(&o.Mirrors, "mirror", nil, "take an archive from this `URI`, or ARCHIVE=URI where it ends otherwise than the archive; may be repeated")
 	flags.StringVar(&o.Keyring, "keyring", "", "the `file` of keys that the archives are signed with (default the profile's)")
 	flags.StringVar(&o.Output, "output", "dist", "the `directory` that the image goes to")
-	flags.StringVar(&format, "format", "raw", "of the image: "+strings.Join(rootfs.Formats(), ", "))
-	flags.StringVar(&compress, "compress", "none", "the image: none, zst")
+	flags.StringVar(&format, "format", "raw", "the `format` of the image: "+strings.Join(rootfs.Formats(), ", "))
+	flags.StringVar(&compress, "compress", "none", "compress the image by this `method`: none, zst")
 	flags.StringVar(&seedKey, "seed-key", "", "take no seed but those signed with this key: the public `file` of build seed keygen")
 	flags.Var(&diskSize, "size", "of the disk, such as 40G (default what the profile's partitions take)")
 	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")

@@ -50,6 +50,9 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
+// warn says to a person what is allowed and seldom meant.
+func warn(w any) { fmt.Fprintln(os.Stderr, "warning:", w) }
+
 func printJSON(v any) error {
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")

@@ -12,6 +12,9 @@ import (
 	"banyan/rootfs"
 )
 
+// defaultProfile is the one that is meant where none is named.
+const defaultProfile = "debian-13"
+
 func profileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile",

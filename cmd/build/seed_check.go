@@ -18,8 +18,6 @@ import (
 	"banyan/seeds"
 )
 
-const defaultProfile = "debian-13"
-
 func seedCheckCommand() *cobra.Command {
 	var o seedCheck
 	cmd := &cobra.Command{
@@ -253,7 +251,7 @@ func (c checked) say() {
 		fmt.Fprintln(os.Stderr, p)
 	}
 	for _, w := range c.warnings {
-		fmt.Fprintf(os.Stderr, "warning: %s\n", w)
+		warn(w)
 	}
 	for _, n := range c.Notes {
 		fmt.Fprintf(os.Stderr, "note: %s: %s\n", c.File, n)

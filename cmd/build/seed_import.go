@@ -35,28 +35,31 @@ docs/import.md says what becomes of each variable.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(*cobra.Command, []string) error { return seedImport(o) },
 	}
-	f := cmd.Flags()
-	f.StringArrayVar(&o.vars, "vars", nil, "a file of variables, such as main.yml; of several that have one, the last counts")
-	f.StringArrayVar(&o.system, "system", nil, "a file of variables such as system.yml, read after those of --vars")
-	f.StringVar(&o.inventory, "inventory", "", "the inventory, in INI format")
-	f.StringArrayVar(&o.addresses, "address", nil, "`HOST=ADDRESS/LENGTH`, the address of a host of the inventory")
-	f.StringArrayVar(&o.names, "name", nil, "`HOST=NAME`, the name of a host that the inventory has by its address, or otherwise")
-	f.StringArrayVar(&o.subnets, "subnet", nil, "`NETWORK/LENGTH` that addresses without a length are in")
-	f.StringArrayVar(&o.gateways, "gateway", nil, "the `ADDRESS` of a subnet's router")
-	f.StringVar(&o.clusterName, "cluster-name", "", "the cluster's name, in place of patroni_cluster_name")
-	f.StringVarP(&o.output, "output", "o", "cluster.yaml", "the cluster file to write, for you alone to read (0600)")
-	f.BoolVar(&o.force, "force", false, "replace the file if it is there")
-	f.BoolVar(&o.json, "json", false, "print the report to standard output, as JSON")
-	for _, required := range []string{"vars", "inventory"} {
-		if err := cmd.MarkFlagRequired(required); err != nil {
-			panic(err)
-		}
-	}
-	for _, name := range []string{"address", "name", "subnet", "gateway", "cluster-name"} {
-		if err := cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions); err != nil {
-			panic(err)
-		}
-	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&o.vars, "vars", nil, "a `file` of variables, such as main.yml; of several that have one, the last counts; may be repeated")
+	flags.StringArrayVar(&o.system, "system", nil, "a `file` of variables such as system.yml, read after those of --vars; may be repeated")
+	flags.StringVar(&o.inventory, "inventory", "", "the inventory's `file`, in INI format")
+	flags.StringArrayVar(&o.addresses, "address", nil, "the address of a host of the inventory, as `HOST=ADDRESS/PREFIX`; may be repeated")
+	flags.StringArrayVar(&o.names, "name", nil, "the name of a host that the inventory has by its address, or otherwise, as `HOST=NAME`; may be repeated")
+	flags.StringArrayVar(&o.subnets, "subnet", nil, "the `NETWORK/PREFIX` that addresses without a prefix are in; may be repeated")
+	flags.StringArrayVar(&o.gateways, "gateway", nil, "the `address` of a subnet's router; may be repeated")
+	flags.StringVar(&o.clusterName, "cluster-name", "", "the cluster's `name`, in place of patroni_cluster_name")
+	flags.StringVar(&o.output, "output", "cluster.yaml", "the `file` that is written, for you alone to read (0600)")
+	flags.BoolVar(&o.force, "force", false, "replace the file if it is there")
+	flags.BoolVar(&o.json, "json", false, "print JSON: the report")
+	cobra.CheckErr(errors.Join(
+		cmd.MarkFlagRequired("vars"),
+		cmd.MarkFlagRequired("inventory"),
+		cmd.MarkFlagFilename("vars", "yaml", "yml"),
+		cmd.MarkFlagFilename("system", "yaml", "yml"),
+		cmd.MarkFlagFilename("output", "yaml", "yml"),
+		cmd.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions),
+		cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions),
+		cmd.RegisterFlagCompletionFunc("subnet", cobra.NoFileCompletions),
+		cmd.RegisterFlagCompletionFunc("gateway", cobra.NoFileCompletions),
+		cmd.RegisterFlagCompletionFunc("cluster-name", cobra.NoFileCompletions),
+	))
 	return cmd
 }
 
@@ -123,7 +126,7 @@ func (o importOptions) input() (ansible.Input, error) {
 		name, address, _ := strings.Cut(written, "=")
 		prefix, err := netip.ParsePrefix(address)
 		if err != nil {
-			return in, fmt.Errorf("--address %s: expected HOST=ADDRESS/LENGTH, such as pgsql-n1=172.16.32.11/24", written)
+			return in, fmt.Errorf("--address %s: expected HOST=ADDRESS/PREFIX, such as pgsql-n1=172.16.32.11/24", written)
 		}
 		in.Addresses[name] = prefix
 	}
@@ -137,7 +140,7 @@ func (o importOptions) input() (ansible.Input, error) {
 	for _, written := range o.subnets {
 		prefix, err := netip.ParsePrefix(written)
 		if err != nil {
-			return in, fmt.Errorf("--subnet %s: expected NETWORK/LENGTH, such as 172.16.32.0/24", written)
+			return in, fmt.Errorf("--subnet %s: expected NETWORK/PREFIX, such as 172.16.32.0/24", written)
 		}
 		in.Subnets = append(in.Subnets, prefix.Masked())
 	}

@@ -64,7 +64,7 @@ address, or with --renew; that it ends soon is a warning.`,
 				return err
 			}
 			for _, w := range warnings {
-				fmt.Fprintln(os.Stderr, "warning:", w)
+				warn(w)
 			}
 			if !cmd.Flags().Changed("per-node") {
 				out.PerNode = !out.Universal
@@ -78,7 +78,7 @@ address, or with --renew; that it ends soon is a warning.`,
 				return err
 			}
 			for _, w := range report.Warnings {
-				fmt.Fprintln(os.Stderr, "warning:", w)
+				warn(w)
 			}
 			if asJSON {
 				return printJSON(report)
@@ -97,11 +97,11 @@ address, or with --renew; that it ends soon is a warning.`,
 	flags.StringVar(&f.etcdCA, "import-etcd-ca", "", "the same for etcd, another authority: its certificate `file`")
 	flags.StringVar(&f.etcdCAKey, "import-etcd-ca-key", "", "its key `file`")
 	flags.StringVar(&f.sign, "sign", "", "sign the seeds with this secret key, a `file` of minisign")
-	flags.StringVar(&f.passwordFile, "password-file", "", "the `file` that holds that key's password (default: ask for it)")
+	flags.StringVar(&f.passwordFile, "password-file", "", "the `file` that holds that key's password (default ask for it)")
 	flags.BoolVar(&f.encrypt, "encrypt", false, "encrypt the seeds with age, by a passphrase unless there are recipients")
-	flags.StringArrayVarP(&f.recipients, "recipient", "r", nil, "encrypt for this public `key`: age1..., ssh-ed25519 or ssh-rsa; repeatable")
-	flags.StringVarP(&f.recipientsFile, "recipients-file", "R", "", "encrypt for the public keys in this `file`, one a line")
-	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "encrypt by the passphrase in this `file` (default: ask for it)")
+	flags.StringArrayVar(&f.recipients, "recipient", nil, "encrypt for this public `key`: age1..., ssh-ed25519 or ssh-rsa; may be repeated")
+	flags.StringVar(&f.recipientsFile, "recipients-file", "", "encrypt for the public keys in this `file`, one a line")
+	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "encrypt by the passphrase in this `file` (default ask for it)")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cobra.CheckErr(errors.Join(
 		cmd.MarkFlagRequired("output"),

@@ -69,7 +69,7 @@ func TestSeedMintProtects(t *testing.T) {
 	if err := seeds.Verify("n1", plain, key); err != nil {
 		t.Error(err)
 	}
-	if again := printed(t, "seed mint c.yaml --output out --sign ours.key -r "+identity.Recipient().String()); strings.Contains(again, "written") {
+	if again := printed(t, "seed mint c.yaml --output out --sign ours.key --recipient "+identity.Recipient().String()); strings.Contains(again, "written") {
 		t.Errorf("it prints\n%s", again)
 	}
 	refused(t, "seed mint c.yaml --output out --encrypt", "--passphrase-file")

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,8 @@ import (
 
 func seedNewCommand() *cobra.Command {
 	var (
-		output, key    string
-		answers        outlineText
-		dcs            = string(seeds.DCSEtcd)
-		nodes, vips    []string
-		services       []string
-		hasOutlineFlag bool
+		output, key string
+		answers     outlineText
 	)
 	cmd := &cobra.Command{
 		Use:   "new",
@@ -38,12 +35,8 @@ belongs to the site whose subnet it is in. A file that is there is kept.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, flag := range []string{"name", "node", "vip", "dns-name", "zone", "dcs", "services"} {
-				hasOutlineFlag = hasOutlineFlag || cmd.Flags().Changed(flag)
-			}
-			answers.nodes, answers.vips, answers.services = nodes, vips, services
-			answers.dcs = dcs
-			if !hasOutlineFlag {
+			outline := []string{"name", "node", "vip", "dns-name", "zone", "dcs", "services"}
+			if !slices.ContainsFunc(outline, cmd.Flags().Changed) {
 				if !term.IsTerminal(int(os.Stdin.Fd())) {
 					return errors.New("say by --node which nodes there are; questions are for a terminal")
 				}
@@ -68,7 +61,7 @@ belongs to the site whose subnet it is in. A file that is there is kept.`,
 			fmt.Println(output)
 			_, warnings, err := seeds.ParseCluster(output, []byte(text))
 			for _, w := range warnings {
-				fmt.Fprintf(os.Stderr, "warning: %s\n", w)
+				warn(w)
 			}
 			return err
 		},
@@ -76,13 +69,13 @@ belongs to the site whose subnet it is in. A file that is there is kept.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&output, "output", "cluster.yaml", "the `file` that is written")
-	flags.StringVar(&answers.name, "name", "pgsql-cl", "of the cluster")
-	flags.StringArrayVar(&nodes, "node", nil, "a node, as `NAME=ADDRESS/PREFIX[,GATEWAY]`; may be repeated")
-	flags.StringSliceVar(&vips, "vip", nil, "a virtual `address` of the leader, one for each subnet; may be repeated")
-	flags.StringVar(&answers.dnsName, "dns-name", "", "the first label of the name that clients use")
-	flags.StringVar(&answers.zone, "zone", "", "the zone of that name")
-	flags.StringVar(&dcs, "dcs", dcs, "where Patroni keeps the cluster's state: etcd or raft")
-	flags.StringSliceVar(&services, "services", nil, "what every node runs, such as postgresql,etcd,haproxy")
+	flags.StringVar(&answers.name, "name", "pgsql-cl", "the `name` of the cluster")
+	flags.StringArrayVar(&answers.nodes, "node", nil, "a node, as `NAME=ADDRESS/PREFIX[,GATEWAY]`; may be repeated")
+	flags.StringSliceVar(&answers.vips, "vip", nil, "a virtual `address` of the leader, one for each subnet; may be repeated")
+	flags.StringVar(&answers.dnsName, "dns-name", "", "the first `label` of the name that clients use")
+	flags.StringVar(&answers.zone, "zone", "", "the `zone` of that name")
+	flags.StringVar(&answers.dcs, "dcs", string(seeds.DCSEtcd), "the `store` that Patroni keeps the cluster's state in: etcd or raft")
+	flags.StringSliceVar(&answers.services, "services", nil, "the `services` that every node runs, such as postgresql,etcd,haproxy")
 	flags.StringVar(&key, "ssh-key", "", "the `file` of a public key that the user dba logs in with")
 	cobra.CheckErr(errors.Join(
 		cmd.MarkFlagFilename("output", "yaml", "yml"),

@@ -55,7 +55,7 @@ first.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&key, "key", "", "the secret key's `file`")
-	flags.StringVar(&passwordFile, "password-file", "", "the `file` that holds the key's password (default: ask for it)")
+	flags.StringVar(&passwordFile, "password-file", "", "the `file` that holds the key's password (default ask for it)")
 	cobra.CheckErr(errors.Join(
 		cmd.MarkFlagRequired("key"),
 		cmd.MarkFlagFilename("key", "key"),
@@ -196,7 +196,7 @@ which a password protects unless that is empty, and NAME.pub for --seed-key.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&output, "output", "banyan", "the files' `name` without .key and .pub")
-	flags.StringVar(&passwordFile, "password-file", "", "the `file` that holds the password (default: ask for it)")
+	flags.StringVar(&passwordFile, "password-file", "", "the `file` that holds the password (default ask for it)")
 	flags.BoolVar(&noPassword, "no-password", false, "make a key that no password protects")
 	cmd.MarkFlagsMutuallyExclusive("password-file", "no-password")
 	return cmd

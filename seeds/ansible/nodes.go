@@ -172,7 +172,7 @@ func (im *importer) addressOf(n *node) netip.Prefix {
 	written := im.reachedBy(n.host)
 	address, err := netip.ParseAddr(written)
 	if err != nil {
-		im.missing("", n.at, "the address of %s is not known: say --address %s=ADDRESS/LENGTH, such as 172.16.32.11/24", n.host.name, n.host.name)
+		im.missing("", n.at, "the address of %s is not known: say --address %s=ADDRESS/PREFIX, such as 172.16.32.11/24", n.host.name, n.host.name)
 		return netip.Prefix{}
 	}
 	for _, subnet := range im.in.Subnets {
@@ -180,7 +180,7 @@ func (im *importer) addressOf(n *node) netip.Prefix {
 			return netip.PrefixFrom(address, subnet.Bits())
 		}
 	}
-	im.missing("", n.at, "the subnet of %s, %s, is not known: say --subnet NETWORK/LENGTH, such as 172.16.32.0/24", n.host.name, address)
+	im.missing("", n.at, "the subnet of %s, %s, is not known: say --subnet NETWORK/PREFIX, such as 172.16.32.0/24", n.host.name, address)
 	return netip.Prefix{}
 }
 

@@ -195,7 +195,7 @@ func check(file string, profiles []*rootfs.Profile) (checked, error) {
 	c.Problems, c.Warnings = forPrograms(c.problems), forPrograms(c.warnings)
 	if c.seed != nil {
 		overview := c.seed.Overview()
-		c.Cluster, c.Notes = &overview, notes(*c.seed, profiles)
+		c.Cluster, c.Notes = &overview, notes(*c.seed)
 		if _, err := seeds.Parse(file, data); err != nil {
 			c.Notes = append([]string{"no machine takes it yet: build seed mint makes the secrets that are missing"}, c.Notes...)
 		}
@@ -222,15 +222,13 @@ func forPrograms(problems strict.Problems) []problem {
 }
 
 // notes are what this release makes otherwise than the seed says, each once.
-func notes(s seeds.Seed, profiles []*rootfs.Profile) []string {
-	var limits, unapplied []string
+func notes(s seeds.Seed) []string {
+	var limits, later []string
 	for _, n := range s.Nodes {
 		if err := node.CheckRelease(s, n); err != nil {
 			limits = append(limits, strings.Split(err.Error(), "\n")...)
 		}
-		for _, p := range profiles {
-			unapplied = append(unapplied, node.Unapplied(s, n, machineOf(p))...)
-		}
+		later = append(later, node.Later(s, n)...)
 	}
 	var all []string
 	for _, l := range limits {
@@ -238,9 +236,9 @@ func notes(s seeds.Seed, profiles []*rootfs.Profile) []string {
 			all = append(all, l)
 		}
 	}
-	slices.Sort(unapplied)
-	if unapplied = slices.Compact(unapplied); len(unapplied) > 0 {
-		all = append(all, "not applied by this release: "+strings.Join(unapplied, ", "))
+	slices.Sort(later)
+	if later = slices.Compact(later); len(later) > 0 {
+		all = append(all, "not applied by this release: "+strings.Join(later, ", "))
 	}
 	return all
 }

@@ -69,6 +69,17 @@ func TestSeedNewAndCheck(t *testing.T) {
 	refused(t, "seed check a.yaml --node pgsql-n9", "there are pgsql-n1, pgsql-n2, pgsql-n3")
 }
 
+// What the Patroni of a profile is too old for is a warning, and nothing of this release.
+func TestSeedCheckOldPatroni(t *testing.T) {
+	t.Chdir(t.TempDir())
+	save(t, "c.yaml", "version: banyan/v1\ncluster: {name: pgsql-cl}\nnodes: [{name: pgsql-n1, address: 172.16.32.11/24}]\npatroni: {member_slots_ttl: 10min}\nsystem: {locale: C.UTF-8}\npostgresql: {version: 13}\n", 0o600)
+	text := printed(t, "seed check c.yaml --profile debian-11 --json")
+	contains(t, text, "has no member_slots_ttl: there it does nothing")
+	if strings.Contains(text, "not applied by this release") {
+		t.Errorf("the note is untrue: %s", text)
+	}
+}
+
 func TestSeedCheckNode(t *testing.T) {
 	t.Chdir(t.TempDir())
 	save(t, "seed.yaml", seeds.Example, 0o600)

@@ -45,10 +45,9 @@ var later = []string{
 // index is which item of a list a path leads to.
 var index = regexp.MustCompile(`\[[^]]*\]`)
 
-// Unapplied lists, in order, the keys that are given for self, of s, and that this
-// release, or this machine's Patroni, does not apply. They stay in the seed for one
-// that does.
-func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
+// Later lists, in order, the keys that are given for self, of s, and that this release
+// applies on no machine. They stay in the seed for one that does.
+func Later(s seeds.Seed, self seeds.Node) []string {
 	var keys []string
 	changed := seeds.Changed(s, self)
 	for _, key := range later {
@@ -56,6 +55,19 @@ func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
 			keys = append(keys, key)
 		}
 	}
+	if self.Runs(seeds.ServiceHAProxy) {
+		keys = append(keys, "services: haproxy")
+	}
+	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
+		keys = append(keys, "services: witness")
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Unapplied is [Later] with the keys that the Patroni of this machine is too old for.
+func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
+	keys := Later(s, self)
 	if self.Runs(seeds.ServicePostgreSQL) {
 		if self.Patroni.FailsafeMode && f.Patroni.Before(3, 0) {
 			keys = append(keys, "patroni.failsafe_mode")
@@ -63,12 +75,6 @@ func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
 		if self.Patroni.MemberSlotsTTL != "" && f.Patroni.Before(4, 0) {
 			keys = append(keys, "patroni.member_slots_ttl")
 		}
-	}
-	if self.Runs(seeds.ServiceHAProxy) {
-		keys = append(keys, "services: haproxy")
-	}
-	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
-		keys = append(keys, "services: witness")
 	}
 	slices.Sort(keys)
 	return keys

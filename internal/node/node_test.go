@@ -3,6 +3,7 @@ package node
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -102,7 +103,9 @@ func TestDesired(t *testing.T) {
 			f.PostgreSQL = []int{15, 17}
 			p := &s.Nodes[0].PostgreSQL
 			p.Version = 15
-			p.Parameters = map[string]any{"max_connections": 200, "jit": "off", "random_page_cost": 1.1, "log_line_prefix": "%t [%p]: ", "hot_standby_feedback": true}
+			s.PostgreSQL.Parameters = map[string]any{"max_connections": 200, "jit": "off", "random_page_cost": 1.1, "log_line_prefix": "%t [%p]: ", "hot_standby_feedback": true}
+			p.Parameters = maps.Clone(s.PostgreSQL.Parameters)
+			p.Parameters["random_page_cost"] = 4
 			p.PgHBA = []string{"hostssl all all 172.16.0.0/12 scram-sha-256", "host all monitor 10.0.0.5/32 scram-sha-256"}
 			d := &s.Nodes[0].Patroni
 			d.TTL, d.LoopWait, d.RetryTimeout = 20, 5, 5

@@ -132,7 +132,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Ve
 		},
 		Etcd3:     patroniEtcdOf(s, self),
 		Raft:      patroniRaftOf(s, self),
-		Bootstrap: patroniBootstrap{DCS: dynamic(self, patroni), Initdb: initdb(self.PostgreSQL.Initdb, version)},
+		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, patroni), Initdb: initdb(self.PostgreSQL.Initdb, version)},
 		PostgreSQL: patroniPostgreSQL{
 			// All addresses: one that is added to the machine later must be served too.
 			Listen:         "*:" + strconv.Itoa(int(self.PostgreSQL.Port)),
@@ -146,6 +146,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Ve
 				"replication": {replication, s.Secrets.ReplicationPassword.Reveal()},
 				"rewind":      {rewind, s.Secrets.RewindPassword.Reveal()},
 			},
+			Parameters:                             ownParameters(s, self),
 			PgHBA:                                  append(computedHBA(s), self.PostgreSQL.PgHBA...),
 			PgIdent:                                self.PostgreSQL.PgIdent,
 			CreateReplicaMethods:                   p.CreateReplicaMethods,

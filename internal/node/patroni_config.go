@@ -67,6 +67,7 @@ type patroniPostgreSQL struct {
 	BinDir                                 string                    `yaml:"bin_dir"`
 	PgPass                                 string                    `yaml:"pgpass"`
 	Authentication                         map[string]authentication `yaml:"authentication"`
+	Parameters                             map[string]any            `yaml:"parameters,omitempty"`
 	PgHBA                                  []string                  `yaml:"pg_hba"`
 	PgIdent                                []string                  `yaml:"pg_ident,omitempty"`
 	CreateReplicaMethods                   []seeds.ReplicaMethod     `yaml:"create_replica_methods"`
@@ -165,13 +166,13 @@ func initdb(i seeds.Initdb, version int) []any {
 // dynamic is written to the DCS when the cluster is born. From then on the copy in
 // the DCS counts, which a DBA changes with `patronictl edit-config`.
 // https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func dynamic(self seeds.Node, version facts.Version) map[string]any {
+func dynamic(s seeds.Seed, self seeds.Node, version facts.Version) map[string]any {
 	p := self.Patroni
 	parameters := map[string]any{
 		"password_encryption":     "scram-sha-256",
 		"unix_socket_directories": "/var/run/postgresql",
 	}
-	maps.Copy(parameters, self.PostgreSQL.Parameters)
+	maps.Copy(parameters, sharedParameters(s))
 	d := map[string]any{
 		"ttl":                     p.TTL,
 		"loop_wait":               p.LoopWait,
@@ -209,6 +210,30 @@ func dynamic(self seeds.Node, version facts.Version) map[string]any {
 		d["standby_cluster"] = standbyCluster(p.StandbyCluster)
 	}
 	return d
+}
+
+// sharedParameters are the cluster's, without those that a node takes back: its Patroni
+// could not, and the others have them as their own.
+func sharedParameters(s seeds.Seed) map[string]any {
+	shared := maps.Clone(s.PostgreSQL.Parameters)
+	for _, n := range s.Members(seeds.ServicePostgreSQL) {
+		maps.DeleteFunc(shared, func(name string, _ any) bool {
+			_, has := n.PostgreSQL.Parameters[name]
+			return !has
+		})
+	}
+	return shared
+}
+
+// ownParameters are those of a node that differ from the cluster's. Patroni prefers them:
+// https://patroni.readthedocs.io/en/latest/patroni_configuration.html
+func ownParameters(s seeds.Seed, self seeds.Node) map[string]any {
+	shared, own := sharedParameters(s), maps.Clone(self.PostgreSQL.Parameters)
+	maps.DeleteFunc(own, func(name string, value any) bool {
+		clusters, has := shared[name]
+		return has && clusters == value
+	})
+	return own
 }
 
 // synchronousMode is a boolean of YAML, or quorum. A Patroni that does not know quorum

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"reflect"
 	"slices"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 
 	"banyan/internal/facts"
 	"banyan/seeds"
@@ -23,7 +26,7 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		{facts.Version{Major: 4}, "quorum", []string{"primary_start_timeout", "failsafe_mode", "member_slots_ttl"}, []string{"master_start_timeout"}},
 		{facts.Version{}, "quorum", []string{"failsafe_mode", "member_slots_ttl"}, nil}, // of no package: taken for new
 	} {
-		d := dynamic(s.Nodes[0], test.version)
+		d := dynamic(s, s.Nodes[0], test.version)
 		if d["synchronous_mode"] != test.mode {
 			t.Errorf("%s: synchronous_mode is %v", test.version, d["synchronous_mode"])
 		}
@@ -39,8 +42,44 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		}
 	}
 	p.SynchronousMode = "false"
-	if mode := dynamic(s.Nodes[0], facts.Version{Major: 4})["synchronous_mode"]; mode != false {
+	if mode := dynamic(s, s.Nodes[0], facts.Version{Major: 4})["synchronous_mode"]; mode != false {
 		t.Errorf("false is written as %v", mode)
+	}
+}
+
+// What a node overrides is the node's alone, whichever node the cluster is born on.
+func TestParameters(t *testing.T) {
+	s, _, err := seeds.ParseCluster("seed.yaml", []byte(`version: banyan/v1
+cluster: {name: pgsql-cl}
+postgresql: {parameters: {work_mem: 8MB, jit: off, random_page_cost: 1.1, max_connections: 200}}
+nodes:
+  - {name: n1, address: 10.0.0.1/24, postgresql: {parameters: {work_mem: 64MB, jit: off, log_statement: all}}}
+  - {name: n2, address: 10.0.0.2/24, postgresql: {parameters: {random_page_cost: null}}}
+  - {name: n3, address: 10.0.0.3/24, services: [etcd], postgresql: {parameters: null}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := map[string]any{"work_mem": "8MB", "jit": "off", "max_connections": 200, "password_encryption": "scram-sha-256", "unix_socket_directories": "/var/run/postgresql"}
+	own := []map[string]any{{"work_mem": "64MB", "log_statement": "all", "random_page_cost": 1.1}, {}}
+	for i, n := range s.Nodes[:2] {
+		d := dynamic(*s, n, facts.Version{})["postgresql"].(map[string]any)
+		if got := d["parameters"]; !reflect.DeepEqual(got, shared) {
+			t.Errorf("born on %s the cluster has %v", n.Name, got)
+		}
+		config, err := marshalPatroni(*s, n, 17, facts.Version{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			PostgreSQL struct{ Parameters map[string]any }
+		}
+		if err := yaml.Unmarshal([]byte(config), &c); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.PostgreSQL.Parameters; len(got) != len(own[i]) || len(got) > 0 && !reflect.DeepEqual(got, own[i]) {
+			t.Errorf("%s has %v of its own", n.Name, got)
+		}
 	}
 }
 

@@ -10,10 +10,17 @@ import (
 // Image is what an image has, so that a seed which asks for more is refused before it
 // is carried to a machine.
 type Image struct {
-	Name       string   // what messages call it, such as debian-13
-	PostgreSQL []int    // major versions
-	Patroni    int      // its major version
+	Name       string // what messages call it, such as debian-13
+	PostgreSQL []int  // major versions
+	Patroni    PatroniVersion
 	Locales    []string // as in ru_RU.UTF-8; all have C.UTF-8
+}
+
+// PatroniVersion is how the version of Patroni begins.
+type PatroniVersion struct{ Major, Minor int }
+
+func (v PatroniVersion) before(major, minor int) bool {
+	return v.Major < major || v.Major == major && v.Minor < minor
 }
 
 // checkImages notes what s asks for and one of the images has not. Which names of time
@@ -45,15 +52,19 @@ func (d document) checkImage(prefix string, n Node, image Image) {
 }
 
 func (d document) checkPatroniOf(prefix string, p Patroni, image Image) {
-	if p.SynchronousMode == SynchronousModeQuorum && image.Patroni < 4 {
+	v := image.Patroni
+	if p.SynchronousMode == SynchronousModeQuorum && v.before(4, 0) {
 		d.Refuse(prefix+"synchronous_mode", "%s has Patroni %d, which takes quorum for off: write true, or choose a profile with Patroni 4",
-			image.Name, image.Patroni)
+			image.Name, v.Major)
 	}
-	if p.FailsafeMode && image.Patroni < 3 {
-		d.Warn(prefix+"failsafe_mode", "%s has Patroni %d, which has no failsafe_mode: there it stays off", image.Name, image.Patroni)
+	if p.FailsafeMode && v.before(3, 0) {
+		d.Warn(prefix+"failsafe_mode", "%s has Patroni %d, which has no failsafe_mode: there it stays off", image.Name, v.Major)
 	}
-	if image.Patroni < 4 {
-		d.Warn(prefix+"member_slots_ttl", "%s has Patroni %d, which has no member_slots_ttl: there it does nothing", image.Name, image.Patroni)
+	if v.before(4, 0) {
+		d.Warn(prefix+"member_slots_ttl", "%s has Patroni %d, which has no member_slots_ttl: there it does nothing", image.Name, v.Major)
+	}
+	if len(p.RESTAPI.Allowlist) > 0 && v.before(2, 1) {
+		d.Warn(prefix+"restapi.allowlist", "%s has Patroni %d.%d, which has no allowlist: there all hosts may write", image.Name, v.Major, v.Minor)
 	}
 }
 

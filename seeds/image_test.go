@@ -7,8 +7,8 @@ import (
 
 // Images of Debian 11 and 13.
 var (
-	older = Image{Name: "debian-11", PostgreSQL: []int{13}, Patroni: 2, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}}
-	newer = Image{Name: "debian-13", PostgreSQL: []int{16, 17}, Patroni: 4, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}}
+	older = Image{Name: "debian-11", PostgreSQL: []int{13}, Patroni: PatroniVersion{2, 0}, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}}
+	newer = Image{Name: "debian-13", PostgreSQL: []int{16, 17}, Patroni: PatroniVersion{4, 0}, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}}
 )
 
 // What an image lacks is refused where the seed asks for it.
@@ -31,6 +31,8 @@ func TestImages(t *testing.T) {
 		{"patroni: {failsafe_mode: true, member_slots_ttl: 30min}\n", []Image{older, newer}, nil, []string{
 			"x:6:26: debian-11 has Patroni 2, which has no failsafe_mode", "x:6:50: debian-11 has Patroni 2, which has no member_slots_ttl",
 		}},
+		{"patroni: {restapi: {allowlist: [10.0.0.1]}}\n", []Image{older, newer}, nil, []string{"x:6:21: debian-11 has Patroni 2.0, which has no allowlist"}},
+		{"patroni: {restapi: {allowlist: []}}\n", []Image{older, newer}, nil, nil},
 		{"system: {locale: de_DE.UTF-8}\n", []Image{newer}, []string{"x:6:18: debian-13 has no locale \"de_DE.UTF-8\": it has en_US.UTF-8, ru_RU.UTF-8; add it"}, nil},
 		{"system: {locale: en_US.utf8}\npostgresql: {initdb: {locale: C.UTF-8}}\n", []Image{newer}, nil, nil},
 		{"postgresql:\n  port: 5433\n", []Image{english}, []string{`x:6:1: english has no locale "ru_RU.UTF-8", which postgresql.initdb.locale is by default: it has en_US.UTF-8; write`}, nil},

@@ -36,7 +36,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		s, warnings, err := ParseCluster(name, []byte(text), Image{Name: "debian-13", PostgreSQL: []int{17}, Patroni: 4, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}})
+		s, warnings, err := ParseCluster(name, []byte(text), Image{Name: "debian-13", PostgreSQL: []int{17}, Patroni: PatroniVersion{4, 0}, Locales: []string{"en_US.UTF-8", "ru_RU.UTF-8"}})
 		if err != nil || len(warnings) > 0 {
 			t.Errorf("%s: %v %v\n%s", name, err, warnings, text)
 			continue

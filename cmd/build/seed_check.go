@@ -205,7 +205,7 @@ func check(file string, profiles []*rootfs.Profile) (checked, error) {
 
 func imageOf(p *rootfs.Profile) seeds.Image {
 	i := p.Installed()
-	return seeds.Image{Name: p.Name, PostgreSQL: i.PostgreSQL, Patroni: i.Patroni.Major, Locales: p.Locales}
+	return seeds.Image{Name: p.Name, PostgreSQL: i.PostgreSQL, Patroni: seeds.PatroniVersion(i.Patroni), Locales: p.Locales}
 }
 
 // machineOf is what is known of a machine with an image of that profile.

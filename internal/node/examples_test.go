@@ -58,7 +58,7 @@ func rendered(t *testing.T, file string, data []byte, profile string) []rendered
 		t.Fatal(err)
 	}
 	f := facts.Facts{Installed: p.Installed()}
-	s, _, err := seeds.ParseCluster(file, data, seeds.Image{Name: p.Name, PostgreSQL: f.PostgreSQL, Patroni: f.Patroni.Major, Locales: p.Locales})
+	s, _, err := seeds.ParseCluster(file, data, seeds.Image{Name: p.Name, PostgreSQL: f.PostgreSQL, Patroni: seeds.PatroniVersion(f.Patroni), Locales: p.Locales})
 	if err != nil {
 		t.Fatal(err)
 	}

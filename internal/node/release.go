@@ -69,6 +69,9 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
 	keys := Later(s, self)
 	if self.Runs(seeds.ServicePostgreSQL) {
+		if len(self.Patroni.RESTAPI.Allowlist) > 0 && f.Patroni.Before(2, 1) {
+			keys = append(keys, "patroni.restapi.allowlist")
+		}
 		if self.Patroni.FailsafeMode && f.Patroni.Before(3, 0) {
 			keys = append(keys, "patroni.failsafe_mode")
 		}

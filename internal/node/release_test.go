@@ -167,11 +167,16 @@ func TestUnapplied(t *testing.T) {
 	if got := Unapplied(s, s.Nodes[0], machine()); len(got) > 0 {
 		t.Errorf("of a seed of the README %v is not applied", got)
 	}
+	s.Nodes[0].Patroni.RESTAPI.Allowlist = []string{"10.0.0.1"}
 	s.Nodes[0].System.Swap, s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = 0, true, "pgsql-cl"
 	f := machine()
 	f.Installed = debian11
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode system.swap" {
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode patroni.restapi.allowlist system.swap" {
 		t.Errorf("got %s", got)
+	}
+	f.Patroni.Minor = 1
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode system.swap" {
+		t.Errorf("of Patroni 2.1: got %s", got)
 	}
 }
 

@@ -90,6 +90,29 @@ func TestParseAuthorityKeys(t *testing.T) {
 	}
 }
 
+// Two authorities below one root, or of one key, are trusted as one.
+func TestSharesKey(t *testing.T) {
+	root := newAuthority(t, "root")
+	one := authorityOf(t, newAuthority(t, "").key, nil, root)
+	renewed := authorityOf(t, root.key, func(c *x509.Certificate) { c.NotAfter = now.AddDate(9, 0, 0) }, nil)
+	for name, c := range map[string]struct {
+		a, b *Authority
+		want bool
+	}{
+		"one":                     {root, root, true},
+		"two roots":               {root, newAuthority(t, "root"), false},
+		"one root":                {one, authorityOf(t, newAuthority(t, "").key, nil, root), true},
+		"one above the other":     {one, root, true},
+		"another root's":          {one, newAuthority(t, "root"), false},
+		"two roots of one key":    {root, renewed, true},
+		"below a root of one key": {one, authorityOf(t, newAuthority(t, "").key, nil, renewed), true},
+	} {
+		if c.a.SharesKey(c.b) != c.want || c.b.SharesKey(c.a) != c.want {
+			t.Errorf("%s: want %t", name, c.want)
+		}
+	}
+}
+
 // An authority that another has signed issues certificates with its own behind them.
 func TestIntermediate(t *testing.T) {
 	root := authorityOf(t, newAuthority(t, "").key, nil, nil)

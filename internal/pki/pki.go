@@ -110,6 +110,21 @@ func (a *Authority) NotAfter() time.Time {
 	return slices.MinFunc(a.chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 }
 
+// Name is the common name of its certificate.
+func (a *Authority) Name() string { return a.chain[0].Subject.CommonName }
+
+// HasKey tells whether its key is of a type.
+func (a *Authority) HasKey(t KeyType) bool { return t.is(a.key.Public()) }
+
+// SharesKey tells whether any certificate of its chain has a key that one of the other's
+// has: who trusts the one chain up to its root then trusts something of the other.
+func (a *Authority) SharesKey(other *Authority) bool {
+	return slices.ContainsFunc(a.chain, func(c *x509.Certificate) bool {
+		key, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && slices.ContainsFunc(other.chain, func(o *x509.Certificate) bool { return key.Equal(o.PublicKey) })
+	})
+}
+
 // Subject is what the certificate of a node says.
 type Subject struct {
 	Name      string // the common name

@@ -29,8 +29,8 @@ func (m *minting) authorities(context.Context) (err error) {
 	if m.etcdCA, m.EtcdCA, err = m.authority("etcd CA", m.before.EtcdCA, m.ImportEtcdCA, needed); err != nil {
 		return err
 	}
-	if m.CA.Certificate == m.EtcdCA.Certificate {
-		return errors.New("one authority was given for both: etcd needs its own, or else every node could write what is in etcd")
+	if m.etcdCA != nil && m.ca.SharesKey(m.etcdCA) {
+		return errors.New("the two authorities share a key, their own or that of one above them: etcd needs a chain of its own up to the root, or else every node could write what is in etcd")
 	}
 	return nil
 }
@@ -53,6 +53,9 @@ func (m *minting) authority(kind string, before Authority, given *pki.Authority,
 	}
 	if ends := a.NotAfter(); needed && ends.Before(m.Now.Add(soon)) {
 		m.warn("the %s ends on %s: take it out of %s and mint, and every node gets certificates of a new one", kind, ends.Format(time.DateOnly), secretsName)
+	}
+	if given == nil && a.Name() == commonName(m.seed.Cluster.Name, kind) && !a.HasKey(m.keyType()) {
+		m.warn("the %s keeps its key, and pki.key_type is %s: take it out of %s and mint, and every node gets certificates of a new one", kind, m.seed.PKI.KeyType, SecretsName)
 	}
 	key, err := a.Key()
 	return a, Authority{seeds.PEM(a.Certificates()), seeds.PrivateKey{Secret: seeds.Secret(key)}}, err

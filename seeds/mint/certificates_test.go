@@ -151,6 +151,38 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
+func keyOf(t *testing.T, a *pki.Authority) string {
+	t.Helper()
+	key, err := a.Key()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// An authority of ours stays though another type of key is asked for, and says so; what
+// the operator brought is as it is.
+func TestKeyType(t *testing.T) {
+	for name, want := range map[string]int{"pgsql-cl CA": 1, "Corporate CA": 0} {
+		a, err := pki.NewAuthority(name, pki.ECDSA, pki.Lifetime{From: now, Days: 3650})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := Authority{seeds.PEM(a.Certificates()), seeds.PrivateKey{Secret: seeds.Secret(keyOf(t, a))}}
+		for _, keyType := range []seeds.KeyType{seeds.KeyTypeRSA, "ecdsa-p256"} {
+			m := &minting{Options: Options{Now: now}, seed: cluster(t, "pki: {key_type: "+string(keyType)+"}\n"+sites(t)).seed}
+			if _, kept, err := m.authority("CA", before, nil, true); err != nil || kept != before {
+				t.Errorf("%s, %s: it is another, or %v", name, keyType, err)
+			}
+			switch {
+			case keyType == seeds.KeyTypeRSA && len(m.warnings) != want, keyType != seeds.KeyTypeRSA && m.warnings != nil,
+				len(m.warnings) > 0 && !strings.HasPrefix(m.warnings[0], "the CA keeps its key, and pki.key_type is rsa-4096: take it out of secrets.yaml"):
+				t.Errorf("%s, %s: it warns %q", name, keyType, m.warnings)
+			}
+		}
+	}
+}
+
 func TestImport(t *testing.T) {
 	own := func() *pki.Authority {
 		a, err := pki.NewAuthority("Corporate CA", pki.ECDSA, pki.Lifetime{From: now, Days: 3650})
@@ -160,6 +192,10 @@ func TestImport(t *testing.T) {
 		return a
 	}
 	ca, etcd := own(), own()
+	twice, err := pki.ParseAuthority([]byte("the same\n"+ca.Certificates()), []byte(keyOf(t, ca)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	before := mint(t, sites(t), nil, Options{}).Secrets
 	m := mint(t, sites(t), before, Options{ImportCA: ca})
 	if string(m.Secrets.CA.Certificate) != ca.Certificates() || !reflect.DeepEqual(m.Secrets.EtcdCA, before.EtcdCA) {
@@ -180,9 +216,10 @@ func TestImport(t *testing.T) {
 		text    string
 		options Options
 	}{
-		"one authority was given for both": {sites(t), Options{ImportCA: ca, ImportEtcdCA: ca}},
-		"cluster.dcs is raft":              {balancer, Options{ImportEtcdCA: etcd}},
-		"ended on 2036-01-29":              {sites(t), Options{ImportCA: ca, Now: now.AddDate(11, 0, 0)}},
+		"the two authorities share a key": {sites(t), Options{ImportCA: ca, ImportEtcdCA: ca}},
+		"etcd needs a chain of its own":   {sites(t), Options{ImportCA: ca, ImportEtcdCA: twice}},
+		"cluster.dcs is raft":             {balancer, Options{ImportEtcdCA: etcd}},
+		"ended on 2036-01-29":             {sites(t), Options{ImportCA: ca, Now: now.AddDate(11, 0, 0)}},
 	} {
 		if c.options.Now.IsZero() {
 			c.options.Now = now

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,10 +123,20 @@ func same(t *testing.T, got, want *seeds.Seed) {
 	}
 	own := ownNode(t, got)
 	isDatabase := own.Runs(seeds.ServicePostgreSQL)
-	sections := func(p *seeds.PostgreSQL, e *seeds.Etcd, wantP seeds.PostgreSQL, wantE seeds.Etcd) {
-		p.Roles = wantP.Roles
+	sections := func(got, want *seeds.Node, other bool) {
+		p, w := &got.PostgreSQL, want.PostgreSQL
+		p.Roles = w.Roles
 		if !isDatabase {
-			e.Cert, e.Key, e.Username, e.Password = wantE.Cert, wantE.Key, wantE.Username, wantE.Password
+			p.PgHBA, p.Parameters = w.PgHBA, w.Parameters
+			a, b := &got.Patroni, want.Patroni
+			a.CreateReplicaMethods, a.PgProbackup, a.RestoreCommand, a.StandbyCluster = b.CreateReplicaMethods, b.PgProbackup, b.RestoreCommand, b.StandbyCluster
+		}
+		if !isDatabase || other {
+			e, w := &got.Etcd, want.Etcd
+			e.Cert, e.Key, e.Username, e.Password = w.Cert, w.Key, w.Username, w.Password
+		}
+		if other {
+			got.System.Users, got.System.Proxy = want.System.Users, want.System.Proxy
 		}
 	}
 	for i := range got.Nodes {
@@ -134,9 +145,11 @@ func same(t *testing.T, got, want *seeds.Seed) {
 			t.Errorf("%s: has a key of %s", own.Name, n.Name)
 		}
 		n.PKI = seeds.NodePKI{}
-		sections(&n.PostgreSQL, &n.Etcd, want.Nodes[i].PostgreSQL, want.Nodes[i].Etcd)
+		sections(n, &want.Nodes[i], n.Name != own.Name)
 	}
-	sections(&got.PostgreSQL, &got.Etcd, want.PostgreSQL, want.Etcd)
+	whole, wantWhole := seeds.Node{PostgreSQL: got.PostgreSQL, Patroni: got.Patroni, Etcd: got.Etcd}, seeds.Node{PostgreSQL: want.PostgreSQL, Patroni: want.Patroni, Etcd: want.Etcd}
+	sections(&whole, &wantWhole, false)
+	got.PostgreSQL, got.Patroni, got.Etcd = whole.PostgreSQL, whole.Patroni, whole.Etcd
 	got.Node, got.Cluster, got.PKI, got.Secrets = "", want.Cluster, want.PKI, want.Secrets
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got %+v, want %+v", own.Name, got, want)
@@ -222,6 +235,63 @@ func TestNeeds(t *testing.T) {
 		}
 		if (m.Secrets.EtcdCA.Certificate != "") != (name == "etcd") {
 			t.Errorf("%s: there is an authority of etcd: %t", name, m.Secrets.EtcdCA.Certificate != "")
+		}
+	}
+}
+
+// What only some nodes have a use for goes to no other, also where it is no secret by the
+// schema and stands below a node.
+func TestOwnSecrets(t *testing.T) {
+	const text = `version: banyan/v1
+cluster: {name: c, dcs: external}
+etcd: {endpoints: [https://e1:2379]}
+secrets: {superuser_password: Hush-superuser, replication_password: Hush-replicator, rewind_password: Hush-rewind}
+system: {proxy: {http_proxy: "http://all:Hush-all@proxy:8080"}}
+nodes:
+  - name: db1
+    address: 10.0.0.1/24
+    services: [postgresql]
+    etcd: {username: patroni, password: Hush-db1-etcd, cert: "CERT", key: "KEY1"}
+    system: {users: [{name: dba, hashed_passwd: $y$j9T$Hush-db1-user}], proxy: {https_proxy: "http://db1:Hush-db1-proxy@proxy:8080"}}
+    postgresql: {pg_hba: [host all all 10.0.0.0/8 ldap ldapserver=l ldapbasedn=dc=l ldapbindpasswd=Hush-base-node-hba], parameters: {primary_conninfo_x.y: Hush-base-node-parameter}}
+    patroni: {restore_command: get --token Hush-base-node-restore %f %p, create_replica_methods: [pg_probackup], pg_probackup: {command: PGPASSWORD=Hush-base-node-backup pg_probackup}}
+  - {name: db2, address: 10.0.0.2/24, services: [postgresql], etcd: {key: "KEY2", cert: "CERT"}}
+  - {name: lb3, address: 10.0.0.3/24, services: [haproxy], system: {users: [{name: dba, hashed_passwd: $y$j9T$Hush-lb3-user}]}}
+postgresql: {pg_hba: [host all all 10.0.0.0/8 radius radiusservers=r radiussecrets=Hush-base-hba], parameters: {archive_command: put --token Hush-base-parameter %p}}
+patroni:
+  restore_command: get --token Hush-base-restore %f %p
+  create_replica_methods: [pg_probackup]
+  pg_probackup: {command: PGPASSWORD=Hush-base-backup pg_probackup}
+  standby_cluster: {host: 10.9.0.1, create_replica_methods: [pg_probackup], restore_command: get --token Hush-base-standby %f %p}
+`
+	const key1, key2 = "SHVzaC1kYjEta2V5", "SHVzaC1kYjIta2V5" // Hush-db1-key and 2
+	certificate := "-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n"
+	key := func(of string) string {
+		return "-----BEGIN PRIVATE KEY-----\\n" + of + "\\n-----END PRIVATE KEY-----\\n"
+	}
+	m := mint(t, strings.NewReplacer("CERT", certificate, "KEY1", key(key1), "KEY2", key(key2)).Replace(text), nil, Options{})
+	all, err := m.Universal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := []string{"Hush-base-node-hba", "Hush-base-node-parameter", "Hush-base-node-restore", "Hush-base-node-backup", "Hush-base-hba",
+		"Hush-base-parameter", "Hush-base-restore", "Hush-base-backup", "Hush-base-standby", "Hush-superuser"}
+	own := map[string][]string{
+		"db1": append([]string{"Hush-all", "Hush-db1-etcd", "Hush-db1-user", "Hush-db1-proxy", key1}, base...),
+		"db2": append([]string{"Hush-all", key2}, base...),
+		"lb3": {"Hush-all", "Hush-lb3-user"},
+	}
+	given, _ := texts(t, m)
+	for node, want := range own {
+		for _, secrets := range own {
+			for _, secret := range secrets {
+				if has := strings.Contains(given[node], secret); has != slices.Contains(want, secret) {
+					t.Errorf("%s has %s: %t", node, secret, has)
+				}
+				if !strings.Contains(string(all), secret) {
+					t.Errorf("the seed for all has no %s", secret)
+				}
+			}
 		}
 	}
 }

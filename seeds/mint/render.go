@@ -37,8 +37,8 @@ type minted struct {
 // section. A node is in the seeds of all others, and is so encoded only a few times.
 type form struct {
 	sections []section
-	items    []*yaml.Node // of the section nodes
-	texts    [][]byte     // of the items
+	items    []*yaml.Node // of the section nodes, each as the node itself has it
+	texts    [][]byte     // of the items, as the other nodes have them
 }
 
 type section struct {
@@ -113,13 +113,9 @@ func (m *minting) addForm(made *minted, needed needs, content hash.Hash) error {
 func (m *minting) form(needed needs) (*form, error) {
 	root := clone(m.tree)
 	if !needed.database {
-		for role := range items(find(find(root, "postgresql"), "roles")) {
-			remove(role, "password")
-		}
-		external := []string{"cert", "key", "username", "password"} // of Patroni, which is its client
-		remove(find(root, "etcd"), external...)
+		withoutDatabase(root)
 		for node := range items(find(root, "nodes")) {
-			remove(find(node, "etcd"), external...)
+			withoutDatabase(node)
 		}
 	}
 	authorities := seeds.PKI{CA: m.CA.Certificate}
@@ -131,6 +127,9 @@ func (m *minting) form(needed needs) (*form, error) {
 
 	f := &form{items: find(root, "nodes").Content}
 	for _, item := range f.items {
+		item = clone(item)
+		withoutSecrets(item, reflect.TypeFor[seeds.Node]())
+		remove(find(item, "etcd"), etcdClient...)
 		text, err := encodeItem(item)
 		if err != nil {
 			return nil, err
@@ -148,6 +147,52 @@ func (m *minting) form(needed needs) (*form, error) {
 		f.sections = append(f.sections, s)
 	}
 	return f, nil
+}
+
+// etcdClient are the keys by which Patroni is a client of an external etcd. One without
+// the other would be refused, so that they go together.
+var etcdClient = []string{"cert", "key", "username", "password"}
+
+// withoutDatabase takes out of a seed, or of a node, what only nodes with PostgreSQL use
+// and may hold a password: pg_hba knows those of LDAP and RADIUS, a command may hold any.
+func withoutDatabase(n *yaml.Node) {
+	for role := range items(find(find(n, "postgresql"), "roles")) {
+		remove(role, "password")
+	}
+	for section, keys := range map[string][]string{
+		"etcd":       etcdClient,
+		"patroni":    {"create_replica_methods", "pg_probackup", "restore_command", "standby_cluster"},
+		"postgresql": {"parameters", "pg_hba"},
+	} {
+		given := find(n, section)
+		if remove(given, keys...); given != nil && len(given.Content) == 0 {
+			remove(n, section)
+		}
+	}
+}
+
+// withoutSecrets takes out all values that the schema has for secrets.
+func withoutSecrets(n *yaml.Node, t reflect.Type) {
+	switch {
+	case n == nil:
+	case t.Kind() == reflect.Struct:
+		for _, field := range reflect.VisibleFields(t) {
+			key := field.Tag.Get("yaml")
+			if field.Type == reflect.TypeFor[seeds.Secret]() || field.Type == reflect.TypeFor[seeds.PrivateKey]() {
+				remove(n, key)
+			} else {
+				withoutSecrets(find(n, key), field.Type)
+			}
+		}
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for item := range items(n) {
+			withoutSecrets(item, t.Elem())
+		}
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			withoutSecrets(n.Content[i], t.Elem())
+		}
+	}
 }
 
 // putSecrets leaves the secrets that are needed and adds those that were made.

@@ -24,8 +24,13 @@ func (d document) boundNetwork(prefix string, n *Network) {
 	n.Routes = n.Routes[:bounds("routes", len(n.Routes))]
 }
 
-// hashModes are the modes of a bond that spread packets by a hash.
-var hashModes = []BondMode{"balance-xor", "802.3ad", "balance-tlb"}
+var (
+	// hashModes are the modes of a bond that spread packets by a hash.
+	hashModes = []BondMode{"balance-xor", "802.3ad", "balance-tlb"}
+	// primaryModes are those that prefer an interface.
+	// https://www.kernel.org/doc/html/latest/networking/bonding.html
+	primaryModes = []BondMode{"active-backup", "balance-tlb", "balance-alb"}
+)
 
 // checkBonds returns which bond each interface is in, by its name or MAC address.
 func (d document) checkBonds(prefix string, n Network) map[Interface]string {
@@ -55,8 +60,8 @@ func (d document) checkBonds(prefix string, n Network) map[Interface]string {
 
 func (d document) checkBondMode(path string, bond Bond) {
 	d.checkRange(path+".miimon", int64(bond.MIIMon), 1, 10000, "ms")
-	if bond.Mode != "active-backup" {
-		d.Refuse(path+".primary", "only active-backup has a primary, and mode is %s: change mode, or remove this key", bond.Mode)
+	if !slices.Contains(primaryModes, bond.Mode) {
+		d.Refuse(path+".primary", "the mode %s prefers no interface: change mode, or remove this key", bond.Mode)
 	} else if !slices.ContainsFunc(bond.Interfaces, func(i Interface) bool { return i.Name == bond.Primary }) {
 		d.Refuse(path+".primary", "%s is not the name of an interface of this bond: pick that one by its name", quote(bond.Primary))
 	}
@@ -171,7 +176,7 @@ func (d document) checkLinks(node string, n Node) {
 	switch bond := in[w.Interface]; {
 	case w.Interface != Interface{} && bond != "":
 		d.Refuse(d.given(node+name, node+mac, name, mac), "this interface is in %s, and the bond has the address: name that, or a VLAN on it", quote(bond))
-	case w.Interface.Name == "" && len(w.Bonds)+len(w.VLANs) > 0:
+	case w.Interface == Interface{} && len(w.Bonds)+len(w.VLANs) > 0:
 		d.Refuse(d.given(node+bonds, node+vlans, bonds, vlans), "which interface has the node's address? set network.interface.name, such as %s", w.linkNames()[len(w.linkNames())-1])
 	}
 	if w.Interface.Name != "" && !w.Interface.MAC.IsZero() && d.Given(node+mac) != d.Given(node+name) {

@@ -79,7 +79,7 @@ func (d document) checkRoutes(path string, routes []Route) {
 		}
 		seen[to.Masked()] = true
 		switch wrong := unusable(via); {
-		case wrong != "" && (!via.Is6() || !via.IsLinkLocalUnicast() || via.Zone() != ""): // routers of IPv6 are link-local
+		case wrong != "" && !isRouter(via):
 			d.Refuse(at+".via", "%s is %s", via, wrong)
 		case to.IsValid() && via.IsValid() && to.Addr().Is4() != via.Is4():
 			d.Refuse(at+".via", "%s and %s are not of one family: write a router of IPv4 for IPv4, of IPv6 for IPv6", via, to)

@@ -112,6 +112,7 @@ func (d document) checkGateway(path string, n Node, nodes map[netip.Addr]string)
 	switch {
 	case n.Network.DHCP:
 		d.Refuse(gateway, "the gateway comes with the lease, since network.dhcp is on: remove it")
+	case n.Address.Addr().Is6() && isRouter(n.Gateway): // it is on the link, in no subnet
 	case wrong != "":
 		d.Refuse(gateway, "%s is %s", n.Gateway, wrong)
 	case !d.Given(path + ".address"):
@@ -122,6 +123,12 @@ func (d document) checkGateway(path string, n Node, nodes map[netip.Addr]string)
 	case !n.Address.Contains(n.Gateway):
 		d.Refuse(gateway, "%s is outside %s, the subnet of the node: write a router of that subnet", n.Gateway, n.Address.Masked())
 	}
+}
+
+// isRouter tells a router's link-local address: routers of IPv6 announce no other,
+// RFC 4861, 6.1.2. The interface, which a zone would say, is known.
+func isRouter(a netip.Addr) bool {
+	return a.Is6() && !a.Is4In6() && a.IsLinkLocalUnicast() && a.Zone() == ""
 }
 
 // unusable says why other machines cannot reach a, or "".

@@ -210,7 +210,7 @@ type Bond struct {
 	Mode BondMode `yaml:"mode" default:"active-backup"`
 	// Time between looks at the links, in milliseconds.
 	MIIMon int `yaml:"miimon" default:"100"`
-	// The interface that active-backup prefers, by its name.
+	// The interface that active-backup, balance-tlb and balance-alb prefer, by its name.
 	Primary string `yaml:"primary" example:"eno1"`
 	// What packets are spread by.
 	TransmitHashPolicy HashPolicy `yaml:"xmit_hash_policy" default:"layer2"`

@@ -131,21 +131,25 @@ func (d document) checkSlots(path string, s Seed, slots map[string]Slot) {
 	}
 }
 
+// checkStandby: a standby cluster follows hosts, an archive, or both.
 func (d document) checkStandby(prefix string, s Seed, c StandbyCluster) {
-	if host := prefix + "host"; !d.Given(host) && !d.Malformed(host) {
+	host, restore, methods := prefix+"host", prefix+"restore_command", prefix+"create_replica_methods"
+	switch {
+	case d.Given(host):
+		d.checkStandbyHosts(host, s, c)
+	case d.Malformed(host):
+		return
+	case c.RestoreCommand == "" && !d.Malformed(restore):
 		for _, key := range []string{"port", "primary_slot_name", "create_replica_methods", "restore_command", "archive_cleanup_command", "recovery_min_apply_delay"} {
-			d.Refuse(prefix+key, "without standby_cluster.host this is no standby cluster: set it, or remove %s", key)
+			d.Refuse(prefix+key, "without standby_cluster.host and standby_cluster.restore_command this is no standby cluster: set one of them, or remove %s", key)
 		}
 		return
-	}
-	if wrong := wrongHost(c.Host); wrong != "" {
-		d.Refuse(prefix+"host", "%s", wrong)
-	}
-	if a, err := netip.ParseAddr(c.Host); err == nil {
-		own := slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Address.Addr() == a }) ||
-			slices.ContainsFunc(s.Sites, func(site Site) bool { return slices.Contains(site.VIPs, a) })
-		if own {
-			d.Refuse(prefix+"host", "%s is this cluster's own: write the address of the other cluster", a)
+	default:
+		for _, key := range []string{"port", "primary_slot_name"} {
+			d.Refuse(prefix+key, "without standby_cluster.host there is no primary to reach: set it, or remove %s", key)
+		}
+		if !slices.Contains(c.CreateReplicaMethods, "pg_probackup") && !s.PostgreSQL.Existing && !d.Malformed(methods) {
+			d.Refuse(d.given(methods, restore), "without standby_cluster.host there is nothing that basebackup could copy: set standby_cluster.create_replica_methods to [pg_probackup]")
 		}
 	}
 	if !slotName.MatchString(c.PrimarySlotName) {
@@ -157,6 +161,20 @@ func (d document) checkStandby(prefix string, s Seed, c StandbyCluster) {
 	checkTwice(d, prefix+"create_replica_methods", c.CreateReplicaMethods, plain)
 	for _, key := range []string{"roles", "databases"} {
 		d.Warn("postgresql."+key, "a standby cluster takes its %s from the other cluster: make them there", key)
+	}
+}
+
+// checkStandbyHosts: Patroni takes several since 2.1.3, and libpq tries one after another.
+func (d document) checkStandbyHosts(path string, s Seed, c StandbyCluster) {
+	for host := range strings.SplitSeq(c.Host, ",") {
+		a, err := netip.ParseAddr(host)
+		switch wrong := wrongHost(host); {
+		case wrong != "":
+			d.Refuse(path, "%s", wrong)
+		case err == nil && (slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Address.Addr() == a }) ||
+			slices.ContainsFunc(s.Sites, func(site Site) bool { return slices.Contains(site.VIPs, a) })):
+			d.Refuse(path, "%s is this cluster's own: write the address of the other cluster", a)
+		}
 	}
 }
 

@@ -111,7 +111,7 @@ type Patroni struct {
 	RemoveDataDirectoryOnDivergedTimelines bool `yaml:"remove_data_directory_on_diverged_timelines" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql"`
 	// Permanent replication slots, by name.
 	Slots map[string]Slot `yaml:"slots"`
-	// The primary that this cluster is the standby of.
+	// The primary, or the archive, that this cluster follows as a standby.
 	StandbyCluster StandbyCluster `yaml:"standby_cluster" source:"https://patroni.readthedocs.io/en/latest/standby_cluster.html"`
 	// The ways to make a replica, in the order in which they are tried.
 	CreateReplicaMethods []ReplicaMethod `yaml:"create_replica_methods" default:"[basebackup]" source:"https://patroni.readthedocs.io/en/latest/replica_bootstrap.html"`
@@ -143,9 +143,11 @@ type Slot struct {
 	Plugin string `yaml:"plugin" example:"pgoutput"`
 }
 
-// StandbyCluster is the primary that a standby cluster follows.
+// StandbyCluster is the primary that a standby cluster follows. With host or
+// restore_command the cluster is a standby cluster.
 type StandbyCluster struct {
-	// The address of the primary; with it the cluster is a standby cluster.
+	// The address of the primary, or several with commas between them (Patroni 2.1.3 and
+	// later); without it the archive of restore_command alone is followed.
 	Host string `yaml:"host" example:"172.16.64.180"`
 	// The port of the primary.
 	Port uint16 `yaml:"port" default:"5432"`
@@ -160,6 +162,9 @@ type StandbyCluster struct {
 	// How long to wait before a change of the primary is applied, such as 5min.
 	RecoveryMinApplyDelay string `yaml:"recovery_min_apply_delay" example:"5min" source:"https://www.postgresql.org/docs/current/runtime-config-replication.html"`
 }
+
+// Follows tells whether there is a primary or an archive to follow.
+func (c StandbyCluster) Follows() bool { return c.Host != "" || c.RestoreCommand != "" }
 
 // Basebackup holds options of pg_basebackup.
 type Basebackup struct {

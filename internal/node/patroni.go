@@ -151,7 +151,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Ve
 			PgIdent:                                self.PostgreSQL.PgIdent,
 			CreateReplicaMethods:                   p.CreateReplicaMethods,
 			Basebackup:                             map[string]string{"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint)},
-			PgProbackup:                            pgProbackup(p),
+			PgProbackup:                            pgProbackup(p, patroni),
 			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,

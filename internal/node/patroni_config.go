@@ -206,7 +206,7 @@ func dynamic(s seeds.Seed, self seeds.Node, version facts.Version) map[string]an
 		}
 		d["slots"] = slots
 	}
-	if p.StandbyCluster.Host != "" {
+	if p.StandbyCluster.Follows() {
 		d["standby_cluster"] = standbyCluster(p.StandbyCluster)
 	}
 	return d
@@ -246,7 +246,10 @@ func synchronousMode(mode seeds.SynchronousMode, version facts.Version) any {
 }
 
 func standbyCluster(c seeds.StandbyCluster) map[string]any {
-	s := map[string]any{"host": c.Host, "port": int(c.Port), "create_replica_methods": c.CreateReplicaMethods}
+	s := map[string]any{"create_replica_methods": c.CreateReplicaMethods}
+	if c.Host != "" { // a port alone would be one to connect to
+		s["host"], s["port"] = c.Host, int(c.Port)
+	}
 	for key, value := range given(map[string]string{
 		"primary_slot_name":        c.PrimarySlotName,
 		"restore_command":          c.RestoreCommand,
@@ -279,11 +282,20 @@ func tags(t seeds.Tags) map[string]any {
 	return all
 }
 
-func pgProbackup(p seeds.Patroni) map[string]any {
+// pgProbackup copies from no leader where there is none to copy from.
+func pgProbackup(p seeds.Patroni, version facts.Version) map[string]any {
 	if !slices.Contains(p.CreateReplicaMethods, "pg_probackup") && !slices.Contains(p.StandbyCluster.CreateReplicaMethods, "pg_probackup") {
 		return nil
 	}
-	return map[string]any{"command": p.PgProbackup.Command, "keep_data": p.PgProbackup.KeepData, "no_params": p.PgProbackup.NoParams}
+	method := map[string]any{"command": p.PgProbackup.Command, "keep_data": p.PgProbackup.KeepData, "no_params": p.PgProbackup.NoParams}
+	if p.StandbyCluster.Follows() && p.StandbyCluster.Host == "" {
+		if version.Before(3, 0) {
+			method["no_master"] = true
+		} else {
+			method["no_leader"] = true
+		}
+	}
+	return method
 }
 
 // computedHBA is the part of pg_hba.conf that the cluster lives on. Nobody else

@@ -83,6 +83,46 @@ nodes:
 	}
 }
 
+// TestStandbyCluster: Patroni takes a port for a primary to connect to, and copies
+// without one by methods that say so.
+func TestStandbyCluster(t *testing.T) {
+	for _, test := range []struct {
+		config   seeds.StandbyCluster
+		version  facts.Version
+		has, not []string
+		noLeader string
+	}{
+		{seeds.StandbyCluster{Host: "10.2.0.1,10.2.0.2", Port: 5432}, facts.Version{Major: 4}, []string{"host", "port"}, []string{"restore_command"}, ""},
+		{seeds.StandbyCluster{Port: 5432, RestoreCommand: "cp /mnt/%f %p"}, facts.Version{Major: 4}, []string{"restore_command"}, []string{"host", "port"}, "no_leader"},
+		{seeds.StandbyCluster{Port: 5432, RestoreCommand: "cp /mnt/%f %p"}, facts.Version{Major: 2}, []string{"restore_command"}, []string{"host", "port"}, "no_master"},
+	} {
+		s := fixture(t)
+		p := &s.Nodes[0].Patroni
+		test.config.CreateReplicaMethods = []seeds.ReplicaMethod{"pg_probackup"}
+		p.StandbyCluster = test.config
+		standby, _ := dynamic(s, s.Nodes[0], test.version)["standby_cluster"].(map[string]any)
+		for _, key := range test.has {
+			if standby[key] == nil {
+				t.Errorf("%+v: no %s in %v", test.config, key, standby)
+			}
+		}
+		for _, key := range test.not {
+			if _, ok := standby[key]; ok {
+				t.Errorf("%+v: %s in %v", test.config, key, standby)
+			}
+		}
+		method := pgProbackup(*p, test.version)
+		for _, key := range []string{"no_leader", "no_master"} {
+			if _, ok := method[key]; ok != (key == test.noLeader) {
+				t.Errorf("%+v: %v", test.config, method)
+			}
+		}
+	}
+	if s := fixture(t); dynamic(s, s.Nodes[0], facts.Version{Major: 4})["standby_cluster"] != nil {
+		t.Error("every cluster is a standby cluster")
+	}
+}
+
 func TestInitdb(t *testing.T) {
 	i := seeds.Initdb{Encoding: "UTF8", Locale: "C.UTF-8", AllowGroupAccess: true}
 	for version, want := range map[int][]string{10: nil, 17: {"allow-group-access"}, 18: {"no-data-checksums", "allow-group-access"}} {

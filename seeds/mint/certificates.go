@@ -55,7 +55,7 @@ func (m *minting) authority(kind string, before Authority, given *pki.Authority,
 		m.warn("the %s ends on %s: take it out of %s and mint, and every node gets certificates of a new one", kind, ends.Format(time.DateOnly), secretsName)
 	}
 	if given == nil && a.Name() == commonName(m.seed.Cluster.Name, kind) && !a.HasKey(m.keyType()) {
-		m.warn("the %s keeps its key, and pki.key_type is %s: take it out of %s and mint, and every node gets certificates of a new one", kind, m.seed.PKI.KeyType, SecretsName)
+		m.warn("the %s keeps its key, and pki.key_type is %s: take it out of %s and mint, and every node gets certificates of a new one", kind, m.seed.PKI.KeyType, secretsName)
 	}
 	key, err := a.Key()
 	return a, Authority{seeds.PEM(a.Certificates()), seeds.PrivateKey{Secret: seeds.Secret(key)}}, err

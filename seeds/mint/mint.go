@@ -75,7 +75,7 @@ func (c *ClusterFile) check() error {
 	}
 	for _, key := range []string{"superuser_password", "replication_password", "rewind_password"} {
 		if standby := find(find(c.tree, "patroni"), "standby_cluster"); find(given, key) == nil {
-			refuse(find(standby, "host"), "a standby cluster has the passwords of the cluster that it follows: add secrets.%s", key)
+			refuse(cmp.Or(find(standby, "host"), find(standby, "restore_command")), "a standby cluster has the passwords of the cluster that it follows: add secrets.%s", key)
 		}
 	}
 	return errors.Join(wrong...)

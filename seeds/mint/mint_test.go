@@ -370,6 +370,7 @@ func TestRefuses(t *testing.T) {
 		`the file aux.example.org.yaml means something else`:                                              {"name: etcd-n3", "name: aux.example.org"},
 		`dns.auth tsig needs secrets.tsig_secret, which your DNS server know`:                             {"  tsig_secret: SHVzaC10c2ln\n", ""},
 		`a standby cluster has the passwords of the cluster that it follows: add secrets.rewind_password`: {"postgresql:\n  pg_hba", "patroni: {standby_cluster: {host: 10.0.0.1}}\npostgresql:\n  pg_hba"},
+		`the passwords of the cluster that it follows: add secrets.replication_password`:                  {"postgresql:\n  pg_hba", "patroni: {standby_cluster: {restore_command: cp %f %p, create_replica_methods: [pg_probackup]}, pg_probackup: {command: a}}\npostgresql:\n  pg_hba"},
 		`dns.auth gss-tsig needs secrets.dns_password`:                                                    {"auth: tsig\n  key_name: pgsql-cl.", "auth: gss-tsig"},
 	} {
 		text := strings.Replace(sites(t), change[0], change[1], 1)

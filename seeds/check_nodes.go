@@ -2,6 +2,7 @@ package seeds
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"strings"
 )
@@ -37,6 +38,102 @@ func (d document) checkNodes(s Seed) {
 		used[n.Address.Addr()] = true
 	}
 	d.checkMatches(s)
+	d.checkFamilies(s)
+	d.checkInterfacesOnce(s)
+}
+
+// checkFamilies warns of nodes that may not reach one another.
+func (d document) checkFamilies(s Seed) {
+	for i, n := range s.Nodes {
+		first := s.Nodes[0].Address.Addr()
+		if a := n.Address.Addr(); a.IsValid() && first.IsValid() && a.Is4() != first.Is4() {
+			d.Warn(fmt.Sprintf("nodes[%d].address", i), "%s and %s, that of node %s, are not of one family: the nodes reach one another only where all have both", a, first, quote(s.Nodes[0].Name))
+			return
+		}
+	}
+}
+
+// checkInterfacesOnce: nodes may not inherit what one machine alone has. A place is
+// wrong for all that inherit it, and refused once.
+func (d document) checkInterfacesOnce(s Seed) {
+	addresses, macs := map[netip.Addr]string{}, map[MAC]string{}
+	for _, site := range s.Sites {
+		for _, vip := range site.VIPs {
+			addresses[vip] = "a VIP"
+		}
+	}
+	for _, n := range s.Nodes {
+		addresses[n.Address.Addr()] = "the address of node " + quote(n.Name)
+	}
+	refused := map[string]bool{}
+	refuse := func(i int, at string, value fmt.Stringer, owner string) {
+		node := fmt.Sprintf("nodes[%d].", i)
+		place, mend := d.given(node+at, at), "write another"
+		if place == at {
+			mend = "write it below the node that has it"
+		}
+		if !refused[place] {
+			d.Refuse(place, "%s is %s, and node %s would have it too: %s", value, owner, quote(s.Nodes[i].Name), mend)
+		}
+		refused[place] = true
+	}
+	for i, n := range s.Nodes {
+		if at, address := n.taken(addresses); at != "" {
+			refuse(i, at, address, addresses[address])
+		}
+		for at, mac := range n.macs() {
+			if owner, taken := macs[mac]; taken && owner != n.Name {
+				refuse(i, at, mac, "an interface of node "+quote(owner))
+				break // so that a long list of the cluster's does not take long
+			}
+			macs[mac] = n.Name
+		}
+	}
+}
+
+// taken is the first address of a further interface that somebody has already. Those
+// before it are the node's from then on.
+func (n Node) taken(owners map[netip.Addr]string) (path string, address netip.Addr) {
+	own := "an address of node " + quote(n.Name)
+	for i, extra := range n.Network.Interfaces {
+		for j, p := range extra.Addresses {
+			if owner := owners[p.Addr()]; owner != "" && owner != own && p.IsValid() && p.Addr() != n.Address.Addr() {
+				return fmt.Sprintf("network.interfaces[%d].addresses[%d]", i, j), p.Addr()
+			}
+			owners[p.Addr()] = own
+		}
+	}
+	return "", netip.Addr{}
+}
+
+// macs are the MAC addresses that alone pick a node's interfaces, with their paths.
+func (n Node) macs() iter.Seq2[string, MAC] {
+	w := n.Network
+	return func(yield func(string, MAC) bool) {
+		more := func(i Interface, format string, args ...any) bool {
+			return i.MAC.IsZero() || i.Name != "" || yield(fmt.Sprintf(format, args...)+".mac", i.MAC)
+		}
+		if !more(w.Interface, "network.interface") {
+			return
+		}
+		for i, bond := range w.Bonds {
+			for j, member := range bond.Interfaces {
+				if !more(member, "network.bonds[%d].interfaces[%d]", i, j) {
+					return
+				}
+			}
+		}
+		for i, vlan := range w.VLANs {
+			if !more(vlan.Link, "network.vlans[%d].link", i) {
+				return
+			}
+		}
+		for i, extra := range w.Interfaces {
+			if !more(extra.Interface, "network.interfaces[%d].interface", i) {
+				return
+			}
+		}
+	}
 }
 
 // checkMatches: no machine is two nodes, and in a seed for all of them each is one.

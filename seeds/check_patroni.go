@@ -212,16 +212,24 @@ func (d document) checkReplicaMethods(node string, n Node) {
 	}
 }
 
-// checkSynchronous warns of waiting for nobody. databases is how many nodes run
+// checkSynchronous warns of waiting for nobody. databases are the nodes that run
 // PostgreSQL.
-func (d document) checkSynchronous(s Seed, databases int) {
+func (d document) checkSynchronous(s Seed, databases []Node) {
 	const strict = "patroni.synchronous_mode_strict"
 	switch {
 	case !s.Patroni.SynchronousModeStrict:
 	case s.Patroni.SynchronousMode == "false":
 		d.Warn(strict, "this counts for nothing, since synchronous_mode is false: set that, or remove it")
-	case databases == 1:
+	case len(databases) == 1:
 		d.Warn(strict, "there is one node with postgresql, and nothing could be written: a strict cluster needs a replica")
+	default:
+		for i, leader := range databases {
+			others := slices.Concat(databases[:i], databases[i+1:])
+			if !leader.Patroni.Tags.NoFailover && !slices.ContainsFunc(others, func(n Node) bool { return !n.Patroni.Tags.NoSync }) {
+				d.Warn(strict, "with node %s as the leader nothing could be written, since the others have nosync: take it from one of them", quote(leader.Name))
+				return
+			}
+		}
 	}
 }
 
@@ -253,10 +261,25 @@ func (d document) checkTags(node string, n Node, byName map[string]*Node) {
 		wrong = fmt.Sprintf("there is no node %s: name one of nodes", quote(from))
 	case !other.Runs(ServicePostgreSQL):
 		wrong = fmt.Sprintf("node %s does not run postgresql: name one that does", quote(from))
-	case other.Patroni.Tags.ReplicateFrom == n.Name:
-		wrong = fmt.Sprintf("node %s replicates from this one: one of the two has to follow the leader", quote(from))
+	case n.replicatesFromItself(byName):
+		wrong = fmt.Sprintf("node %s replicates from this one in its turn: one of them has to follow the leader", quote(from))
 	default:
 		return
 	}
 	d.Refuse(d.given(node+key, key), "%s", wrong)
+}
+
+// replicatesFromItself tells whether what n replicates from leads back to it.
+func (n Node) replicatesFromItself(byName map[string]*Node) bool {
+	other := byName[n.Patroni.Tags.ReplicateFrom]
+	for range byName {
+		switch {
+		case other == nil:
+			return false
+		case other.Name == n.Name:
+			return true
+		}
+		other = byName[other.Patroni.Tags.ReplicateFrom]
+	}
+	return false
 }

@@ -89,6 +89,6 @@ func (d document) checkMembers(s Seed) {
 			d.Warn("nodes", "all %s are at site %s, and the cluster stops with that site: spread them over the sites", kind, quote(first))
 		}
 	}
-	d.checkSynchronous(s, len(databases))
+	d.checkSynchronous(s, databases)
 	d.checkFailover(s, databases)
 }

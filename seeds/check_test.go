@@ -43,6 +43,7 @@ func TestGoodClusters(t *testing.T) {
 		"a standby of several hosts":       minimal + "patroni: {standby_cluster: {host: '10.2.0.1,10.2.0.2,db.example.org'}}\n",
 		"a standby of an archive":          minimal + "patroni: {pg_probackup: {command: pg_probackup restore}, standby_cluster: {restore_command: cp /mnt/%f %p, create_replica_methods: [pg_probackup]}}\n",
 		"a standby of an archive and data": minimal + "postgresql: {existing: true}\npatroni: {standby_cluster: {restore_command: cp /mnt/%f %p, recovery_min_apply_delay: 5min}}\n",
+		"an interface by MAC, twice":       head + "nodes: [{name: a, address: 172.16.32.11/24, network: {interface: {mac: '52:54:00:12:34:56'}, vlans: [{name: v, id: 7, link: {mac: '52:54:00:12:34:56'}}]}}]\n" + tail,
 		"a rule with a set":                minimal + "firewall: {rules: ['tcp dport { 80, 443 } log prefix \"a;b\" accept']}\n",
 		"keys taken back are not given":    head + "nodes: [{name: a, address: 172.16.32.11/24, services: , match: , network: {bonds: , vlans: }}]\n" + tail + "dns: {name: }\nnetwork: {interface: {name: bond0}, bonds: [{name: bond0, interfaces: [{name: eno1}]}]}\n",
 		"disks told apart by their sizes":  minimal + "storage: {volumes: {data: {match: {min_size: 1TB}}, wal: {match: {max_size: 1TB}}}}\n",

@@ -63,7 +63,7 @@ nodes:
 	shared := map[string]any{"work_mem": "8MB", "jit": "off", "max_connections": 200, "password_encryption": "scram-sha-256", "unix_socket_directories": "/var/run/postgresql"}
 	own := []map[string]any{{"work_mem": "64MB", "log_statement": "all", "random_page_cost": 1.1}, {}}
 	for i, n := range s.Nodes[:2] {
-		d := dynamic(*s, n, facts.Version{})["postgresql"].(map[string]any)
+		d, _ := dynamic(*s, n, facts.Version{})["postgresql"].(map[string]any)
 		if got := d["parameters"]; !reflect.DeepEqual(got, shared) {
 			t.Errorf("born on %s the cluster has %v", n.Name, got)
 		}

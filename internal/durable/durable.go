@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2"
 )
@@ -28,6 +30,25 @@ func WriteFile(path string, content []byte, mode fs.FileMode) error {
 		return err
 	}
 	return SyncDir(dir)
+}
+
+// RemoveRemains removes from dir what a WriteFile of one of these files left that was
+// killed: a part of the new file, or all of it. Nobody may be writing them.
+func RemoveRemains(dir string, names ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		file := strings.TrimRight(e.Name(), "0123456789") // renameio has .NAME and a number
+		if len(file) == len(e.Name()) || !slices.Contains(names, strings.TrimPrefix(file, ".")) || file[0] != '.' {
+			continue
+		}
+		if err := Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rename moves a file or directory within its file system. What is in it is

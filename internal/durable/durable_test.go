@@ -5,7 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/google/renameio/v2"
 )
 
 func TestWriteFile(t *testing.T) {
@@ -64,5 +67,36 @@ func TestRemove(t *testing.T) {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is still there: %v", path, err)
 		}
+	}
+}
+
+// What a killed WriteFile left goes, and nothing else.
+func TestRemoveRemains(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".a.yaml123", ".b1", ".b0", ".a.yaml", "a.yaml", "a.yaml12", ".c.yaml12", "12", ".a.yaml12x", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As renameio itself names one.
+	if _, err := renameio.NewPendingFile(filepath.Join(dir, "a.yaml"), renameio.WithTempDir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := RemoveRemains(dir, "a.yaml", "b"); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".a.yaml", ".a.yaml12x", ".c.yaml12", "12", "a.yaml", "a.yaml12", "b"}; !slices.Equal(left, want) {
+		t.Errorf("there is %q", left)
+	}
+	if err := RemoveRemains(filepath.Join(dir, "absent"), "b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of no directory: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package mint
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -83,6 +84,9 @@ func Into(ctx context.Context, dir string, c *ClusterFile, o Options, out Output
 	defer lock.Close()
 	before, err := readSecrets(filepath.Join(dir, secretsName))
 	if err != nil {
+		return nil, err
+	}
+	if err := durable.RemoveRemains(dir, before.fileNames()...); err != nil {
 		return nil, err
 	}
 	made, err := c.mint(ctx, before, o)
@@ -244,7 +248,7 @@ func (c *ClusterFile) checkMatches() error {
 // compare finds out which files are there already. A file of that name that no minting
 // wrote is not written over.
 func compare(dir string, outputs []output, before *Secrets, e *Encryption) error {
-	var asked, opens bool
+	opens := map[string]bool{} // by run: what was encrypted together has one passphrase
 	for i := range outputs {
 		o := &outputs[i]
 		if e != nil {
@@ -268,12 +272,12 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 		}
 		if o.current = bytes.Equal(text, o.text); e != nil {
 			o.current = known.Plain == o.file.Plain && known.For == e.whom && known.Encrypted == digest(text)
-			o.file.Encrypted = known.Encrypted
+			o.file.Encrypted, o.file.Run = known.Encrypted, known.Run
 			if o.current && e.opens != nil {
-				if !asked { // one file speaks for all, which were encrypted together
-					asked, opens = true, e.opens(text)
+				if _, asked := opens[known.Run]; !asked {
+					opens[known.Run] = e.opens(text)
 				}
-				o.current = opens
+				o.current = opens[known.Run]
 			}
 		}
 		o.current = o.current && info.Mode() == mode
@@ -283,6 +287,7 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 
 // encryptAll encrypts the seeds that are not there yet.
 func (e *Encryption) encryptAll(ctx context.Context, outputs []output) error {
+	run := rand.Text()
 	return onAllCores(ctx, len(outputs), func(i int) (err error) {
 		o := &outputs[i]
 		if o.current {
@@ -291,7 +296,7 @@ func (e *Encryption) encryptAll(ctx context.Context, outputs []output) error {
 		if o.text, err = e.encrypt(o.text); err != nil {
 			return fmt.Errorf("encrypt %s: %w", o.file.Name, err)
 		}
-		o.file.Encrypted = digest(o.text)
+		o.file.Encrypted, o.file.Run = digest(o.text), run
 		return nil
 	})
 }
@@ -315,6 +320,16 @@ func (m *minted) list(dir string, before *Secrets, outputs []output) {
 		m.Secrets.Files = append(m.Secrets.Files, old)
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%s is left from an earlier minting, with its secrets: remove it if it is not needed", path))
 	}
+}
+
+// fileNames are those that were written, or may have been when the last minting was cut
+// off: it listed them first.
+func (s *Secrets) fileNames() []string {
+	names := []string{SecretsName}
+	for _, f := range s.Files {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // file is what is known of a file, or zero.

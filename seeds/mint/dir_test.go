@@ -175,6 +175,9 @@ func TestProperty(t *testing.T) {
 			o.Renew = false
 			again := into(t, dir, text, o, out)
 			before := state(t, dir)
+			if before[".secrets.yaml123"] != "" {
+				t.Fatalf("seed %d: what a minting left that was killed is still there", seed)
+			}
 			third := into(t, dir, text, o, out)
 			if again.Generation != report.Generation || written(third) != nil || !maps.Equal(state(t, dir), before) {
 				t.Fatalf("seed %d: generations %d and %d, the third wrote %v, after\n%s", seed, report.Generation, again.Generation, written(third), strings.Join(done, "\n"))
@@ -347,7 +350,7 @@ func TestEncrypted(t *testing.T) {
 }
 
 func TestPassphrase(t *testing.T) {
-	one := "version: banyan/v1\ncluster: {name: c}\nnodes: [{name: n1, address: 10.0.0.1/8}]\n"
+	one := "version: banyan/v1\ncluster: {name: c}\nnodes: [{name: n1, address: 10.0.0.1/8, match: {serial: \"1\"}}]\n"
 	by := func(passphrase seeds.Secret) Output {
 		e, err := forPassphrase(passphrase, 10)
 		if err != nil {
@@ -360,8 +363,22 @@ func TestPassphrase(t *testing.T) {
 	if r := into(t, dir, one, Options{}, by("correct horse")); written(r) != nil {
 		t.Errorf("it wrote %v", written(r))
 	}
+	all := by("correct horse")
+	all.Universal = true
+	if r := into(t, dir, one, Options{}, all); len(written(r)) != 2 {
+		t.Errorf("with a seed for all it wrote %v", written(r))
+	}
 	if r := into(t, dir, one, Options{}, by("battery staple")); len(written(r)) != 2 {
 		t.Errorf("with another passphrase it wrote %v", written(r))
+	}
+	// Both are there and say the same, for two passphrases.
+	all = by("battery staple")
+	all.Universal = true
+	if r := into(t, dir, one, Options{}, all); !slices.Equal(written(r), []string{"secrets.yaml", "universal.yaml.age"}) {
+		t.Errorf("with a seed of an earlier passphrase it wrote %v", written(r))
+	}
+	if r := into(t, dir, one, Options{}, all); written(r) != nil {
+		t.Errorf("with one passphrase for both it wrote %v", written(r))
 	}
 	identity, err := age.NewScryptIdentity("battery staple")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,16 +158,24 @@ func (m *minting) passwords(context.Context) error {
 	m.Passwords = m.before.Passwords
 	all := m.needsOf(m.seed.Nodes...)
 	for _, p := range []struct {
+		key    string
 		needed bool
 		given  seeds.Secret
 		to     *seeds.Secret
 	}{
-		{all.database, m.seed.Secrets.SuperuserPassword, &m.Passwords.SuperuserPassword},
-		{all.database, m.seed.Secrets.ReplicationPassword, &m.Passwords.ReplicationPassword},
-		{all.database, m.seed.Secrets.RewindPassword, &m.Passwords.RewindPassword},
-		{all.raft, m.seed.Secrets.RaftPassword, &m.Passwords.RaftPassword},
+		{"superuser_password", all.database, m.seed.Secrets.SuperuserPassword, &m.Passwords.SuperuserPassword},
+		{"replication_password", all.database, m.seed.Secrets.ReplicationPassword, &m.Passwords.ReplicationPassword},
+		{"rewind_password", all.database, m.seed.Secrets.RewindPassword, &m.Passwords.RewindPassword},
+		{"raft_password", all.raft, m.seed.Secrets.RaftPassword, &m.Passwords.RaftPassword},
 	} {
-		if p.needed && p.given == "" && *p.to == "" {
+		if p.given != "" {
+			m.Given = append(m.Given, p.key)
+			continue
+		}
+		if p.needed && slices.Contains(m.before.Given, p.key) {
+			m.warn("secrets.%s was given and is no longer: the nodes get one that was made here, which the cluster may not have; put it back to keep the other", p.key)
+		}
+		if p.needed && *p.to == "" {
 			*p.to = seeds.Secret(rand.Text()) // 130 bits
 		}
 	}

@@ -335,6 +335,23 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// A password that is no longer given becomes another, and not silently.
+func TestPasswordNoLongerGiven(t *testing.T) {
+	without := strings.Replace(sites(t), "  superuser_password: Hush-superuser # ours\n", "", 1)
+	made := mint(t, without, nil, Options{}).Secrets
+	given := mint(t, sites(t), made, Options{})
+	if given.Warnings != nil || !slices.Equal(given.Secrets.Given, []string{"superuser_password"}) {
+		t.Errorf("it warns %q and keeps %q", given.Warnings, given.Secrets.Given)
+	}
+	again := mint(t, without, given.Secrets, Options{})
+	if len(again.Warnings) != 1 || !strings.HasPrefix(again.Warnings[0], "secrets.superuser_password was given and is no longer") {
+		t.Errorf("it warns %q", again.Warnings)
+	}
+	if again.Secrets.Passwords != made.Passwords || again.Secrets.Given != nil {
+		t.Error("it has another password than before")
+	}
+}
+
 // TestGeneration grows where the seeds say something else, and only there.
 func TestGeneration(t *testing.T) {
 	before := mint(t, sites(t), nil, Options{}).Secrets

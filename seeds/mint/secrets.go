@@ -19,6 +19,7 @@ type Secrets struct {
 	EtcdCA    Authority     `yaml:"etcd_ca"` // of etcd
 	Nodes     []Node        `yaml:"nodes"`
 	Passwords seeds.Secrets `yaml:"passwords"` // that the operator has not given
+	Given     []string      `yaml:"given"`     // the keys of those that were given instead
 	Roles     []Role        `yaml:"roles"`
 	Files     []SeedFile    `yaml:"files"`
 }
@@ -57,6 +58,7 @@ type SeedFile struct {
 	Plain     string `yaml:"plain"`     // a digest of the seed
 	Encrypted string `yaml:"encrypted"` // a digest of the file
 	For       string `yaml:"for"`       // whom it was encrypted for
+	Run       string `yaml:"run"`       // by chance; files with the same were encrypted together
 }
 
 // kind hides all: what is wrong with this file is not worth showing a secret for.

@@ -66,12 +66,14 @@ func (s *Seed) Overview() Overview {
 		o.Sites = append(o.Sites, OverviewSite(site))
 	}
 	if s.DNS.Name != "" {
-		o.DNS = &OverviewDNS{Name: s.fqdn(s.DNS.Name), ReadName: s.fqdn(s.DNS.ReadName), TTL: s.DNS.TTL, Auth: s.DNS.Auth}
+		o.DNS = &OverviewDNS{Name: s.FQDN(s.DNS.Name), ReadName: s.FQDN(s.DNS.ReadName), TTL: s.DNS.TTL, Auth: s.DNS.Auth}
 	}
 	return o
 }
 
-func (s *Seed) fqdn(name string) string {
+// FQDN is a name of the cluster, such as dns.name, with its zone where that is given;
+// of "" it is "".
+func (s *Seed) FQDN(name string) string {
 	if name == "" {
 		return ""
 	}

@@ -181,10 +181,7 @@ func (m *minting) subject(n seeds.Node) pki.Subject {
 		if name == "" {
 			continue
 		}
-		s.DNSNames = append(s.DNSNames, name)
-		if m.seed.DNS.Zone != "" {
-			s.DNSNames = append(s.DNSNames, name+"."+m.seed.DNS.Zone)
-		}
+		s.DNSNames = append(s.DNSNames, name, m.seed.FQDN(name))
 	}
 	s.DNSNames, s.Addresses = unique(s.DNSNames), unique(s.Addresses)
 	return s

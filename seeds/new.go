@@ -31,7 +31,7 @@ type OutlineNode struct {
 // Compose writes the commented cluster file of an outline. The text is a seed that
 // lacks only what `build seed mint` makes; the error says what keeps it from being one.
 func Compose(o Outline) (string, error) {
-	sites, err := o.sites()
+	sites, subnets, err := o.sites()
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +47,7 @@ func Compose(o Outline) (string, error) {
 		Sites    []Site
 		Replicas int
 		Networks []netip.Prefix
-	}{o, sites, replicas, o.networks()})
+	}{o, sites, replicas, subnets})
 	if err != nil {
 		return "", err
 	}
@@ -78,35 +78,35 @@ func (o Outline) compare(s Seed) error {
 	return nil
 }
 
-// networks are the subnets of the nodes, in their order.
-func (o Outline) networks() []netip.Prefix {
-	var all []netip.Prefix
-	for _, n := range o.Nodes {
-		if subnet := n.Address.Masked(); !slices.Contains(all, subnet) {
-			all = append(all, subnet)
+// SitesOf makes a site of each subnet that addresses of nodes are in, in their order.
+func SitesOf(addresses []netip.Prefix) (sites []Site, subnets []netip.Prefix) {
+	for _, a := range addresses {
+		if subnet := a.Masked(); a.IsValid() && !slices.Contains(subnets, subnet) {
+			subnets = append(subnets, subnet)
+			sites = append(sites, Site{Name: fmt.Sprintf("dc%d", len(subnets)), Subnet: subnet})
 		}
 	}
-	return all
+	return sites, subnets
 }
 
 // sites makes a site of each subnet, where there is anything to say of sites.
-func (o Outline) sites() ([]Site, error) {
-	networks := o.networks()
-	if len(networks) < 2 && len(o.VIPs) == 0 {
-		return nil, nil
+func (o Outline) sites() (sites []Site, subnets []netip.Prefix, err error) {
+	var addresses []netip.Prefix
+	for _, n := range o.Nodes {
+		addresses = append(addresses, n.Address)
 	}
-	var sites []Site
-	for i, subnet := range networks {
-		sites = append(sites, Site{Name: fmt.Sprintf("dc%d", i+1), Subnet: subnet})
+	sites, subnets = SitesOf(addresses)
+	if len(sites) < 2 && len(o.VIPs) == 0 {
+		return nil, subnets, nil
 	}
 	for _, vip := range o.VIPs {
 		i := slices.IndexFunc(sites, func(s Site) bool { return s.Subnet.Contains(vip) })
 		if i < 0 {
-			return nil, fmt.Errorf("the virtual address %s is in the subnet of no node: %s", vip, Words(networks))
+			return nil, nil, fmt.Errorf("the virtual address %s is in the subnet of no node: %s", vip, Words(subnets))
 		}
 		sites[i].VIPs = append(sites[i].VIPs, vip)
 	}
-	return sites, nil
+	return sites, subnets, nil
 }
 
 var outline = template.Must(template.New("cluster file").Funcs(template.FuncMap{"join": Words[netip.Addr], "services": Words[Service]}).Parse(

@@ -307,12 +307,11 @@ func (im *importer) makeDCS() {
 // makeSites writes the subnets of the nodes with their VIPs, where there are VIPs or
 // several subnets.
 func (im *importer) makeSites() {
-	var subnets []netip.Prefix
+	var addresses []netip.Prefix
 	for _, n := range im.nodes {
-		if subnet := n.address.Masked(); n.address.IsValid() && !slices.Contains(subnets, subnet) {
-			subnets = append(subnets, subnet)
-		}
+		addresses = append(addresses, n.address)
 	}
+	made, subnets := seeds.SitesOf(addresses)
 	vips := map[netip.Prefix][]string{}
 	from := origin{"cluster_vip", im.variables["cluster_vip"].at}
 	for written := range strings.SplitSeq(im.word("cluster_vip"), ",") {
@@ -335,12 +334,12 @@ func (im *importer) makeSites() {
 		return
 	}
 	sites := &yaml.Node{Kind: yaml.SequenceNode}
-	for i, subnet := range subnets {
+	for _, m := range made {
 		site := &yaml.Node{Kind: yaml.MappingNode}
-		im.cluster.set(site, origin{"", place{}}, text(fmt.Sprintf("dc%d", i+1)), "name")
-		im.cluster.set(site, origin{"", place{}}, text(subnet.String()), "subnet")
-		if vips[subnet] != nil {
-			im.cluster.set(site, from, words(vips[subnet]...), "vips")
+		im.cluster.set(site, origin{"", place{}}, text(m.Name), "name")
+		im.cluster.set(site, origin{"", place{}}, text(m.Subnet.String()), "subnet")
+		if vips[m.Subnet] != nil {
+			im.cluster.set(site, from, words(vips[m.Subnet]...), "vips")
 		}
 		sites.Content = append(sites.Content, site)
 	}

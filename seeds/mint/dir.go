@@ -325,7 +325,7 @@ func (m *minted) list(dir string, before *Secrets, outputs []output) {
 // fileNames are those that were written, or may have been when the last minting was cut
 // off: it listed them first.
 func (s *Secrets) fileNames() []string {
-	names := []string{SecretsName}
+	names := []string{secretsName}
 	for _, f := range s.Files {
 		names = append(names, f.Name)
 	}

@@ -17,7 +17,7 @@ type Difference struct {
 	Nodes []string `json:"nodes,omitempty"`
 	Path  string   `json:"path"`
 	// Old and New are the values, "" where there is none. Secrets are masked: where both
-	// are, they differ.
+	// are the same, they differ by a secret.
 	Old string `json:"old"`
 	New string `json:"new"`
 }
@@ -25,8 +25,8 @@ type Difference struct {
 // Change is the difference without its place, on a line.
 func (d Difference) Change() string {
 	switch {
-	case d.Old == masked && d.New == masked:
-		return "changed " + masked
+	case d.Old == d.New: // but for a secret
+		return "changed " + d.New
 	case d.Old == "":
 		return "set to " + d.New
 	case d.New == "":
@@ -141,8 +141,9 @@ func settings(path string, v reflect.Value) []setting {
 		}
 	case v.IsZero(), t.Kind() == reflect.Slice && v.Len() == 0:
 	default:
-		text := fmt.Sprint(v)
-		all = []setting{{path: path, shown: text, value: text}}
+		shown := reflect.New(t).Elem()
+		maskInto(shown, v)
+		all = []setting{{path: path, shown: fmt.Sprint(shown), value: fmt.Sprint(v)}}
 		if secret, ok := reflect.TypeAssert[strict.Secret](v); ok {
 			all[0].value = secret.Reveal()
 		}

@@ -24,9 +24,9 @@ nodes:
 
 func TestDiff(t *testing.T) {
 	from := cluster(t, "patroni: {ttl: 40, synchronous_node_count: 1}\nsecrets: {superuser_password: the-old-one, rewind_password: the-same-one}\n"+
-		"system: {sysctl: {vm.swappiness: 1}, users: [{name: dba, hashed_passwd: $6$aaaaaaaa}]}\npostgresql: {pg_hba: [host all all 10.0.0.0/8 scram-sha-256]}\n")
+		"system: {sysctl: {vm.swappiness: 1}, users: [{name: dba, hashed_passwd: $6$aaaaaaaa}]}\npostgresql: {pg_hba: [host all all 10.0.0.0/8 scram-sha-256], parameters: {primary_conninfo: host=a password=the-old-one}}\n")
 	to := cluster(t, "patroni: {ttl: 60, synchronous_node_count: 1}\nsecrets: {superuser_password: the-new-one, rewind_password: the-same-one, replication_password: added-to-it}\n"+
-		"system: {sysctl: {vm.swappiness: 10}, users: [{name: dba, hashed_passwd: $6$bbbbbbbb}]}\npostgresql: {port: 5433}\nnetwork: {bonds: [{name: bond0, interfaces: [{name: eno1}, {name: eno2}]}], interface: {name: bond0}}\n")
+		"system: {sysctl: {vm.swappiness: 10}, users: [{name: dba, hashed_passwd: $6$bbbbbbbb}]}\npostgresql: {port: 5433, parameters: {primary_conninfo: host=a password=the-new-one}}\nnetwork: {bonds: [{name: bond0, interfaces: [{name: eno1}, {name: eno2}]}], interface: {name: bond0}}\n")
 	to.Nodes[2].Name = "pgsql-n4"
 	to.Nodes[1].Patroni.Tags.NoSync = true
 	var got []string
@@ -38,6 +38,7 @@ func TestDiff(t *testing.T) {
 		"secrets.replication_password: set to (secret)",
 		"pgsql-n1,pgsql-n2 postgresql.port: 5432 -> 5433",
 		"pgsql-n1,pgsql-n2 postgresql.pg_hba: no longer [host all all 10.0.0.0/8 scram-sha-256]",
+		"pgsql-n1,pgsql-n2 postgresql.parameters.primary_conninfo: changed host=a password=(secret)",
 		"pgsql-n1,pgsql-n2 patroni.ttl: 40 -> 60",
 		"pgsql-n2 patroni.tags.nosync: set to true",
 		"pgsql-n1,pgsql-n2 system.users[dba].hashed_passwd: changed (secret)",

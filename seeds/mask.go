@@ -11,16 +11,35 @@ import (
 
 // The names of secrets are made of these words. They err on the side of hiding:
 // public SSH keys go too, since people paste private ones.
-const secretWords = `(?i)(pass|pwd|secret|key|token|cred)`
+const secretWords = `(?i:pass|pwd|secret|key|token|cred)`
 
 var (
 	secretWord = regexp.MustCompile(secretWords)
 	secretKey  = regexp.MustCompile(secretWords + `[\w.-]*["']?\s*:\s*`)
 	// userInfo is what stands before the host of a URL: a user, and often a password.
 	userInfo = regexp.MustCompile(`//[^\s"']*@`)
+	// userPassword is userInfo up to the password in it.
+	userPassword = regexp.MustCompile(`(//[^\s"'/:@]*:)[^\s"']*@`)
+	// secretSetting is what a connection string, an option of pg_hba.conf or the
+	// environment of a command gives a secret as: NAME=VALUE. Where a quote stands before
+	// the name, all to its end is the value, which may have spaces.
+	secretSetting = regexp.MustCompile(`("` + secretName + `)(?:[^"\\]|\\.|"")*(")|('` + secretName + `)(?:[^'\\]|\\.|'')*(')` +
+		`|(` + secretName + `)(?:` + quoted + `|["']?[^\s"'\\=])(?:` + quoted + `|["']?[^\s"'\\])*`)
 	// bareKey is the start of a line, up to the value of its first key.
 	bareKey = regexp.MustCompile(`^[-\s{[]*["']?[\w.-]+["']?\s*:(\s+|$)`)
 )
+
+const (
+	secretName = `[\w.-]*` + secretWords + `[\w.-]*\s*=\s*`
+	// quoted is a part of a word in which spaces are no end of it.
+	quoted = `"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\.`
+)
+
+// maskText hides the secrets that a text has among other things. It keeps quotes in
+// pairs, so that a line of pg_hba.conf stays one.
+func maskText(text string) string {
+	return userPassword.ReplaceAllString(secretSetting.ReplaceAllString(text, "${1}${3}${5}(secret)${2}${4}"), "${1}(secret)@")
+}
 
 // quote repeats a value in a message, unless it may hold a secret.
 func quote(value string) string {
@@ -113,7 +132,8 @@ func secretAbove(lines []string, line int) string {
 }
 
 // Masked is a copy of s in which no secret is left, to be rendered and shown. Those
-// that minting makes are masked even where they are not given yet.
+// that minting makes are masked even where they are not given yet. Of a text that has
+// others in it, such as ldapbindpasswd in a line of pg_hba, the rest stays.
 func (s *Seed) Masked() *Seed {
 	var copied Seed
 	maskInto(reflect.ValueOf(&copied).Elem(), reflect.ValueOf(*s))
@@ -148,6 +168,10 @@ func maskInto(to, from reflect.Value) {
 			maskInto(element, value)
 			to.SetMapIndex(key, element)
 		}
+	case t.Kind() == reflect.String && t != reflect.TypeFor[PEM]():
+		to.SetString(maskText(from.String()))
+	case t.Kind() == reflect.Interface && from.Elem().Kind() == reflect.String:
+		to.Set(reflect.ValueOf(maskText(from.Elem().String())))
 	default:
 		to.Set(from)
 	}

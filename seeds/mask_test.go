@@ -96,8 +96,15 @@ func TestMaskOverrides(t *testing.T) {
 func TestMasked(t *testing.T) {
 	var s Seed
 	fill(reflect.ValueOf(&s).Elem())
-	s.PostgreSQL.Parameters = map[string]any{"work_mem": "4MB"}
-	text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(*s.Masked())))
+	s.PostgreSQL.Parameters = map[string]any{"work_mem": "4MB", "jit": nil, "primary_conninfo": "host=a password=a-real-secret"}
+	s.PostgreSQL.PgHBA = []string{"host all all samenet ldap ldapserver=a ldapbindpasswd=a-real-secret"}
+	s.Patroni.PgProbackup.Command = "PGPASSWORD=a-real-secret pg_probackup restore"
+	maskedSeed := s.Masked()
+	if text := fmt.Sprintf("%+v", *maskedSeed); strings.Contains(text, "a-real-secret") || !strings.Contains(text, "ldapserver=a ldapbindpasswd=(secret)") ||
+		!strings.Contains(text, "work_mem:4MB") || !strings.Contains(text, "PGPASSWORD=(secret) pg_probackup restore") {
+		t.Errorf("a text is not as it may be shown: %s", text)
+	}
+	text := fmt.Sprintf("%+v", reveal(reflect.ValueOf(*maskedSeed)))
 	if strings.Contains(text, "a-real-secret") || !strings.Contains(text, masked) {
 		t.Errorf("a secret is left: %s", text)
 	}
@@ -148,4 +155,44 @@ func reveal(v reflect.Value) []string {
 		}
 	}
 	return all
+}
+
+// TestMaskText: all of a secret goes, and what is around it stays.
+func TestMaskText(t *testing.T) {
+	for text, want := range map[string]string{
+		"host=a password=Hush user=b":                              "host=a password=(secret) user=b",
+		"host=a password = 'Hush it\\'s Hush' user=b":              "host=a password = (secret) user=b",
+		"host=a password=Hush'Hush user=b":                         "host=a password=(secret) user=b",
+		"postgresql://u:Hush@a/db?sslmode=require":                 "postgresql://u:(secret)@a/db?sslmode=require",
+		"PGPASSWORD=Hush pg_probackup restore":                     "PGPASSWORD=(secret) pg_probackup restore",
+		`PGPASSWORD="Hush Hush"'Hush Hush'\ Hush pg restore`:       "PGPASSWORD=(secret) pg restore",
+		"sh -c 'cd /a; PGPASSWORD=Hush pg restore'":                "sh -c 'cd /a; PGPASSWORD=(secret) pg restore'",
+		"sh -c 'pg restore --pass=Hush' && b":                      "sh -c 'pg restore --pass=(secret)' && b",
+		"env 'PGPASSWORD=Hush Hush' pg restore":                    "env 'PGPASSWORD=(secret)' pg restore",
+		"s3 --secret-access-key=Hush --api.token=Hush get %f %p":   "s3 --secret-access-key=(secret) --api.token=(secret) get %f %p",
+		`host all all samenet ldap "ldapbindpasswd=Hush ""Hush" a`: `host all all samenet ldap "ldapbindpasswd=(secret)" a`,
+		"host all all samenet radius radiussecrets=Hush,Hush":      "host all all samenet radius radiussecrets=(secret)",
+		"cp /mnt/archive/%f %p":                                    "cp /mnt/archive/%f %p",
+		"ecdsa AAAAkey== dba@office":                               "ecdsa AAAAkey== dba@office",
+		"keys == 3":                                                "keys == 3",
+	} {
+		if got := maskText(text); got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestMaskedHBA: a line that is shown is still one that PostgreSQL takes.
+func TestMaskedHBA(t *testing.T) {
+	for _, line := range []string{
+		`host all all samenet ldap ldapserver=a ldapprefix="cn=" ldapbindpasswd="Hush Hush"`,
+		`host all all samenet ldap ldapserver=a ldapbasedn=b "ldapbindpasswd=Hush Hush" ldapscheme="ldaps"`,
+		`host all all samenet radius radiusservers="10.0.0.1,10.0.0.2" radiussecrets="Hush,Hush"`,
+	} {
+		masked := maskText(line)
+		parse(t, minimal+"postgresql: {pg_hba: ['"+masked+"']}\n")
+		if strings.Contains(masked, "Hush") {
+			t.Error(masked)
+		}
+	}
 }

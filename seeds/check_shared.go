@@ -1,5 +1,13 @@
 package seeds
 
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"banyan/internal/strict"
+)
+
 // sharedPatroni are the keys of Patroni's dynamic configuration, which is one for the
 // whole cluster: https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
 var sharedPatroni = []string{
@@ -18,9 +26,28 @@ var sharedParameters = []string{
 	"max_wal_senders", "max_replication_slots", "wal_keep_segments", "wal_keep_size", "wal_log_hints",
 }
 
+// shared are the keys of sections that are the whole cluster's.
+var shared = map[string][]string{
+	"patroni": sharedPatroni, "postgresql": sharedPostgreSQL, "postgresql.parameters": sharedParameters, "etcd": {"initial-cluster-token"},
+}
+
+// BelowNode tells whether a key of the cluster's, such as patroni.ttl, may stand below a
+// node too.
+func BelowNode(path string) bool {
+	for section, keys := range shared {
+		if below, ok := strings.CutPrefix(path, section+"."); ok {
+			if key, _, _ := strings.Cut(below, "."); slices.Contains(keys, key) {
+				return false
+			}
+		}
+	}
+	section, _, _ := strings.Cut(path, ".")
+	return slices.ContainsFunc(strict.Fields(reflect.TypeFor[Node]()), func(f strict.Field) bool { return f.Onto == section && section != "" })
+}
+
 // checkShared refuses below a node what is the whole cluster's.
 func (d document) checkShared(node string) {
-	for section, keys := range map[string][]string{"patroni": sharedPatroni, "postgresql": sharedPostgreSQL, "postgresql.parameters": sharedParameters} {
+	for section, keys := range shared {
 		if !d.HasKey(node + section) {
 			continue
 		}
@@ -28,5 +55,4 @@ func (d document) checkShared(node string) {
 			d.RefuseKey(node+section+"."+key, "%s is the whole cluster's: set it under %s, not below a node", key, section)
 		}
 	}
-	d.RefuseKey(node+"etcd.initial-cluster-token", "initial-cluster-token is the whole cluster's: set it under etcd, not below a node")
 }

@@ -82,8 +82,8 @@ func (im *importer) finishCluster() {
 func (im *importer) takeExisting() {
 	exists := func(n *node) (bool, place) {
 		said, ok := n.lookup("postgresql_exists")
-		if !ok {
-			return im.yes("postgresql_exists"), im.variables["postgresql_exists"].at
+		if v := im.variables["postgresql_exists"]; !ok || v.node != nil { // a file counts before the inventory
+			return im.yes("postgresql_exists"), v.at
 		}
 		is, _ := truth(im.template(said.text, said.at).text)
 		return is, said.at

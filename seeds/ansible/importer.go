@@ -26,11 +26,17 @@ type importer struct {
 }
 
 // read reads the variables of all files and of the inventory. What files say counts
-// before what the inventory says of all hosts, as vars_files do in the playbook.
+// before all that the inventory says, as vars_files do in the playbook.
 func (im *importer) read() error {
 	all := map[string]variable{}
 	for _, v := range slices.Backward(im.inventory.groups["all"].vars) {
 		all[v.name] = variable{name: v.name, at: v.at, text: v.text}
+	}
+	for _, v := range im.agreed() {
+		if old, twice := all[v.name]; twice {
+			im.note(&im.report.Changed, v.name, old.at, "", fmt.Sprintf("%s says it again, which counts", v.at))
+		}
+		all[v.name] = v
 	}
 	for _, f := range im.in.Vars {
 		variables, err := readVariables(f)
@@ -49,6 +55,27 @@ func (im *importer) read() error {
 		im.order = append(im.order, all[name])
 	}
 	return nil
+}
+
+// agreed are the variables that the inventory says of all hosts with PostgreSQL alike,
+// though not of all hosts: they are the cluster's.
+func (im *importer) agreed() []variable {
+	hosts := im.databases()
+	if len(hosts) == 0 {
+		return nil
+	}
+	var variables []variable
+	for i, v := range hosts[0].vars {
+		first := slices.IndexFunc(hosts[0].vars, func(other hostVar) bool { return other.name == v.name }) == i
+		alike := !slices.ContainsFunc(hosts, func(h *host) bool {
+			said, ok := h.lookup(v.name)
+			return !ok || said.text != v.text
+		})
+		if first && alike && v.group != "all" && hostVariables[v.name] == "" {
+			variables = append(variables, variable{name: v.name, at: v.at, text: v.text})
+		}
+	}
+	return variables
 }
 
 // files are the names of all files in the order of the report.

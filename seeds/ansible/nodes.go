@@ -59,11 +59,18 @@ func (im *importer) chooseDCS() {
 // built are the hosts that are built whatever the DCS: those of PostgreSQL, the master
 // first, and the balancers.
 func (im *importer) built() []*host {
-	var hosts []*host
-	groups := []string{"master", "replica", "postgres_cluster"}
 	if im.yes("with_haproxy_load_balancing") {
-		groups = append(groups, "balancers")
+		return im.hostsOf("master", "replica", "postgres_cluster", "balancers")
 	}
+	return im.databases()
+}
+
+// databases are the hosts of PostgreSQL.
+func (im *importer) databases() []*host { return im.hostsOf("master", "replica", "postgres_cluster") }
+
+// hostsOf are the hosts of groups, each once.
+func (im *importer) hostsOf(groups ...string) []*host {
+	var hosts []*host
 	for _, name := range groups {
 		for _, h := range im.inventory.members(name) {
 			if !slices.Contains(hosts, h) {
@@ -265,14 +272,29 @@ func (im *importer) reportHostVariable(h *host, v hostVar) {
 	if v.group != "" {
 		whose = "[" + v.group + "]"
 	}
-	row, known := tableRow(v.name)
-	switch key := hostVariables[v.name]; {
-	case key != "":
+	found, known := tableRow(v.name)
+	key := found.Key
+	if i := slices.IndexFunc(table, func(r row) bool { return strings.HasPrefix(r.Variable, v.name+".") }); !known && i >= 0 {
+		key, _, _ = strings.Cut(table[i].Key, "."+lastOf(table[i].Key))
+	}
+	counts, said := im.variables[v.name]
+	switch own := hostVariables[v.name]; {
+	case own != "nodes[].address" && counts.node != nil:
+		if slices.ContainsFunc(im.report.Changed, func(e Entry) bool { return e.Variable == v.name && e.at == v.at }) {
+			return // read said so
+		}
+		im.note(&im.report.Changed, v.name, v.at, "", fmt.Sprintf("%s says it again, which counts", counts.at))
+	case own != "":
+		im.note(&im.report.Taken, v.name, v.at, own, "")
+	case known && found.take == nil && key == "":
+		im.note(&im.report.None, v.name, v.at, "", found.Note)
+	case said && counts.at == v.at: // it is the cluster's, and reported as such
+	case said && counts.text == v.text:
 		im.note(&im.report.Taken, v.name, v.at, key, "")
-	case known && row.take == nil && row.Key == "":
-		im.note(&im.report.None, v.name, v.at, "", row.Note)
+	case (known || hasMembers(v.name)) && !seeds.BelowNode(key):
+		im.note(&im.report.Needed, v.name, v.at, key, fmt.Sprintf("said of %s alone, and it is the whole cluster's: write it there if all are meant", whose))
 	case known || hasMembers(v.name):
-		im.note(&im.report.Needed, v.name, v.at, row.Key, fmt.Sprintf("said of %s alone: write it below its node", whose))
+		im.note(&im.report.Needed, v.name, v.at, key, fmt.Sprintf("said of %s alone: write it below its node", whose))
 	default:
 		im.note(&im.report.None, v.name, v.at, "", unknownVariable)
 	}

@@ -45,6 +45,7 @@ func field(v value, key string) string {
 
 // takeParameters writes the list as the map that it becomes in Patroni.
 func takeParameters(im *importer, from origin, v value) {
+	seen := map[string]place{}
 	for _, entry := range im.entries(from, v) {
 		at := origin{from.variable, entry.at}
 		name := field(entry, "option")
@@ -57,9 +58,18 @@ func takeParameters(im *importer, from origin, v value) {
 		case written.text == "":
 			im.needed(at, "postgresql.parameters", "%s has no value", shown(name))
 		default:
+			im.again(seen, name, at, "postgresql.parameters."+name)
 			im.set(at, setting(written.text), "postgresql", "parameters", name)
 		}
 	}
+}
+
+// again notes that an earlier entry of an option counts no longer.
+func (im *importer) again(seen map[string]place, name string, at origin, key string) {
+	if earlier, twice := seen[name]; twice {
+		im.changed(origin{at.variable, earlier}, key, "%s says %s again, which counts", at.at, shown(name))
+	}
+	seen[name] = at.at
 }
 
 var plainSetting = regexp.MustCompile(`^(true|false|0|-?[1-9][0-9]{0,14}|-?(0|[1-9][0-9]{0,14})\.[0-9]{1,15})$`)
@@ -196,6 +206,7 @@ func takeMethods(im *importer, from origin, v value) {
 func takeOptions(known ...string) func(*importer, origin, value) {
 	return func(im *importer, from origin, v value) {
 		r, _ := tableRow(from.variable)
+		seen := map[string]place{}
 		for _, entry := range im.entries(from, v) {
 			at, name, written := origin{from.variable, entry.at}, field(entry, "option"), field(entry, "value")
 			if !slices.Contains(known, name) {
@@ -206,6 +217,7 @@ func takeOptions(known ...string) func(*importer, origin, value) {
 			if is, ok := truth(written); ok {
 				n = bare(fmt.Sprint(is))
 			}
+			im.again(seen, name, at, r.Key+"."+name)
 			im.set(at, n, append(strings.Split(r.Key, "."), name)...)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/progress"
+	"banyan/internal/scratch"
 )
 
 // Options is what an image is built from and where it goes.
@@ -103,7 +104,7 @@ func Build(ctx context.Context, o Options, out *os.File) (result Result, err err
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, cache.Close()) }()
-	lock, err := lockDir(o.Output)
+	lock, err := scratch.Lock(o.Output)
 	switch {
 	case err != nil:
 		return Result{}, fmt.Errorf("lock the output directory: %w", err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"banyan/internal/scratch"
 )
 
 // stub puts a shell script in the place of a program.
@@ -112,12 +114,12 @@ func TestTwoBuildersDoNotShareAnOutput(t *testing.T) {
 	if err := os.Mkdir(output, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := lockDir(output)
+	lock, err := scratch.Lock(output)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	if again, err := lockDir(output); again != nil || err != nil {
+	if again, err := scratch.Lock(output); again != nil || err != nil {
 		t.Errorf("it is locked twice: %v", err)
 	}
 }

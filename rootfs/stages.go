@@ -14,6 +14,7 @@ import (
 	"banyan/internal/command"
 	"banyan/internal/progress"
 	"banyan/packaging"
+	"banyan/seeds"
 )
 
 // stage is a part of the build that is shown by itself. Its space is where its
@@ -225,7 +226,7 @@ func (b *builder) makeImage(ctx context.Context) (output, error) {
 			return output{}, err
 		}
 	}
-	if err := (fat{"BANYAN", volume("banyan"), "16", b.sizes.Banyan}).make(ctx, b.file("banyan.fat"), b.file("banyan")); err != nil {
+	if err := (fat{seeds.PartitionName, volume("banyan"), "16", b.sizes.Banyan}).make(ctx, b.file("banyan.fat"), b.file("banyan")); err != nil {
 		return output{}, err
 	}
 	if err := b.makeState(ctx, b.file("state.ext4")); err != nil {
@@ -242,7 +243,7 @@ func (b *builder) makeImage(ctx context.Context) (output, error) {
 	err = writeImage(b.disk, b.id, []partition{
 		{name: "bios", kind: gpt.BIOSBoot, size: mebibyte},
 		{name: "esp", kind: gpt.EFISystemPartition, size: b.sizes.ESP * mebibyte, source: b.file("esp.fat")},
-		{name: "BANYAN", kind: gpt.MicrosoftBasicData, size: b.sizes.Banyan * mebibyte, source: b.file("banyan.fat")},
+		{name: seeds.PartitionName, kind: gpt.MicrosoftBasicData, size: b.sizes.Banyan * mebibyte, source: b.file("banyan.fat")},
 		{name: "root-a", kind: gpt.LinuxRootX86_64, size: b.sizes.Root * mebibyte, source: b.file("root.squashfs")},
 		{name: "root-b", kind: gpt.LinuxRootX86_64, size: b.sizes.Root * mebibyte},
 		{name: "state", kind: gpt.LinuxFilesystem, size: b.sizes.State * mebibyte, source: b.file("state.ext4")},

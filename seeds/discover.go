@@ -17,9 +17,19 @@ import (
 	"banyan/internal/strict"
 )
 
+// PartitionName is the name, in the GPT of an image, of the partition on which a seed
+// is dropped, and the label of its file system.
+const PartitionName = "BANYAN"
+
+// VolumeLabel is the label of the file systems that are made for seeds.
+const VolumeLabel = "BANYAN-SEED"
+
 // VolumeLabels are the labels of the file systems, such as that of a USB stick,
 // on which a person may bring a seed. CIDATA is cloud-init's.
-var VolumeLabels = []string{"BANYAN-SEED", "CIDATA"}
+var VolumeLabels = []string{VolumeLabel, "CIDATA"}
+
+// EncryptedSuffix ends the name of a seed that is encrypted.
+const EncryptedSuffix = ".age"
 
 // Place is somewhere a seed may have been dropped. It has files to choose from, or
 // one text: exactly one of Visit and Read is there.

@@ -50,7 +50,7 @@ in a cache, see build cache.`,
 				return err
 			}
 			if seedKey != "" {
-				if o.SeedKey, err = readSeedKey(seedKey); err != nil {
+				if _, o.SeedKey, err = readPublicKey(seedKey); err != nil {
 					return err
 				}
 			}
@@ -116,18 +116,6 @@ in a cache, see build cache.`,
 		cmd.MarkFlagDirname("cache"),
 	))
 	return cmd
-}
-
-// readSeedKey reads a key that seeds are signed with, and makes sure that it is one.
-func readSeedKey(name string) (string, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return "", err
-	}
-	if _, err := seeds.ParsePublicKey(name, text); err != nil {
-		return "", err
-	}
-	return string(text), nil
 }
 
 // beside is the path of the program of that name beside this one.

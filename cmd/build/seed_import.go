@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
@@ -78,10 +77,8 @@ func seedImport(o importOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(o.output); err == nil && !o.force {
-		return fmt.Errorf("%s is there already: say --force to replace it, or --output FILE", o.output)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err := absent(o.output); err != nil && !o.force {
+		return fmt.Errorf("%w, or say --force to replace it", err)
 	}
 	result, err := ansible.Import(in)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"banyan/internal/durable"
 	"banyan/seeds"
 )
 
@@ -35,6 +35,9 @@ belongs to the site whose subnet it is in. A file that is there is kept.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := absent(output); err != nil {
+				return err
+			}
 			outline := []string{"name", "node", "vip", "dns-name", "zone", "dcs", "services"}
 			if !slices.ContainsFunc(outline, cmd.Flags().Changed) {
 				if !term.IsTerminal(int(os.Stdin.Fd())) {
@@ -55,7 +58,7 @@ belongs to the site whose subnet it is in. A file that is there is kept.`,
 			if err != nil {
 				return err
 			}
-			if err := writeNew(output, text); err != nil {
+			if err := durable.WriteFile(output, []byte(text), 0o644); err != nil {
 				return err
 			}
 			fmt.Println(output)
@@ -184,17 +187,4 @@ func readKey(file string) (string, error) {
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(content)), "\n")
 	return line, nil
-}
-
-// writeNew writes a file that is not there yet.
-func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already: name another file by --output", path)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }

@@ -125,11 +125,7 @@ changed since.`,
 		Example: `  build seed verify --key banyan.pub n1.yaml`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := os.ReadFile(key)
-			if err != nil {
-				return err
-			}
-			public, err := seeds.ParsePublicKey(key, text)
+			public, _, err := readPublicKey(key)
 			if err != nil {
 				return err
 			}
@@ -168,8 +164,8 @@ which a password protects unless that is empty, and NAME.pub for --seed-key.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range []string{output + ".key", output + ".pub"} {
-				if _, err := os.Lstat(name); err == nil {
-					return fmt.Errorf("%s is there: choose another name with --output", name)
+				if err := absent(name); err != nil {
+					return err
 				}
 			}
 			var password seeds.Secret
@@ -200,4 +196,14 @@ which a password protects unless that is empty, and NAME.pub for --seed-key.`,
 	flags.BoolVar(&noPassword, "no-password", false, "make a key that no password protects")
 	cmd.MarkFlagsMutuallyExclusive("password-file", "no-password")
 	return cmd
+}
+
+// readPublicKey reads a key that seeds are signed with, and returns its text as well.
+func readPublicKey(name string) (key minisign.PublicKey, text string, err error) {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return key, "", err
+	}
+	key, err = seeds.ParsePublicKey(name, content)
+	return key, string(content), err
 }

@@ -136,9 +136,9 @@ func ownVolume() (*disk.Volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	partition, err := disk.Find(boot.Disk, "BANYAN")
+	partition, err := disk.Find(boot.Disk, seeds.PartitionName)
 	if err != nil {
 		return nil, err
 	}
-	return &disk.Volume{Device: partition.Device, Label: "BANYAN", Filesystem: "vfat"}, nil
+	return &disk.Volume{Device: partition.Device, Label: seeds.PartitionName, Filesystem: "vfat"}, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"banyan/internal/command"
 	"banyan/internal/progress"
+	"banyan/seeds"
 )
 
 // WriteDevice writes seeds to a whole disk or stick: onto its BANYAN partition, where
@@ -45,7 +46,7 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 	v, what, err := b.target(ctx)
 	if err == nil && v.disk == "" {
 		if !format {
-			return Report{}, errors.Join(fmt.Errorf("%s is empty (%s): --format makes it a volume %s", device, b, Label), claim.Close())
+			return Report{}, errors.Join(fmt.Errorf("%s is empty (%s): --format makes it a volume %s", device, b, seeds.VolumeLabel), claim.Close())
 		}
 		if b.Size < leastVolume {
 			return Report{}, errors.Join(fmt.Errorf("%s is too small (%s): a volume takes %s at least", device, b, progress.Bytes(leastVolume)), claim.Close())
@@ -172,7 +173,7 @@ func (b block) target(ctx context.Context) (v volume, what string, err error) {
 	var ours []volume
 	var holds []string
 	note := func(p partition, found map[string]string) {
-		if strings.EqualFold(found["LABEL"], Label) && found["TYPE"] == "vfat" {
+		if strings.EqualFold(found["LABEL"], seeds.VolumeLabel) && found["TYPE"] == "vfat" {
 			ours = append(ours, p.volume)
 		}
 		holds = append(holds, p.describe(found))
@@ -195,9 +196,9 @@ func (b block) target(ctx context.Context) (v volume, what string, err error) {
 	}
 	switch {
 	case len(ours) == 1:
-		return ours[0], "the volume " + Label, nil
+		return ours[0], "the volume " + seeds.VolumeLabel, nil
 	case len(ours) > 1:
-		return volume{}, "", fmt.Errorf("%s has several volumes %s: remove all but one", b.Path, Label)
+		return volume{}, "", fmt.Errorf("%s has several volumes %s: remove all but one", b.Path, seeds.VolumeLabel)
 	case len(holds) > 0 || len(b.Children) > 0:
 		return volume{}, "", fmt.Errorf("%s (%s) holds something else: %s. It stays as it is; to give it up, wipefs --all %[1]s, then --format", b.Path, b, strings.Join(holds, ", "))
 	}

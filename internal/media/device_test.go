@@ -74,7 +74,7 @@ func TestWriteStick(t *testing.T) {
 		}
 		sameFiles(t, contents(t, volume{disk: device}), step.holds)
 	}
-	if label := run(t, "blkid", "-p", "-o", "value", "-s", "LABEL", device); label != Label {
+	if label := run(t, "blkid", "-p", "-o", "value", "-s", "LABEL", device); label != seeds.VolumeLabel {
 		t.Errorf("it is labelled %s", label)
 	}
 

@@ -17,6 +17,7 @@ import (
 
 	"banyan/internal/command"
 	"banyan/internal/disk"
+	"banyan/seeds"
 )
 
 // volume is a file system on a disk, or in an image of one.
@@ -55,8 +56,8 @@ func (v volume) write(ctx context.Context, files []File) (Report, error) {
 		return Report{}, err
 	}
 	var r Report
-	if dir == directory && !hasDirectory {
-		if err := v.mtools(ctx, nil, "mmd", "::/"+directory); err != nil {
+	if dir == seeds.Folder && !hasDirectory {
+		if err := v.mtools(ctx, nil, "mmd", "::/"+seeds.Folder); err != nil {
 			return Report{}, err
 		}
 	}
@@ -73,7 +74,7 @@ func (v volume) write(ctx context.Context, files []File) (Report, error) {
 		switch {
 		case slices.ContainsFunc(files, func(f File) bool { return strings.EqualFold(f.Name, old) }):
 			r.Replaced = append(r.Replaced, old)
-		case isSeed(old) && isSeed(files[0].Name):
+		case seeds.IsSeedName(old) && seeds.IsSeedName(files[0].Name):
 			if err := v.remove(ctx, old); err != nil {
 				return Report{}, fmt.Errorf("remove the earlier %s: %w", old, err)
 			}
@@ -188,9 +189,9 @@ func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 		}
 		for _, e := range top {
 			switch {
-			case !e.IsDir() && isSeed(e.Name()):
+			case !e.IsDir() && seeds.IsSeedName(e.Name()):
 				names = append(names, e.Name())
-			case e.IsDir() && strings.EqualFold(e.Name(), directory):
+			case e.IsDir() && strings.EqualFold(e.Name(), seeds.Folder):
 				hasDirectory = true
 				inside, err := fs.ReadDir(fsys, e.Name())
 				if err != nil {
@@ -198,7 +199,7 @@ func (v volume) seeds() (names []string, hasDirectory bool, err error) {
 				}
 				for _, e := range inside {
 					if !e.IsDir() && !strings.EqualFold(e.Name(), unfinished) {
-						names = append(names, path.Join(directory, e.Name()))
+						names = append(names, path.Join(seeds.Folder, e.Name()))
 					}
 				}
 			}

@@ -13,10 +13,8 @@ import (
 	"github.com/diskfs/go-diskfs"
 
 	"banyan/internal/command"
+	"banyan/seeds"
 )
-
-// partitionName is that of the partition for the seed, in the GPT of an image.
-const partitionName = "BANYAN"
 
 var errOneSeed = errors.New("a disk is one machine's and gets one seed: those for several go on a stick of their own, or into a file (--output)")
 
@@ -84,16 +82,16 @@ func onDisk(name string) (volume, error) {
 	if err != nil {
 		return volume{}, err
 	}
-	found := slices.DeleteFunc(table, func(p partition) bool { return p.name != partitionName })
+	found := slices.DeleteFunc(table, func(p partition) bool { return p.name != seeds.PartitionName })
 	switch len(found) {
 	case 0:
-		return volume{}, fmt.Errorf("%s has no partition named %s: %w", name, partitionName, fs.ErrNotExist)
+		return volume{}, fmt.Errorf("%s has no partition named %s: %w", name, seeds.PartitionName, fs.ErrNotExist)
 	case 1:
 		v := found[0].volume
 		v.machines = true
 		return v, nil
 	}
-	return volume{}, fmt.Errorf("%s has several partitions named %s", name, partitionName)
+	return volume{}, fmt.Errorf("%s has several partitions named %s", name, seeds.PartitionName)
 }
 
 // partition is one of a disk's.
@@ -130,6 +128,6 @@ const leastVolume = 16 << 20
 
 // mkfs makes a FAT file system for seeds.
 func mkfs(ctx context.Context, name string, args ...string) error {
-	_, err := command.Run(ctx, "mkfs.vfat", append(args, "-I", "-n", Label, name)...)
+	_, err := command.Run(ctx, "mkfs.vfat", append(args, "-I", "-n", seeds.VolumeLabel, name)...)
 	return err
 }

@@ -18,9 +18,6 @@ import (
 	"banyan/seeds"
 )
 
-// Label is the label of a volume that is made here.
-var Label = seeds.VolumeLabels[0]
-
 // File is a seed and its path on the medium.
 type File struct {
 	Name string
@@ -47,11 +44,6 @@ func unfinishedBy(err error) error {
 	return err
 }
 
-const (
-	encryptedSuffix = ".age"
-	directory       = "seeds" // of a medium with seeds for several machines
-)
-
 // Read reads seeds. A seed in plain text has to be valid; one that is encrypted is
 // taken as it is. A single one is seed.yaml on the medium. Several are for several
 // machines and keep their names, by which each finds its own: seeds/NAME.yaml. An
@@ -69,7 +61,7 @@ func Read(names []string) ([]File, error) {
 			on, err = nameOf(name)
 		}
 		if seeds.IsEncrypted(data) {
-			on += encryptedSuffix
+			on += seeds.EncryptedSuffix
 		}
 		if err == nil && slices.ContainsFunc(files, func(f File) bool { return strings.EqualFold(f.Name, on) }) {
 			err = fmt.Errorf("%s: another seed is %s on the medium too: a name can be there once", name, on)
@@ -86,17 +78,12 @@ var portableName = regexp.MustCompile(`(?i)^[a-z0-9_][a-z0-9_.-]{0,99}\.ya?ml$`)
 // nameOf is the path on the medium, without the suffix of an encrypted one, of a
 // seed that is one of several.
 func nameOf(name string) (string, error) {
-	base := strings.TrimSuffix(filepath.Base(name), encryptedSuffix)
+	base := strings.TrimSuffix(filepath.Base(name), seeds.EncryptedSuffix)
 	switch {
 	case strings.Contains(base, ":"):
 		return "", fmt.Errorf("%s: FAT has no colon in names: write a MAC address with hyphens, %s", name, strings.ReplaceAll(base, ":", "-"))
 	case !portableName.MatchString(base):
 		return "", fmt.Errorf("%s: the name of one of several seeds has to end in .yaml and is made of letters, digits, dots, hyphens and underscores", name)
 	}
-	return path.Join(directory, base), nil
-}
-
-// isSeed tells whether a file at the top of a medium is a seed, encrypted or not.
-func isSeed(name string) bool {
-	return seeds.IsSeedName(name) || seeds.IsSeedName(strings.TrimSuffix(strings.ToLower(name), encryptedSuffix))
+	return path.Join(seeds.Folder, base), nil
 }

@@ -15,6 +15,7 @@ import (
 	"filippo.io/age"
 
 	"banyan/internal/command"
+	"banyan/internal/scratch"
 	"banyan/seeds"
 )
 
@@ -274,7 +275,7 @@ func TestWriteFile(t *testing.T) {
 			if info, err := os.Stat(output); err != nil || info.Mode() != 0o600 {
 				t.Errorf("%s: %v, %v", suffix, info.Mode(), err)
 			}
-			if label := run(t, "blkid", "-p", "-o", "value", "-s", "LABEL", output); label != Label {
+			if label := run(t, "blkid", "-p", "-o", "value", "-s", "LABEL", output); label != seeds.VolumeLabel {
 				t.Errorf("%s is labelled %s", suffix, label)
 			}
 			if left, err := os.ReadDir(filepath.Dir(output)); err != nil || len(left) != 1 {
@@ -298,7 +299,7 @@ func TestWriteFileCleansUp(t *testing.T) {
 	dir := t.TempDir()
 	left := save(t, dir+"/.banyan-seed-1/seed.iso.d/seed.yaml", "x")
 	used := save(t, dir+"/.banyan-seed-2/seed.img", "x")
-	lock, err := lockDir(filepath.Dir(used))
+	lock, err := scratch.Lock(filepath.Dir(used))
 	if err != nil {
 		t.Fatal(err)
 	}

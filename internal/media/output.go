@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"banyan/internal/command"
 	"banyan/internal/durable"
+	"banyan/internal/scratch"
+	"banyan/seeds"
 )
 
 // WriteFile makes an image of a stick (FILE.img, FAT) or of a CD (FILE.iso, ISO 9660)
@@ -31,7 +31,7 @@ func WriteFile(ctx context.Context, output string, files []File) (r Report, err 
 		return Report{}, err
 	}
 	// What is not whole yet lies where the secrets are meant to be, and nowhere else.
-	dir, lock, err := makeWork(filepath.Dir(output))
+	dir, lock, err := scratch.Make(filepath.Dir(output), ".banyan-seed-")
 	if err != nil {
 		return Report{}, err
 	}
@@ -53,46 +53,6 @@ func WriteFile(ctx context.Context, output string, files []File) (r Report, err 
 	return r, durable.Rename(whole, output)
 }
 
-// makeWork makes a directory below parent, which is locked as long as it is used.
-// What somebody who was killed left there is removed.
-func makeWork(parent string) (dir string, lock *os.File, err error) {
-	const prefix = ".banyan-seed-"
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return "", nil, err
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
-			continue
-		}
-		left := filepath.Join(parent, e.Name())
-		lock, err := lockDir(left)
-		if err != nil {
-			continue // another's
-		}
-		if err := errors.Join(os.RemoveAll(left), lock.Close()); err != nil {
-			return "", nil, fmt.Errorf("remove what was left of an earlier image: %w", err)
-		}
-	}
-	if dir, err = os.MkdirTemp(parent, prefix); err != nil {
-		return "", nil, err
-	}
-	lock, err = lockDir(dir)
-	return dir, lock, err
-}
-
-// lockDir locks a directory until what it returns is closed.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
 // replaceable refuses to replace what was not made here.
 func replaceable(ctx context.Context, output string) error {
 	info, err := os.Lstat(output)
@@ -111,8 +71,8 @@ func replaceable(ctx context.Context, output string) error {
 			return err
 		}
 	}
-	if found["LABEL"] != Label {
-		return fmt.Errorf("%s is there, and no volume %s: choose another name (or --image, to put the seed on the image of a disk)", output, Label)
+	if found["LABEL"] != seeds.VolumeLabel {
+		return fmt.Errorf("%s is there, and no volume %s: choose another name (or --image, to put the seed on the image of a disk)", output, seeds.VolumeLabel)
 	}
 	return nil
 }
@@ -151,7 +111,7 @@ func makeISO(ctx context.Context, name string, files []File) error {
 			return err
 		}
 	}
-	args := []string{"-as", "mkisofs", "-quiet", "-V", Label, "-R", "-J", "-uid", "0", "-gid", "0", "-o", name}
+	args := []string{"-as", "mkisofs", "-quiet", "-V", seeds.VolumeLabel, "-R", "-J", "-uid", "0", "-gid", "0", "-o", name}
 	if epoch, ok := os.LookupEnv("SOURCE_DATE_EPOCH"); ok { // which xorriso heeds for the volume, and not for its files
 		args = append(args, "--set_all_file_dates", "="+epoch)
 	}

@@ -252,7 +252,7 @@ func compare(dir string, outputs []output, before *Secrets, e *Encryption) error
 	for i := range outputs {
 		o := &outputs[i]
 		if e != nil {
-			o.file = SeedFile{Name: o.file.Name + ".age", Plain: digest(o.text), For: e.whom}
+			o.file = SeedFile{Name: o.file.Name + seeds.EncryptedSuffix, Plain: digest(o.text), For: e.whom}
 		}
 		path := filepath.Join(dir, o.file.Name)
 		info, err := os.Lstat(path)

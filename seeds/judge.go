@@ -24,9 +24,9 @@ type Verdict struct {
 // Judge weighs a seed that was found on a machine which has been planted, against
 // the sealed one and the node that it is by that.
 //
-// A seed that gives neither cluster.id nor cluster.generation claims nothing by
-// it: where its text differs it is staged. It is applied only on a machine whose
-// own seed, which then has to ask for it, claims no more.
+// A seed without a generation may be older or newer, and is staged where its text
+// differs. If it were applied, two sticks would take turns. One without the id that
+// the sealed seed has is staged as well.
 func Judge(sealed, found Found) Verdict {
 	if bytes.Equal(unsigned(sealed.Data), unsigned(found.Data)) {
 		return Verdict{Leave, "the seed that is sealed here"}
@@ -57,7 +57,7 @@ func Judge(sealed, found Found) Verdict {
 	if got.Generation != 0 {
 		what = fmt.Sprintf("a newer seed (generation %d)", got.Generation)
 	}
-	claimed := (have.ID == "" || got.ID != "") && (have.Generation == 0 || got.Generation != 0)
+	claimed := (have.ID == "" || got.ID != "") && got.Generation != 0
 	if sealed.Seed.Reconfigure == ReconfigureAutomatic && claimed {
 		return Verdict{Apply, what + " takes the place of the sealed one, which says reconfigure: automatic"}
 	}

@@ -35,7 +35,7 @@ func TestJudge(t *testing.T) {
 		"another node's":           {minimal, strings.Replace(minimal, "pgsql-n1", "pgsql-n2", 1), Leave, "refused: it has no node pgsql-n1"},
 		"for another node":         {rack + "node: pgsql-n1\n", rack + "node: pgsql-n2\n", Leave, "refused: it is for the node pgsql-n2, and this machine is pgsql-n1"},
 		"nothing claimed":          {minimal, other(minimal), Stage, "another seed, which gives no generation, was found"},
-		"nothing claimed, auto":    {minimal + auto, other(minimal), Apply, "another seed, which gives no generation, takes the place"},
+		"nothing claimed, auto":    {minimal + auto, other(minimal), Stage, "another seed, which gives no generation, was found"},
 		"claim for the first time": {minimal + auto, seed(id+generation(1), ""), Apply, "a newer seed (generation 1) takes the place"},
 		"claim lost":               {seed(id+generation(3), auto), other(minimal), Stage, "another seed, which gives no generation, was found"},
 		"claim of an id lost":      {seed(id+generation(3), auto), seed(generation(4), ""), Stage, "a newer seed (generation 4) was found"},

@@ -81,6 +81,9 @@ func await(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if done, err := isPlanted(); done || err != nil { // while it was looked, and that is reported already
+			return nil, nil, err
+		}
 		if first || !slices.Equal(outcomes, report.Sources) {
 			report.Sources, report.Updated = outcomes, time.Now()
 			if err := status.Write(status.Path, report); err != nil {

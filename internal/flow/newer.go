@@ -37,6 +37,13 @@ func (r *reporter) newest(ctx context.Context) (planted, error) {
 	return *next, nil
 }
 
+// stagedPlace is where the newest seed is kept that was found before and not applied. On
+// its own medium its secrets may be gone.
+var stagedPlace = seeds.Place{Source: "staged seed", Read: func() (string, []byte, error) {
+	data, err := os.ReadFile(stagedSeed)
+	return stagedSeed, data, err
+}}
+
 // elsewhere looks at every place but the network for a seed that is newer than that of
 // n. It stages one, or seals it and returns what it makes of this machine.
 func (r *reporter) elsewhere(ctx context.Context, n planted) (*planted, error) {
@@ -48,14 +55,23 @@ func (r *reporter) elsewhere(ctx context.Context, n planted) (*planted, error) {
 	if err != nil {
 		return nil, err
 	}
-	best, verdict, outcomes := newer(s, n.Found, all)
+	best, verdict, outcomes := newer(s, n.Found, append([]seeds.Place{stagedPlace}, all...))
+	if _, err := os.Stat(stagedSeed); errors.Is(err, fs.ErrNotExist) {
+		outcomes = outcomes[1:]
+	}
 	outcomes = append(outcomes, seeds.Outcome{Source: unsealed.Source, Found: true})
 	r.report.Sources = outcomes
 	switch {
 	case best == nil:
-		return nil, r.staged(n)
+		return nil, dropStaged(n.Found, n.facts)
 	case verdict.Action == seeds.Apply:
 		return r.replace(best, verdict)
+	case best.Place.Source == stagedPlace.Source:
+		r.report.Seed = verdict.Reason + " before, and kept: " + howToApply
+		return nil, nil
+	}
+	if _, err := readSealed(stagedSeed, n.facts); err != nil && !errors.Is(err, errNoSeed) {
+		return nil, fmt.Errorf("%s on %s, and %s is in its place, which this release cannot read: remove that: %w", verdict.Reason, best.Place.Source, stagedSeed, err)
 	}
 	if err := seeds.Seal(stagedSeed, best.Data); err != nil {
 		return nil, err
@@ -64,9 +80,11 @@ func (r *reporter) elsewhere(ctx context.Context, n planted) (*planted, error) {
 	return nil, nil
 }
 
-// newer is the newest of the seeds in these places, if one of them is to take the
-// place of the sealed one or to be kept, and what came of each place.
+// newer is the seed in these places that is to take the place of the sealed one, or
+// else to be kept: of several the newest. It also says what came of each place.
 func newer(s seeds.Search, sealed seeds.Found, all []seeds.Place) (best *seeds.Found, verdict seeds.Verdict, outcomes []seeds.Outcome) {
+	candidates := map[int]bool{}
+	at := -1
 	for i, p := range all {
 		o := seeds.Outcome{Source: p.Source}
 		found, err := s.Look(all, i)
@@ -76,29 +94,45 @@ func newer(s seeds.Search, sealed seeds.Found, all []seeds.Place) (best *seeds.F
 		if found != nil {
 			v := seeds.Judge(sealed, *found)
 			o.Reason = v.Reason
-			if v.Action != seeds.Leave && (best == nil || found.Seed.Cluster.Generation > best.Seed.Cluster.Generation) {
-				best, verdict = found, v
+			candidates[i] = v.Action != seeds.Leave
+			if candidates[i] && (best == nil || comesFirst(v, *found, verdict, *best)) {
+				best, verdict, at = found, v, i
 			}
 		}
 		outcomes = append(outcomes, o)
 	}
+	for i := range outcomes {
+		if candidates[i] && i != at {
+			outcomes[i].Reason = "newer, and not taken: the seed of " + best.Place.Source + " comes first"
+		}
+	}
 	return best, verdict, outcomes
+}
+
+// comesFirst tells whether a seed comes before the best so far: one that is applied
+// before one that is kept, and then the one with the higher generation.
+func comesFirst(v seeds.Verdict, found seeds.Found, bestVerdict seeds.Verdict, best seeds.Found) bool {
+	if v.Action != bestVerdict.Action {
+		return v.Action == seeds.Apply
+	}
+	return found.Seed.Cluster.Generation > best.Seed.Cluster.Generation
 }
 
 // howToApply is what a person does with a staged seed in this release.
 const howToApply = "to apply it, mv " + stagedSeed + " " + sealedSeed + " && systemctl restart banyan-firstboot"
 
-// staged tells of a seed that was staged before, as long as it is newer.
-func (r *reporter) staged(n planted) error {
-	if _, err := os.Stat(stagedSeed); errors.Is(err, fs.ErrNotExist) {
+// dropStaged removes the staged seed once it is no newer than the sealed one. What this
+// release cannot read another may have staged, and it stays.
+func dropStaged(sealed seeds.Found, f facts.Facts) error {
+	found, err := readSealed(stagedSeed, f)
+	switch {
+	case errors.Is(err, errNoSeed):
 		return nil
-	}
-	found, err := readSealed(stagedSeed, n.facts)
-	if err == nil {
-		if v := seeds.Judge(n.Found, found); v.Action != seeds.Leave {
-			r.report.Seed = v.Reason + " before, and kept: " + howToApply
-			return nil
-		}
+	case err != nil:
+		log.Printf("%s stays: %v", stagedSeed, err)
+		return nil
+	case seeds.Judge(sealed, found).Action != seeds.Leave:
+		return nil
 	}
 	return durable.Remove(stagedSeed)
 }
@@ -116,7 +150,7 @@ func (r *reporter) replace(found *seeds.Found, v seeds.Verdict) (*planted, error
 	if err := seal(found); err != nil {
 		return nil, err
 	}
-	if err := durable.Remove(stagedSeed); err != nil {
+	if err := dropStaged(*found, f); err != nil {
 		return nil, err
 	}
 	r.report.Seed = v.Reason + "; it was found on " + found.Place.Source

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 
 	"banyan/seeds"
@@ -40,10 +41,14 @@ func TestNewer(t *testing.T) {
 	}{
 		"nothing": {minted(3, ""), []string{"", minted(3, "")}, -1, "", []string{"not present", "the seed that is sealed here"}},
 		"the newest": {minted(3, ""), []string{minted(4, ""), minted(5, ""), minted(5, auto)}, 1, seeds.Stage, []string{
-			"a newer seed (generation 4) was found", "a newer seed (generation 5) was found", "a newer seed (generation 5) was found",
+			"newer, and not taken: the seed of 1 comes first", "a newer seed (generation 5) was found", "newer, and not taken: the seed of 1 comes first",
 		}},
 		"automatic": {minted(3, auto), []string{minted(2, ""), minted(4, "")}, 1, seeds.Apply, []string{
 			"refused: its generation 2 is older than 3, which is sealed here",
+			"a newer seed (generation 4) takes the place of the sealed one, which says reconfigure: automatic",
+		}},
+		"one to be kept hides none to be applied": {minted(3, auto), []string{strings.Replace(minted(9, ""), ", id: 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f11", "", 1), minted(4, "")}, 1, seeds.Apply, []string{
+			"newer, and not taken: the seed of 1 comes first",
 			"a newer seed (generation 4) takes the place of the sealed one, which says reconfigure: automatic",
 		}},
 		"a broken one is no reason": {minted(3, auto), []string{"x", minted(4, "")}, 1, seeds.Apply, nil},

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -109,11 +110,15 @@ func (f *Fetcher) try(ctx context.Context, n Named) ([]byte, error) {
 	if err := refused(request.URL); err != nil {
 		return nil, err
 	}
-	config, err := f.config(n.Pin)
-	if err != nil {
-		return nil, finalError{err}
+	real := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: f.Roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true}
+	if n.Pin != "" {
+		key, err := parsePin(n.Pin)
+		if err != nil {
+			return nil, finalError{err}
+		}
+		real.DialTLSContext = key.dial
 	}
-	var transport http.RoundTripper = &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+	var transport http.RoundTripper = real
 	if f.transport != nil {
 		transport = f.transport
 	}
@@ -187,42 +192,53 @@ func (n Named) shown() string {
 	return shown.String()
 }
 
-// config is how a server's certificate is checked.
-func (f *Fetcher) config(pin string) (*tls.Config, error) {
-	config := &tls.Config{RootCAs: f.Roots, MinVersion: tls.VersionTLS12}
-	if pin == "" {
-		return config, nil
-	}
+// pinned is the SHA-256 of the key that is pinned.
+type pinned [sha256.Size]byte
+
+func parsePin(pin string) (pinned, error) {
 	digest, ok := strings.CutPrefix(strings.ToLower(pin), "sha256:")
-	want, err := hex.DecodeString(digest)
-	if !ok || err != nil || len(want) != sha256.Size {
-		return nil, errors.New(`the pin is not "sha256:" and 64 hexadecimal digits`)
+	key, err := hex.DecodeString(digest)
+	if !ok || err != nil || len(key) != sha256.Size {
+		return pinned{}, errors.New(`the pin is not "sha256:" and 64 hexadecimal digits`)
 	}
-	config.InsecureSkipVerify = true // checkPin takes its place
-	config.VerifyConnection = func(c tls.ConnectionState) error { return checkPin(c, [sha256.Size]byte(want)) }
-	return config, nil
+	return pinned(key), nil
 }
 
-// checkPin takes a server whose key is pinned, whatever its certificate says, or one
-// whose certificate is of an authority with the pinned key.
-func checkPin(c tls.ConnectionState, want [sha256.Size]byte) error {
+// dial connects to a server with the pinned key. The host is that of the address,
+// also after a redirect: the connection's own ServerName is empty for an IP address.
+func (p pinned) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	config.InsecureSkipVerify = true // check takes its place
+	config.VerifyConnection = func(c tls.ConnectionState) error { return p.check(c.PeerCertificates, host) }
+	return (&tls.Dialer{Config: config}).DialContext(ctx, network, address)
+}
+
+// check takes a server whose key is pinned, whatever its certificate says, or one
+// whose certificate is for the host, and of an authority with the pinned key.
+func (p pinned) check(sent []*x509.Certificate, host string) error {
 	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	pinned := false
-	for i, cert := range c.PeerCertificates {
-		is := sha256.Sum256(cert.RawSubjectPublicKeyInfo) == want
+	found := false
+	for i, cert := range sent {
+		is := sha256.Sum256(cert.RawSubjectPublicKeyInfo) == p
 		switch {
 		case is && i == 0:
 			return nil
 		case is:
 			roots.AddCert(cert)
-			pinned = true
+			found = true
 		case i > 0:
 			others.AddCert(cert)
 		}
 	}
-	if !pinned {
+	if !found {
 		return errors.New("refused: neither the server's key nor that of an authority which it sends is the pinned one")
 	}
-	_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: c.ServerName, Roots: roots, Intermediates: others})
-	return err
+	if _, err := sent[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: others}); err != nil {
+		return err
+	}
+	return sent[0].VerifyHostname(host) // by itself, since Verify takes any name where the host is empty
 }

@@ -27,8 +27,9 @@ import (
 
 const locked = "-----BEGIN AGE ENCRYPTED FILE-----\n" // that it can be opened is another's affair
 
-// authority makes a certificate of an authority, and one of a server at 127.0.0.1.
-func authority(t *testing.T) (ca *x509.Certificate, server tls.Certificate) {
+// authority makes a certificate of an authority, one of a server at 127.0.0.1, and one
+// of a server at another address.
+func authority(t *testing.T) (ca *x509.Certificate, server, elsewhere tls.Certificate) {
 	t.Helper()
 	key := func() *ecdsa.PrivateKey {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -49,11 +50,15 @@ func authority(t *testing.T) (ca *x509.Certificate, server tls.Certificate) {
 		}
 		return made
 	}
-	caKey, ownKey := key(), key()
+	caKey := key()
 	pattern := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	ca = sign(pattern, pattern, caKey.Public(), caKey)
-	own := sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, ownKey.Public(), caKey)
-	return ca, tls.Certificate{Certificate: [][]byte{own.Raw, ca.Raw}, PrivateKey: ownKey, Leaf: own}
+	at := func(ip net.IP) tls.Certificate {
+		ownKey := key()
+		own := sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{ip}, DNSNames: []string{"elsewhere.example.org"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, ownKey.Public(), caKey)
+		return tls.Certificate{Certificate: [][]byte{own.Raw, ca.Raw}, PrivateKey: ownKey, Leaf: own}
+	}
+	return ca, at(net.IPv4(127, 0, 0, 1)), at(net.IPv4(192, 0, 2, 1))
 }
 
 func pinOf(c *x509.Certificate) string {
@@ -78,14 +83,14 @@ func serve(t *testing.T, certificate tls.Certificate, handler http.Handler) (pla
 }
 
 func TestFetch(t *testing.T) {
-	ca, certificate := authority(t)
-	otherCA, _ := authority(t)
+	ca, certificate, elsewhere := authority(t)
+	otherCA, _, _ := authority(t)
 	trusted := x509.NewCertPool()
 	trusted.AddCert(ca)
 	text := seedOf("pgsql-cl")
 	sum := func(s string) string { return fmt.Sprintf("%X", sha256.Sum256([]byte(s))) }
 
-	var plain, secure string
+	var plain, secure, another string
 	mux := http.NewServeMux()
 	for path, body := range map[string]string{"/seed.yaml": text, "/seed.age": locked, "/large": strings.Repeat("#", strict.MaxSize+1)} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
@@ -100,7 +105,11 @@ func TestFetch(t *testing.T) {
 	mux.HandleFunc("/to-file", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "file:///etc/shadow", http.StatusFound)
 	})
+	mux.HandleFunc("/to-another", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, another+"/seed.yaml", http.StatusFound)
+	})
 	plain, secure = serve(t, certificate, mux)
+	_, another = serve(t, elsewhere, mux)
 
 	for name, c := range map[string]struct {
 		fetcher Fetcher
@@ -118,7 +127,10 @@ func TestFetch(t *testing.T) {
 
 		"unknown authority":         {Fetcher{}, Named{At: secure + "/seed.yaml"}, "unknown authority"},
 		"another pin":               {Fetcher{Roots: trusted}, Named{At: secure + "/seed.yaml", Pin: pinOf(otherCA)}, "is the pinned one"},
-		"authority of another name": {Fetcher{}, Named{At: strings.Replace(secure, "127.0.0.1", "localhost", 1) + "/seed.yaml", Pin: pinOf(ca)}, "wanted to match localhost"},
+		"authority of another name": {Fetcher{}, Named{At: strings.Replace(secure, "127.0.0.1", "localhost", 1) + "/seed.yaml", Pin: pinOf(ca)}, "not localhost"},
+		"authority, another IP":     {Fetcher{}, Named{At: another + "/seed.yaml", Pin: pinOf(ca)}, "not 127.0.0.1"},
+		"authority, redirected":     {Fetcher{}, Named{At: secure + "/to-another", Pin: pinOf(ca)}, "not 127.0.0.1"},
+		"authority, no host":        {Fetcher{}, Named{At: strings.Replace(another, "127.0.0.1", "", 1) + "/seed.yaml", Pin: pinOf(ca)}, "x509: "},
 		"no pin":                    {Fetcher{}, Named{At: secure + "/seed.yaml", Pin: "md5:00"}, `the pin is not "sha256:" and 64 hexadecimal digits`},
 		"another sum":               {Fetcher{Roots: trusted}, Named{At: secure + "/seed.yaml", SHA256: sum("")}, "and not the one that was named"},
 		"plain by http":             {Fetcher{}, Named{At: plain + "/seed.yaml"}, "everybody on the way can read"},

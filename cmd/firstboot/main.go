@@ -114,8 +114,8 @@ A seed that is named is the only one that is looked at.`,
 			return flow.Plant(cmd.Context(), named)
 		},
 	}
-	cmd.Flags().StringVar(&named.SHA256, "sha256", "", "the SHA-256 of the file, in `HEX`")
-	cmd.Flags().StringVar(&named.Pin, "pin", "", "the key of the server, or of its authority: `sha256:HEX` of its SubjectPublicKeyInfo")
+	cmd.Flags().Func("sha256", "the SHA-256 of the file, in `HEX`", named.SetSHA256)
+	cmd.Flags().Func("pin", "the key of the server, or of its authority: `sha256:HEX` of its SubjectPublicKeyInfo", named.SetPin)
 	return cmd
 }
 

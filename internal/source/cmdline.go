@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,6 +18,28 @@ type Named struct {
 	At     string
 	SHA256 string // of the file, in hex, or ""
 	Pin    string // of a server's or an authority's key, see Fetcher, or ""
+
+	// wrong is why it is not read, as its place says: other places are looked at.
+	wrong error
+}
+
+// SetSHA256 names the checksum of the file. It refuses what is none, such as the value
+// of an empty variable, since without one nothing is checked.
+func (n *Named) SetSHA256(sum string) error {
+	if digest, err := hex.DecodeString(sum); err != nil || len(digest) != sha256.Size {
+		return errors.New("the checksum (sha256) is not 64 hexadecimal digits")
+	}
+	n.SHA256 = sum
+	return nil
+}
+
+// SetPin names a pinned key, and refuses what is none as SetSHA256 does.
+func (n *Named) SetPin(pin string) error {
+	if _, err := parsePin(pin); err != nil {
+		return err
+	}
+	n.Pin = pin
+	return nil
 }
 
 // IsURL tells a URL from a path.
@@ -29,7 +53,14 @@ func KernelNamed(root string) (Named, error) {
 		return Named{}, err
 	}
 	values := parameters(string(line))
-	return Named{At: values["banyan.seed"], SHA256: values["banyan.seed.sha256"], Pin: values["banyan.seed.pin"]}, nil
+	n := Named{At: values["banyan.seed"]}
+	if sum, there := values["banyan.seed.sha256"]; there {
+		n.wrong = n.SetSHA256(sum)
+	}
+	if pin, there := values["banyan.seed.pin"]; there {
+		n.wrong = errors.Join(n.wrong, n.SetPin(pin))
+	}
+	return n, nil
 }
 
 // parameters are those of a kernel's command line. Of one that is there twice the
@@ -71,6 +102,8 @@ func (m Machine) Place(ctx context.Context, n Named) seeds.Place {
 	name := filepath.Base(n.At)
 	return seeds.Place{Source: n.shown(), Read: func() (string, []byte, error) {
 		switch {
+		case n.wrong != nil:
+			return "", nil, n.wrong
 		case n.IsURL() && m.Fetch == nil:
 			return "", nil, errors.New("not fetched: this machine has its seed")
 		case n.IsURL():

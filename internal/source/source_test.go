@@ -194,7 +194,10 @@ func TestFirmware(t *testing.T) {
 		"kernel, path":        {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/srv/my.yaml", "srv/my.yaml": text}, ""},
 		"kernel, no file":     {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/srv/my.yaml"}, "not present"},
 		"kernel, relative":    {"kernel", map[string]string{"proc/cmdline": "banyan.seed=my.yaml"}, "not readable: neither a path that begins with / nor a URL"},
-		"kernel, wrong sum":   {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/my.yaml banyan.seed.sha256=00", "my.yaml": text}, "not readable: its SHA-256 is "},
+		"kernel, wrong sum":   {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/my.yaml banyan.seed.sha256=" + strings.Repeat("00", 32), "my.yaml": text}, "not readable: its SHA-256 is "},
+		"kernel, empty sum":   {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/my.yaml banyan.seed.sha256=", "my.yaml": text}, "not readable: the checksum (sha256) is not 64 hexadecimal digits"},
+		"kernel, short sum":   {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/my.yaml banyan.seed.sha256=00", "my.yaml": text}, "not readable: the checksum (sha256) is not 64 hexadecimal digits"},
+		"kernel, empty pin":   {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/my.yaml banyan.seed.pin", "my.yaml": text}, `not readable: the pin is not "sha256:" and 64 hexadecimal digits`},
 		"kernel, no network":  {"kernel", map[string]string{"proc/cmdline": "banyan.seed=https://example.org/my.yaml"}, "not readable: not fetched: this machine has its seed"},
 		"kernel, not to read": {"kernel", map[string]string{"proc/cmdline": "banyan.seed=/srv", "srv/my.yaml": text}, "not readable: read "},
 	} {

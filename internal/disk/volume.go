@@ -206,7 +206,7 @@ func copyFile(to io.Writer, files fs.FS, name string) error {
 		return err // go-diskfs cannot read a file of FAT that has no cluster
 	}
 	if _, err := io.Copy(to, io.LimitReader(f, strict.MaxSize+1)); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%q: %w", name, err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"banyan/internal/patroni"
@@ -191,6 +192,21 @@ func TestSources(t *testing.T) {
 	}
 	if got := Sources(report(Done)); got != "" {
 		t.Errorf("without sources: %q", got)
+	}
+}
+
+// Nobody's file names steer the terminal, by escapes of seven bits or of eight, or turn
+// the text about.
+func TestSummaryOfHostileNames(t *testing.T) {
+	r := Report{State: Waiting, Sources: []seeds.Outcome{{Source: "volume BANYAN-SEED", Reason: "\x1b[2J\u009b31m\x9b\a\u202e.yaml is not valid:\n   1 | a:\t\x1bc"}}}
+	got := Summary(r, Live{})
+	if !strings.Contains(got, "?[2J?31m\ufffd??.yaml is not valid") || !strings.Contains(got, "1 | a: ?c\n") {
+		t.Errorf("got %q", got)
+	}
+	for _, r := range got {
+		if r != '\n' && !unicode.IsGraphic(r) {
+			t.Errorf("%q is in it", r)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -61,7 +62,20 @@ func Summary(r Report, live Live) string {
 // page is a summary in the making.
 type page struct{ lines []string }
 
-func (p *page) line(s string) { p.lines = append(p.lines, cut(s, maxColumns)) }
+// line adds a line. It may have the name of a file on anybody's stick, which shall not
+// steer the terminal: what does not show becomes a question mark, to keep the columns.
+func (p *page) line(s string) {
+	shown := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsGraphic(r):
+			return r
+		case r == '\t':
+			return ' '
+		}
+		return '?'
+	}, s)
+	p.lines = append(p.lines, cut(shown, maxColumns))
+}
 
 // row puts a text beside its label, or below one that is too long, on as many
 // lines as it needs.

@@ -51,7 +51,36 @@ func Files(ctx context.Context, v Volume) (fs.FS, error) {
 	case err != nil:
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "exe: "))
 	}
-	return zip.NewReader(strings.NewReader(out), int64(len(out)))
+	return openArchive(out)
+}
+
+// openArchive opens what export has written.
+func openArchive(archive string) (fs.FS, error) {
+	files, err := zip.NewReader(strings.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, err
+	}
+	unread := map[string]string{}
+	for _, f := range files.File {
+		if f.Comment != "" {
+			unread[f.Name] = f.Comment
+		}
+	}
+	return volumeFiles{files, unread}, nil
+}
+
+// volumeFiles are the files of a volume. One that could not be read, and why, fails when
+// it is opened: it may be another machine's, and never counts as empty or absent.
+type volumeFiles struct {
+	fs.FS
+	unread map[string]string
+}
+
+func (v volumeFiles) Open(name string) (fs.File, error) {
+	if why := v.unread[name]; why != "" {
+		return nil, fmt.Errorf("%q: %s", name, why)
+	}
+	return v.FS.Open(name)
 }
 
 // ExportCommand is the command of this program that calls [Export].
@@ -61,7 +90,8 @@ const ExportCommand = "export-volume"
 const (
 	maxMemory  = 768 << 20
 	maxEntries = 10_000
-	maxFiles   = 1_000 // that are read
+	maxFiles   = 1_000    // that are read
+	maxRead    = 16 << 20 // of them together, in bytes, which the caller holds in memory
 )
 
 // Export writes the files of a volume for [Files], as a zip archive. It limits the
@@ -154,7 +184,7 @@ func readFAT(f *os.File, start, size int64) (fs.ReadDirFS, error) {
 // export writes the names at the top and in seeds.Folder, with the content of what a
 // person would call a seed, or its key.
 func export(w *zip.Writer, files fs.ReadDirFS) error {
-	entries, read := 0, 0
+	entries, read, size := 0, 0, 0
 	var add func(dir string) error
 	add = func(dir string) error {
 		list, err := files.ReadDir(dir)
@@ -174,18 +204,26 @@ func export(w *zip.Writer, files fs.ReadDirFS) error {
 			if e.IsDir() {
 				header.Name += "/"
 			}
+			var content []byte
+			if e.Type().IsRegular() && (seeds.MayBeSeed(name) || strings.EqualFold(name, seeds.KeyName)) {
+				if read++; read > maxFiles {
+					return fmt.Errorf("it has more than %d seeds: put fewer there", maxFiles)
+				}
+				if content, err = readFile(files, name); err != nil {
+					header.Comment = err.Error()[:min(len(err.Error()), 200)]
+				}
+				if size += len(content); size > maxRead {
+					return fmt.Errorf("its seeds have more than %d MiB together: put fewer there", maxRead>>20)
+				}
+			}
 			to, err := w.CreateHeader(header)
 			if err != nil {
 				return err
 			}
-			switch {
-			case e.IsDir() && dir == "." && strings.EqualFold(e.Name(), seeds.Folder):
+			if e.IsDir() && dir == "." && strings.EqualFold(e.Name(), seeds.Folder) {
 				err = add(name)
-			case e.Type().IsRegular() && (seeds.MayBeSeed(name) || strings.EqualFold(name, seeds.KeyName)):
-				if read++; read > maxFiles {
-					return fmt.Errorf("it has more than %d seeds: put fewer there", maxFiles)
-				}
-				err = copyFile(to, files, name)
+			} else if len(content) > 0 {
+				_, err = to.Write(content)
 			}
 			if err != nil {
 				return err
@@ -196,17 +234,19 @@ func export(w *zip.Writer, files fs.ReadDirFS) error {
 	return add(".")
 }
 
-func copyFile(to io.Writer, files fs.FS, name string) error {
+// readFile reads no more of a file than tells that it is too large for a seed.
+func readFile(files fs.FS, name string) ([]byte, error) {
 	f, err := files.Open(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || info.Size() == 0 {
-		return err // go-diskfs cannot read a file of FAT that has no cluster
+		return nil, err // go-diskfs cannot read a file of FAT that has no cluster
 	}
-	if _, err := io.Copy(to, io.LimitReader(f, strict.MaxSize+1)); err != nil {
-		return fmt.Errorf("%q: %w", name, err)
+	content, err := io.ReadAll(io.LimitReader(f, strict.MaxSize+1))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return content, nil
 }

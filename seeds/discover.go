@@ -147,6 +147,14 @@ func (s Search) read(p Place) (name string, data []byte, err error) {
 	return name, data, err
 }
 
+// lacksSecretsOnly tells whether nothing is wrong with a seed but that its secrets are
+// sealed elsewhere.
+func lacksSecretsOnly(name string, data []byte) bool {
+	_, err := Parse(name, data)
+	var problems strict.Problems
+	return errors.As(err, &problems) && !slices.ContainsFunc(problems, func(p strict.Problem) bool { return p.Message != errSealed.Error() })
+}
+
 // accept makes a seed of a text, or says why not.
 func (s Search) accept(name string, data []byte, places []Place, at int) (*Found, error) {
 	if IsEncrypted(data) {
@@ -157,10 +165,8 @@ func (s Search) accept(name string, data []byte, places []Place, at int) (*Found
 		}
 		data = plain
 	}
-	if IsRedacted(data) {
-		if _, err := Parse(name, data); err != nil {
-			return nil, errors.New("planted already: the secrets of this seed are sealed on its node")
-		}
+	if IsRedacted(data) && lacksSecretsOnly(name, data) {
+		return nil, errors.New("planted already: the secrets of this seed are sealed on its node")
 	}
 	if s.Key != nil {
 		if err := Verify(name, data, *s.Key); err != nil {

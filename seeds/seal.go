@@ -7,6 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 
 	"banyan/internal/durable"
 	"banyan/internal/strict"
@@ -85,14 +91,68 @@ func IsRedacted(data []byte) bool {
 // nothing else moves: for the seed with the mistake, which holds the same secrets
 // as the one that mended it. Its signature, by which they could be guessed, goes too.
 func Scrub(other, seed []byte) ([]byte, error) {
-	_, d := read("seed", seed)
-	if err := d.Err(); err != nil {
+	secrets, err := secretsOf(seed)
+	if err != nil {
 		return nil, fmt.Errorf("scrub after the seed: %w", err)
 	}
-	for _, s := range d.Secrets() {
-		secret := bytes.Trim(d.Data()[s.Start:s.End], `"'`)
-		other = bytes.ReplaceAll(other, secret, bytes.Repeat([]byte("*"), len(secret)))
+	other = bytes.Clone(other)
+	for _, secret := range secrets {
+		for line := range strings.Lines(secret) { // a key may be indented otherwise there
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "-----") {
+				scrubWord(other, line)
+			}
+		}
 	}
 	hashes := func(line []byte) []byte { return bytes.Repeat([]byte("#"), len(line)) }
 	return signatureLine.ReplaceAllFunc(other, hashes), nil
+}
+
+// scrubWord puts asterisks in the place of a word, and not of one that it is a part of.
+func scrubWord(text []byte, word string) {
+	inWord := func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(word))
+		if i < 0 {
+			return
+		}
+		start, end := at+i, at+i+len(word)
+		before, _ := utf8.DecodeLastRune(text[:start])
+		after, _ := utf8.DecodeRune(text[end:])
+		first, _ := utf8.DecodeRuneInString(word)
+		last, _ := utf8.DecodeLastRuneInString(word)
+		if at = start + 1; inWord(first) && inWord(before) || inWord(last) && inWord(after) {
+			continue
+		}
+		copy(text[start:end], bytes.Repeat([]byte("*"), len(word)))
+		at = end
+	}
+}
+
+// ShareSecret tells whether two valid seeds hold one of the same secrets.
+func ShareSecret(a, b []byte) (bool, error) {
+	of, err := secretsOf(a)
+	if err != nil {
+		return false, err
+	}
+	others, err := secretsOf(b)
+	return slices.ContainsFunc(of, func(secret string) bool { return slices.Contains(others, secret) }), err
+}
+
+// secretsOf are the secrets of a valid seed, as they are written and, where that
+// differs, as they are meant.
+func secretsOf(seed []byte) ([]string, error) {
+	_, d := read("seed", seed)
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	var secrets []string
+	for _, s := range d.Secrets() {
+		written := d.Data()[s.Start:s.End]
+		secrets = append(secrets, string(bytes.Trim(written, `"'`)))
+		var meant string
+		if err := yaml.Unmarshal(written, &meant); err == nil && meant != secrets[len(secrets)-1] {
+			secrets = append(secrets, meant)
+		}
+	}
+	return secrets, nil
 }

@@ -216,3 +216,30 @@ func pemPair(t *testing.T) (key, certificate string) {
 	}
 	return encode("PRIVATE KEY", der), encode("CERTIFICATE", made)
 }
+
+func TestScrub(t *testing.T) {
+	seed := strings.NewReplacer("Hush-superuser", "postgres", "Hush-replicator", `"sl\u0061sh-secret"`).Replace(minimal)
+	for other, want := range map[string]string{
+		"postgresql: {port: 1}\npwd: postgres": "postgresql: {port: 1}\npwd: ********",
+		"pwd: slash-secret, x-slash-secrets":   "pwd: ************, x-slash-secrets",
+		"a: Hush-rewind\n":                     "a: ***********\n",
+	} {
+		got, err := Scrub([]byte(other), []byte(seed))
+		if err != nil || string(got) != want {
+			t.Errorf("%q became %q, %v", other, got, err)
+		}
+	}
+}
+
+// TestPlantedAndEdited: a mistake in a seed that was planted is told of as any.
+func TestPlantedAndEdited(t *testing.T) {
+	planted, err := Redacted([]byte(minimal), "pgsql-n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Search{Fits: func(*Seed, Node) error { return nil }}
+	_, err = s.Look([]Place{{Source: "here", Read: func() (string, []byte, error) { return "seed.yaml", append(planted, "colour: red\n"...), nil }}}, 0)
+	if err == nil || !strings.Contains(err.Error(), `unknown key "colour"`) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -24,10 +24,12 @@ const masked = "(secret)"
 // Reveal returns the text. Whoever calls it answers for where the text goes.
 func (s Secret) Reveal() string { return string(s) }
 
+var errSealed = errors.New("this secret was sealed on the node that the seed was planted on: write the real value here")
+
 // Check refuses what Redacted put in the place of a secret.
 func (s Secret) Check() error {
 	if s == sealed {
-		return errors.New("this secret was sealed on the node that the seed was planted on: write the real value here")
+		return errSealed
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (r *reporter) elsewhere(ctx context.Context, n planted) (*planted, error) {
 	case best == nil:
 		return nil, dropStaged(n.Found, n.facts)
 	case verdict.Action == seeds.Apply:
-		return r.replace(best, verdict)
+		return r.replace(ctx, best, verdict)
 	case best.Place.Source == stagedPlace.Source:
 		r.report.Seed = verdict.Reason + " before, and kept: " + howToApply
 		return nil, nil
@@ -138,13 +138,21 @@ func dropStaged(sealed seeds.Found, f facts.Facts) error {
 }
 
 // replace seals a newer seed. Its node is the same, by its name.
-func (r *reporter) replace(found *seeds.Found, v seeds.Verdict) (*planted, error) {
+func (r *reporter) replace(ctx context.Context, found *seeds.Found, v seeds.Verdict) (*planted, error) {
 	f, err := facts.Gather("/")
 	if err != nil {
 		return nil, err
 	}
 	next, err := compute(*found, f)
 	if err != nil {
+		return nil, err
+	}
+	// Of the sealed seed nobody would know any more what is left of its secrets on the
+	// BANYAN partition; and while they are taken off there, this one's may go with them.
+	if err := seeds.Seal(stagedSeed, found.Data); err != nil {
+		return nil, err
+	}
+	if err := redactOwnPartition(ctx, found.Node.Name); err != nil {
 		return nil, err
 	}
 	if err := seal(found); err != nil {

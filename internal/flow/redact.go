@@ -91,31 +91,51 @@ const sector = 512
 // keptSeed is a seed that this machine keeps, and how it may stay where it was.
 type keptSeed struct{ data, redacted []byte }
 
+// begun tells whether data is what a power cut left of the redaction of a seed that is
+// kept: its first sector is redacted, and each other one is as it was or as it is to be.
+// What somebody has edited since is not that.
+func (k keptSeed) begun(data []byte) bool {
+	done := append(bytes.Clone(k.redacted), bytes.Repeat([]byte("\n"), max(0, len(data)-len(k.redacted)))...)
+	if !bytes.HasPrefix(data, k.redacted[:min(sector, len(k.redacted))]) {
+		return false
+	}
+	for i := sector; i < len(data); i += sector {
+		part := data[i:min(i+sector, len(data))]
+		if !bytes.HasPrefix(done[min(i, len(done)):], part) && !bytes.HasPrefix(k.data[min(i, len(k.data)):], part) {
+			return false
+		}
+	}
+	return true
+}
+
 // withoutSecrets is what is to stand in place of data: of a kept seed, or of one
-// whose redaction a power cut ended after the first sector, the redacted one; of
-// another valid seed which holds one of the same secrets that itself, redacted; of
-// what is no seed itself, with asterisks for those secrets.
+// whose redaction a power cut has ended, the redacted one; of another valid seed
+// which holds one of the same secrets that itself, redacted; of what is no seed
+// itself, with asterisks for those secrets.
 func withoutSecrets(data []byte, node string, kept []keptSeed) ([]byte, error) {
 	if seeds.IsEncrypted(data) {
 		return data, nil
 	}
+	_, invalid := seeds.Parse("seed", data)
 	without := data
 	for _, k := range kept {
-		begun := bytes.HasPrefix(data, k.redacted[:min(sector, len(k.redacted))])
-		if begun || bytes.Equal(data, k.data) {
+		if bytes.Equal(data, k.data) || k.begun(data) {
 			return k.redacted, nil
+		}
+		if invalid == nil { // asterisks would be its passwords
+			shared, err := seeds.ShareSecret(data, k.data)
+			if err != nil {
+				return nil, err
+			}
+			if shared {
+				return seeds.Redacted(data, node)
+			}
+			continue
 		}
 		var err error
 		if without, err = seeds.Scrub(without, k.data); err != nil {
 			return nil, err
 		}
-	}
-	if bytes.Equal(without, data) {
-		return data, nil
-	}
-	// Asterisks in a valid seed would be passwords.
-	if _, err := seeds.Parse("seed", data); err == nil {
-		return seeds.Redacted(data, node)
 	}
 	return without, nil
 }

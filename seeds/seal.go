@@ -96,6 +96,7 @@ func Scrub(other, seed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("scrub after the seed: %w", err)
 	}
 	other = bytes.Clone(other)
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be a word of another
 	for _, secret := range secrets {
 		for line := range strings.Lines(secret) { // a key may be indented otherwise there
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "-----") {

@@ -95,13 +95,16 @@ type keptSeed struct{ data, redacted []byte }
 // kept: its first sector is redacted, and each other one is as it was or as it is to be.
 // What somebody has edited since is not that.
 func (k keptSeed) begun(data []byte) bool {
-	done := append(bytes.Clone(k.redacted), bytes.Repeat([]byte("\n"), max(0, len(data)-len(k.redacted)))...)
+	longer := func(text []byte, by string) []byte {
+		return append(bytes.Clone(text), bytes.Repeat([]byte(by), max(0, len(data)-len(text)))...)
+	}
+	before, after := longer(k.data, "\x00"), longer(k.redacted, "\n") // a file that grew has zeros until they are written over
 	if !bytes.HasPrefix(data, k.redacted[:min(sector, len(k.redacted))]) {
 		return false
 	}
 	for i := sector; i < len(data); i += sector {
 		part := data[i:min(i+sector, len(data))]
-		if !bytes.HasPrefix(done[min(i, len(done)):], part) && !bytes.HasPrefix(k.data[min(i, len(k.data)):], part) {
+		if !bytes.HasPrefix(after[i:], part) && !bytes.HasPrefix(before[i:], part) {
 			return false
 		}
 	}

@@ -34,6 +34,8 @@ func TestWithoutSecrets(t *testing.T) {
 	redacted := redactedSeed(t)
 	// The first sector says that it was planted, the others are as they were.
 	cut := append(bytes.Clone(redacted[:sector]), sealed[sector:]...)
+	// So does the file that was made longer for it, with zeros behind what it was.
+	grown := append(bytes.Clone(cut), make([]byte, len(redacted)-len(cut))...)
 	another := []byte("clutser: x\npassword: " + password + "\n")
 	scrubbed := []byte("clutser: x\npassword: " + strings.Repeat("*", len(password)) + "\n")
 	staged := bytes.Replace(sealed, []byte(password), []byte("Hush-staged"), 1)
@@ -53,6 +55,7 @@ func TestWithoutSecrets(t *testing.T) {
 		"the sealed seed":                 {sealed, redacted},
 		"cut off after the first sector":  {cut, redacted},
 		"cut off before it was shortened": {append(bytes.Clone(redacted), "\n\n\n"...), redacted},
+		"cut off as it grew":              {grown, redacted},
 		"done before":                     {redacted, redacted},
 		"with a mistake":                  {another, scrubbed},
 		"a new one":                       {edited, edited},

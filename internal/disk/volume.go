@@ -241,11 +241,14 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || info.Size() == 0 {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
 		return nil, err // go-diskfs cannot read a file of FAT that has no cluster
 	}
-	content, err := io.ReadAll(io.LimitReader(f, strict.MaxSize+1))
-	if err != nil {
+	// In one piece: go-diskfs reads on behind the end where a piece begins within a
+	// cluster.
+	content := make([]byte, min(info.Size(), strict.MaxSize+1))
+	if _, err := io.ReadFull(f, content); err != nil {
 		return nil, err
 	}
 	return content, nil

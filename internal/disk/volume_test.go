@@ -60,7 +60,7 @@ func tree(t *testing.T, links bool) string {
 var files = map[string]string{
 	"seed.yaml":                    "version: banyan/v1\n" + strings.Repeat("# a line\n", 10_000), // more than one cluster
 	"seeds/52-54-00-00-00-01.yaml": "first\n",
-	"seeds/cz2.yaml":               "second\n",
+	"seeds/cz2.yaml":               strings.Repeat("second\n", 250), // more than one read, less than one cluster
 	"seeds/empty.yaml":             "",
 	"seeds/deeper/cz2.yaml":        "too deep\n",
 	"other/cz2.yaml":               "elsewhere\n",

@@ -86,7 +86,7 @@ func (d document) checkDiskMatch(path string, m DiskMatch) {
 	for _, key := range []string{"by-id", "serial", "model", "min_size", "max_size", "class"} {
 		wellFormed = wellFormed && !d.Malformed(path+"."+key) && !d.Given(path+"."+key)
 	}
-	if m == (DiskMatch{Class: "any"}) && wellFormed {
+	if m == (DiskMatch{Class: DiskClassAny}) && wellFormed {
 		d.Refuse(path, "there is nothing to match: set by-id, serial, model, a size or class")
 	}
 }

@@ -155,8 +155,18 @@ func (THP) Enum() []string { return []string{"never", "madvise", "always"} }
 // DiskClass is a kind of disk.
 type DiskClass string
 
+// The kinds of disks; any is one of the others.
+const (
+	DiskClassAny        DiskClass = "any"
+	DiskClassRotational DiskClass = "rotational"
+	DiskClassSSD        DiskClass = "ssd"
+	DiskClassNVMe       DiskClass = "nvme"
+)
+
 // Enum lists the kinds.
-func (DiskClass) Enum() []string { return []string{"any", "rotational", "ssd", "nvme"} }
+func (DiskClass) Enum() []string {
+	return []string{string(DiskClassAny), string(DiskClassRotational), string(DiskClassSSD), string(DiskClassNVMe)}
+}
 
 // Scheduler is a scheduler of the multi-queue block layer.
 type Scheduler string

@@ -22,6 +22,10 @@ const StateDir = "/var/lib/banyan"
 // anew. It is written when it has become a member of one.
 const BornMarker = StateDir + "/born"
 
+// BootFile says which disk and slot this boot is from, as JSON; there is none on a
+// host that is not an image's. It is written by internal/initramfs (Boot).
+const BootFile = "/run/banyan/boot.json"
+
 // Facts is what a desired state is computed from, beside the seed.
 type Facts struct {
 	Installed
@@ -29,6 +33,15 @@ type Facts struct {
 	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
+
+	// What the system is sized from.
+	Memory    int64    // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
+	CPUs      int      // logical CPUs that are online
+	Disks     []Disk   // whole disks, by name
+	Watchdogs []string // identities of the hardware watchdogs that the kernel knows
+	DataSize  int64    // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
+	Container bool     // this is a container, whose kernel and disks are the host's
+	Kernel    Version  // the running one; zero where none tells
 
 	// What the machine is recognised by, beside its NICs: "" where it does not tell.
 	Serial   string
@@ -48,6 +61,7 @@ type Facts struct {
 type Installed struct {
 	PostgreSQL                      []int // major versions, ascending
 	Systemd, Patroni, Etcd, HAProxy Version
+	NFTables, Chrony                Version
 }
 
 // NIC is an Ethernet interface.
@@ -67,6 +81,13 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
+	gather(&errs, &f.Memory, memory, filepath.Join(root, "proc/meminfo"))
+	gather(&errs, &f.CPUs, cpus, filepath.Join(root, "sys/devices/system/cpu/online"))
+	gather(&errs, &f.Disks, disks, root)
+	gather(&errs, &f.Watchdogs, watchdogs, filepath.Join(root, "sys/class/watchdog"))
+	gather(&errs, &f.DataSize, fileSystemSize, filepath.Join(root, "var/lib/postgresql"))
+	gather(&errs, &f.Container, container, root)
+	gather(&errs, &f.Kernel, kernel, filepath.Join(root, "proc/sys/kernel/osrelease"))
 	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))
 	gather(&errs, &f.UUID, systemUUID, filepath.Join(root, "sys/class/dmi/id/product_uuid"))
 	gather(&errs, &f.Hostname, hostname, filepath.Join(root, "proc/sys/kernel/hostname"))
@@ -87,6 +108,7 @@ func LookInstalled(root string) (Installed, error) {
 	var packages map[string]Version
 	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
 	i.Systemd, i.Patroni, i.Etcd, i.HAProxy = packages["systemd"], packages["patroni"], packages["etcd-server"], packages["haproxy"]
+	i.NFTables, i.Chrony = packages["nftables"], packages["chrony"]
 	return i, errors.Join(errs...)
 }
 

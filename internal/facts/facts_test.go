@@ -5,8 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+
+	"banyan/seeds"
 )
 
 // machine makes a root directory: file contents by path; a path that ends in a
@@ -39,6 +42,9 @@ func bare() map[string]string {
 		"sys/class/net/lo/type":    "772\n",
 		"sys/class/net/lo/address": "00:00:00:00:00:00\n",
 		"home/":                    "",
+
+		"proc/meminfo":                  "MemTotal:       16384 kB\n",
+		"sys/devices/system/cpu/online": "0\n",
 	}
 }
 
@@ -62,17 +68,30 @@ func TestGather(t *testing.T) {
 		"sys/class/net/ib0/address":                    "80:00:\n",
 		"sys/class/net/bonding_masters":                "\n",
 
-		"usr/lib/postgresql/9.6/bin/postgres": "",
-		"usr/lib/postgresql/17/bin/postgres":  "",
-		"usr/lib/postgresql/13/bin/postgres":  "",
-		"usr/lib/postgresql/15/bin/psql":      "", // the client alone
-		"home/dba/":                           "",
-		"home/lost+found/":                    "",
-		"home/notes":                          "a file",
-		"var/lib/banyan/born":                 "",
-		"sys/class/dmi/id/product_serial":     "CZ12345678 \n",
-		"sys/class/dmi/id/product_uuid":       "4C4C4544-0051-3510-8052-B4C04F4A3432\n",
-		"proc/sys/kernel/hostname":            "rack3-u12\n",
+		"usr/lib/postgresql/9.6/bin/postgres":   "",
+		"usr/lib/postgresql/17/bin/postgres":    "",
+		"usr/lib/postgresql/13/bin/postgres":    "",
+		"usr/lib/postgresql/15/bin/psql":        "", // the client alone
+		"home/dba/":                             "",
+		"home/lost+found/":                      "",
+		"home/notes":                            "a file",
+		"var/lib/banyan/born":                   "",
+		"sys/class/dmi/id/product_serial":       "CZ12345678 \n",
+		"sys/class/dmi/id/product_uuid":         "4C4C4544-0051-3510-8052-B4C04F4A3432\n",
+		"proc/sys/kernel/hostname":              "rack3-u12\n",
+		"proc/sys/kernel/osrelease":             "6.12.41+deb13-amd64\n",
+		"proc/meminfo":                          "MemTotal:       65778824 kB\nMemFree:        60000000 kB\nHugePages_Total:    1024\n",
+		"sys/devices/system/cpu/online":         "0-3,6,8-9\n",
+		"sys/class/watchdog/watchdog0/identity": "iTCO_wdt\n",
+		"sys/class/watchdog/watchdog1/identity": "Software Watchdog\n",
+		"sys/class/watchdog/watchdog2/state":    "inactive\n",
+		"run/systemd/container":                 "systemd-nspawn\n",
+
+		"sys/block/sda/dev":              "8:0\n",
+		"sys/block/sda/size":             "2048\n",
+		"sys/block/sda/queue/rotational": "0\n",
+		"sys/block/sda/device/model":     "QEMU HARDDISK   \n",
+		"proc/self/mountinfo":            "27 1 8:0 / / rw,relatime - ext4 /dev/sda rw\n",
 
 		"var/lib/postgresql/13/main/PG_VERSION":     "13\n",
 		"var/lib/postgresql/17/":                    "", // made for a cluster to come
@@ -93,7 +112,8 @@ func TestGather(t *testing.T) {
 		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
 		"var/lib/dpkg/status": "Package: etcd-server\nStatus: install ok installed\nVersion: 1:3.3.25+dfsg-6+b6\nDescription: a store\n Version: 9.9\n\n" +
 			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n\n" +
-			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n",
+			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n\n" +
+			"Package: nftables\nStatus: install ok installed\nVersion: 1.1.3-1\n\nPackage: chrony\nStatus: install ok installed\nVersion: 4.6.1-3\n",
 		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
 			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
@@ -112,7 +132,7 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (Facts{
-		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}},
+		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}, NFTables: Version{1, 1}, Chrony: Version{4, 6}},
 		NICs: []NIC{
 			{Name: "br0", MAC: "52:54:00:00:00:01"},
 			{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},
@@ -122,6 +142,13 @@ func TestGather(t *testing.T) {
 		PostgreSQLData: []int{13},
 		Homes:          want,
 		Born:           true,
+		Memory:         65778824 << 10,
+		CPUs:           7,
+		Disks:          []Disk{{Name: "sda", Model: "QEMU HARDDISK", Size: 1 << 20, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /"}},
+		Watchdogs:      []string{"iTCO_wdt"},
+		DataSize:       sizeOf(t, root),
+		Container:      true,
+		Kernel:         Version{6, 12},
 		Serial:         "CZ12345678",
 		UUID:           "4c4c4544-0051-3510-8052-b4c04f4a3432",
 		Hostname:       "rack3-u12",
@@ -141,7 +168,7 @@ func TestGatherUnborn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Born || got.NICs != nil || got.PostgreSQL != nil || got.PostgreSQLData != nil ||
-		len(got.Accounts) > 0 || got.Groups != nil || got.Shells != nil || got.Timezones != nil {
+		got.Disks != nil || got.Watchdogs != nil || got.Container || got.Kernel != (Version{}) || len(got.Accounts) > 0 || got.Groups != nil || got.Shells != nil || got.Timezones != nil {
 		t.Errorf("a bare machine has %+v", got)
 	}
 }
@@ -149,7 +176,7 @@ func TestGatherUnborn(t *testing.T) {
 // What cannot be read is told at once, and keeps nothing else from being read.
 func TestGatherErrors(t *testing.T) {
 	got, err := Gather(machine(t, map[string]string{"etc/group": "adm:x:4:\n"}))
-	for _, want := range []string{"sys/class/net", "home"} {
+	for _, want := range []string{"sys/class/net", "home", "proc/meminfo", "cpu/online"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
@@ -167,5 +194,8 @@ func TestGatherHere(t *testing.T) {
 	}
 	if uid, ok := got.Accounts["root"]; !ok || uid != 0 {
 		t.Errorf("this machine has the accounts %v", got.Accounts)
+	}
+	if got.Memory < 1<<20 || got.CPUs < runtime.NumCPU() || got.DataSize == 0 || got.Kernel == (Version{}) {
+		t.Errorf("this machine has %d bytes of memory, %d CPUs, %d bytes for data, the kernel %s", got.Memory, got.CPUs, got.DataSize, got.Kernel)
 	}
 }

@@ -32,15 +32,13 @@ const (
 	state = "/run/banyan/state"
 	// factory holds the image's pattern of what outlives it.
 	factory = "/usr/share/factory"
-	// bootFile says which disk and slot this boot is from.
-	bootFile = "/run/banyan/boot.json"
 )
 
 // imageOwned is what lies below /var and yet belongs to the image: it always
 // comes from there.
 var imageOwned = []string{"/var/lib/dpkg"}
 
-// Boot is what GRUB booted.
+// Boot is what GRUB booted, as it is kept in [facts.BootFile].
 type Boot struct {
 	Disk string `json:"disk"` // such as /dev/sda
 	Slot string `json:"slot"` // "a" or "b"
@@ -50,12 +48,12 @@ type Boot struct {
 // image's the error is [fs.ErrNotExist].
 func ReadBoot() (Boot, error) {
 	var b Boot
-	content, err := os.ReadFile(bootFile)
+	content, err := os.ReadFile(facts.BootFile)
 	if err != nil {
 		return b, err
 	}
 	if err := json.Unmarshal(content, &b); err != nil {
-		return b, fmt.Errorf("%s: %w", bootFile, err)
+		return b, fmt.Errorf("%s: %w", facts.BootFile, err)
 	}
 	return b, nil
 }
@@ -100,7 +98,7 @@ func Prepare(ctx context.Context, b Boot) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(bootFile, content, 0o644)
+	return os.WriteFile(facts.BootFile, content, 0o644)
 }
 
 // mountState checks, mounts and grows the file system. It is grown while

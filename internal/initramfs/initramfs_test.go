@@ -1,10 +1,13 @@
 package initramfs
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"banyan/internal/facts"
 )
 
 // tree writes files, whose directories come with them, below a new directory.
@@ -108,5 +111,24 @@ func TestMachineIDOutlivesTheBoot(t *testing.T) {
 	}
 	if second := mustRead(t, etc); second != first {
 		t.Errorf("%q became %q", first, second)
+	}
+}
+
+// The facts know the disk by what is written here.
+func TestFactsKnowTheBootedDisk(t *testing.T) {
+	boot, err := json.Marshal(Boot{Disk: "/dev/sdb", Slot: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := tree(t, "proc/self/mountinfo", "sys/block/sda/device/x", "sys/block/sdb/device/x")
+	for name, content := range map[string]string{
+		facts.BootFile: string(boot), "proc/self/mountinfo": "",
+		"sys/block/sda/dev": "8:0", "sys/block/sda/size": "8", "sys/block/sdb/dev": "8:16", "sys/block/sdb/size": "8",
+	} {
+		write(t, filepath.Join(root, name), content)
+	}
+	f, _ := facts.Gather(root) // which lacks what the disks do not depend on
+	if len(f.Disks) != 2 || f.Disks[0].Boot || !f.Disks[1].Boot {
+		t.Errorf("booted from /dev/sdb: %+v", f.Disks)
 	}
 }

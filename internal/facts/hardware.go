@@ -1,0 +1,132 @@
+package facts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// memory is the MemTotal of proc_meminfo(5), in bytes.
+func memory(meminfo string) (int64, error) {
+	content, err := os.ReadFile(meminfo)
+	if err != nil {
+		return 0, err
+	}
+	for l := range strings.Lines(string(content)) {
+		if f := strings.Fields(l); len(f) == 3 && f[0] == "MemTotal:" && f[2] == "kB" {
+			kibibytes, err := strconv.ParseInt(f[1], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: MemTotal: %w", meminfo, err)
+			}
+			return kibibytes << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("%s has no MemTotal in kB: see whether /proc is the kernel's", meminfo)
+}
+
+// cpus counts a list of CPUs such as 0-3,6: the kernel's
+// Documentation/admin-guide/cputopology.rst.
+func cpus(online string) (int, error) {
+	content, err := os.ReadFile(online)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for part := range strings.SplitSeq(strings.TrimSpace(string(content)), ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err := strconv.ParseUint(first, 10, 16)
+		to, err2 := strconv.ParseUint(last, 10, 16)
+		if err := errors.Join(err, err2); err != nil || to < from {
+			return 0, fmt.Errorf("%s: %q is no list of CPUs such as 0-3,6: see whether /sys is the kernel's", online, content)
+		}
+		n += int(to-from) + 1
+	}
+	return n, nil
+}
+
+// watchdogs lists the identities of watchdogs, without the kernel's softdog: that
+// one stops with the kernel that it watches. The files are described in the
+// kernel's Documentation/ABI/testing/sysfs-class-watchdog.
+func watchdogs(class string) ([]string, error) {
+	const softdog = "Software Watchdog" // drivers/watchdog/softdog.c
+	files, err := filepath.Glob(filepath.Join(class, "watchdog*", "identity"))
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, f := range files {
+		identity, err := attribute(f)
+		if err != nil {
+			return nil, err
+		}
+		if identity != "" && identity != softdog {
+			found = append(found, identity)
+		}
+	}
+	return found, nil
+}
+
+// fileSystemSize is the size in bytes of the file system that holds path, or will
+// hold it. The kernel's own, such as sysfs, have none.
+func fileSystemSize(path string) (int64, error) {
+	for {
+		var s syscall.Statfs_t
+		err := syscall.Statfs(path, &s)
+		if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+			path = filepath.Dir(path)
+			continue
+		}
+		if err != nil {
+			return 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+		}
+		return int64(s.Blocks) * s.Frsize, nil
+	}
+}
+
+// container tells whether a container manager says that this is a container, as
+// systemd's Container Interface asks of it: by the variable container of PID 1,
+// which systemd keeps in a file, or by a file of its own. What systemd-detect-virt
+// guesses beyond that is left out. An initramfs has neither, whatever its root is.
+func container(root string) (bool, error) {
+	for _, name := range []string{"run/host/container-manager", "run/systemd/container"} {
+		manager, err := attribute(filepath.Join(root, name))
+		if err != nil || manager != "" {
+			return err == nil, err
+		}
+	}
+	environment, err := os.ReadFile(filepath.Join(root, "proc/1/environ"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // not told, as with systemd-detect-virt
+		return false, nil
+	}
+	for variable := range bytes.SplitSeq(environment, []byte{0}) {
+		if manager, ok := bytes.CutPrefix(variable, []byte("container=")); ok {
+			return len(manager) > 0, err
+		}
+	}
+	return false, err
+}
+
+// kernel is the version of the running kernel.
+func kernel(osrelease string) (Version, error) {
+	release, err := attribute(osrelease)
+	return ParseVersion(release), err
+}
+
+// attribute reads a file of one value, as sysfs has them. It is "" where there is
+// none, or the device just went.
+func attribute(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(content)), err
+}

@@ -99,6 +99,18 @@ func TestDisks(t *testing.T) {
 			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "swap"},
 			{Name: "sde", Size: 1 << 30, Class: seeds.DiskClassSSD},
 		}},
+		"a host of many disks": {merge(
+			disk("sda", "8:0", gigabyte, map[string]string{"sda1": "8:1"}), disk("sdb", "8:16", gigabyte, nil), disk("sdc", "8:32", gigabyte, nil), disk("sdd", "8:48", gigabyte, nil),
+			map[string]string{
+				"proc/self/mountinfo": "26 1 0:31 / / rw - zfs rpool/ROOT rw\n27 26 8:1 / /boot/efi rw - vfat /dev/sda1 rw\n28 26 8:16 / /var rw - ext4 /dev/sdb rw\n" +
+					"29 26 8:32 / /usr rw - ext4 /dev/sdc rw\n30 26 8:48 / /var/lib/postgresql rw - ext4 /dev/sdd rw\n31 26 8:48 /17 /srv/17 rw - ext4 /dev/sdd rw\n",
+			},
+		), []Disk{
+			{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /boot/efi"},
+			{Name: "sdb", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /var"},
+			{Name: "sdc", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /usr"},
+			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "mounted at /var/lib/postgresql"},
+		}},
 		"a multipath NVMe": {merge(
 			disk("nvme0n1", "259:1", gigabyte, map[string]string{"nvme0n1p1": "259:2"}), disk("nvme0c0n1", "259:0", gigabyte, nil),
 			map[string]string{
@@ -118,7 +130,7 @@ func TestDisks(t *testing.T) {
 					"I:2534214\nE:ID_ATA=1\nE:ID_MODEL=SAMSUNG_MZ7LH960HAJR-00005\nE:ID_MODEL_ENC=SAMSUNG\\x20MZ7LH960HAJR-00005\\x20\\x20\\x20\n" +
 					"E:ID_SERIAL=SAMSUNG_MZ7LH960HAJR-00005_S45NNA0N123456\nE:ID_SERIAL_SHORT=S45NNA0N123456\nG:systemd\nQ:systemd\nV:1\n",
 				"run/udev/data/b8:16":  "E:ID_MODEL=PX05SMB040\nE:ID_MODEL_ENC=\\x1b[2J\\x07PX05\\x5cxg\nE:ID_SERIAL_SHORT=35000039\nE:ID_SCSI_SERIAL=Y7  0A\n",
-				"sys/block/vda/serial": "pgdata", "run/udev/data/b254:0": "E:ID_SERIAL=pgdata\nS:disk/by-id/virtio-pgdata\n",
+				"run/udev/data/b254:0": "E:ID_SERIAL=pgdata\nS:disk/by-id/virtio-pgdata\n",
 			},
 		), []Disk{
 			{Name: "sda", ByID: []string{"ata-SAMSUNG_MZ7LH960HAJR-00005_S45NNA0N123456", "wwn-0x5002538e40a0b1c2"}, Serial: "S45NNA0N123456", Model: "SAMSUNG MZ7LH960HAJR-00005", Size: 1 << 30, Class: seeds.DiskClassSSD},

@@ -68,12 +68,13 @@ func Firstboot(o Options) (name string, err error) {
 			"Patroni. Nothing reaches in from outside.",
 		Overridables: nfpm.Overridables{
 			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
-				"locales", "tzdata", "fdisk", "e2fsprogs"},
-			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client"},
+				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server"},
+			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client", "xfsprogs"},
 			Contents: files.Contents{
 				file(o.Binary, "/usr/sbin/firstboot", 0o755),
 				file(source("banyan-plant.service"), units+"banyan-plant.service", 0o644),
 				file(source("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
+				file(source("banyan-firewall.service"), units+"banyan-firewall.service", 0o644),
 				file(source("firstboot.8.gz"), share+"man/man8/firstboot.8.gz", 0o644),
 				file(source("changelog.gz"), share+"doc/banyan-firstboot/changelog.gz", 0o644),
 				file(source("copyright"), share+"doc/banyan-firstboot/copyright", 0o644),

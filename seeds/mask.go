@@ -86,6 +86,18 @@ func source(lines []string, line int, secrets []strict.Span) string {
 	return shown.String()
 }
 
+// MaskLines is a text in which what may be a secret is masked, line by line, as where a
+// mistake in a seed is shown: the value of each key that is named like one and what
+// stands below it, NAME=VALUE, and the user of a URL.
+func MaskLines(text string) string {
+	lines := strings.Split(text, "\n")
+	shown := make([]string, len(lines))
+	for i := range lines {
+		shown[i] = maskText(source(lines, i+1, nil))
+	}
+	return strings.Join(shown, "\n")
+}
+
 // shownLength is how much of a line may be shown, judging by its own words.
 func shownLength(line string) int {
 	word := secretWord.FindStringIndex(line)

@@ -57,7 +57,7 @@ func (s *Seed) Overview() Overview {
 	o := Overview{Cluster: s.Cluster.Name, ID: s.Cluster.ID, Generation: s.Cluster.Generation, DCS: s.Cluster.DCS, Members: s.dcsMembers()}
 	for _, n := range s.Nodes {
 		o.Nodes = append(o.Nodes, OverviewNode{n.Name, n.Address, n.Site, n.Services})
-		for _, p := range s.ports(n) {
+		for _, p := range s.Ports(n) {
 			o.addPort(p, n.Name)
 		}
 	}
@@ -93,11 +93,11 @@ func (s *Seed) dcsMembers() []string {
 	return names
 }
 
-func (o *Overview) addPort(p port, node string) {
-	i := slices.IndexFunc(o.Ports, func(other OverviewPort) bool { return other.Port == p.number && other.Use == p.use })
+func (o *Overview) addPort(p Port, node string) {
+	i := slices.IndexFunc(o.Ports, func(other OverviewPort) bool { return other.Port == p.Number && other.Use == p.Use })
 	if i < 0 {
 		i = len(o.Ports)
-		o.Ports = append(o.Ports, OverviewPort{Port: p.number, Use: p.use})
+		o.Ports = append(o.Ports, OverviewPort{Port: p.Number, Use: p.Use})
 	}
 	o.Ports[i].Nodes = append(o.Ports[i].Nodes, node)
 }

@@ -188,8 +188,8 @@ type PgProbackup struct {
 type Watchdog struct {
 	// off, automatic (where there is one) or required.
 	Mode WatchdogMode `yaml:"mode" default:"automatic"`
-	// The device.
-	Device string `yaml:"device" default:"/dev/watchdog" example:"/dev/watchdog1"`
+	// The device; by default the hardware's where there is one, else that of driver.
+	Device string `yaml:"device" example:"/dev/watchdog1"`
 	// How long before the key is lost the watchdog fires; -1 is half of ttl, the
 	// only full guarantee.
 	SafetyMargin Seconds `yaml:"safety_margin" default:"-1"`

@@ -117,8 +117,11 @@ func (Checkpoint) Enum() []string { return []string{"fast", "spread"} }
 // WatchdogMode is Patroni's use of a watchdog.
 type WatchdogMode string
 
+// WatchdogOff is that it uses none.
+const WatchdogOff WatchdogMode = "off"
+
 // Enum lists the modes.
-func (WatchdogMode) Enum() []string { return []string{"off", "automatic", "required"} }
+func (WatchdogMode) Enum() []string { return []string{string(WatchdogOff), "automatic", "required"} }
 
 // VerifyClient is which clients of the REST API show a certificate.
 type VerifyClient string
@@ -143,8 +146,17 @@ func (Balance) Enum() []string {
 // HugePageSize is the size of a huge page of amd64.
 type HugePageSize string
 
+// The sizes; the first is that there are none.
+const (
+	HugePageSizeNone HugePageSize = "0MB"
+	HugePageSize2MB  HugePageSize = "2MB"
+	HugePageSize1GB  HugePageSize = "1GB"
+)
+
 // Enum lists the sizes.
-func (HugePageSize) Enum() []string { return []string{"0MB", "2MB", "1GB"} }
+func (HugePageSize) Enum() []string {
+	return []string{string(HugePageSizeNone), string(HugePageSize2MB), string(HugePageSize1GB)}
+}
 
 // THP is a setting of transparent huge pages.
 type THP string

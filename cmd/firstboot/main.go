@@ -48,28 +48,57 @@ func run() int {
 }
 
 func rootCommand() *cobra.Command {
+	var dryRun, asJSON bool
 	root := &cobra.Command{
 		Use:   "firstboot",
 		Short: "Make this machine what its seed says",
 		Long: `Make this machine what its seed says and join its cluster.
 
 It runs at every boot, and a run on an unchanged node changes nothing. The seed
-is the one that was planted here: see firstboot plant.`,
+is the one that was planted here: see firstboot plant.
+
+With --dry-run it changes nothing and says what a run would change: files as
+unified diffs with secrets masked, the rest as a table. Exit status: 0 nothing
+is to be done, 1 something cannot be done, 2 something is to be changed.`,
 		Version:       version.Version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON && !dryRun {
+				return errors.New("--json is for --dry-run; firstboot status --json says what became of a run")
+			}
 			if err := needRoot(); err != nil {
 				return err
+			}
+			if dryRun {
+				return printPlan(cmd.Context(), asJSON)
 			}
 			return flow.Run(cmd.Context())
 		},
 	}
+	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
+	root.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), exportCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
+}
+
+func printPlan(ctx context.Context, asJSON bool) error {
+	plan, err := flow.DryRun(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(plan)
+	} else {
+		fmt.Print(plan)
+	}
+	if code := plan.ExitCode(); err == nil && code != 0 {
+		err = exitCode(code)
+	}
+	return err
 }
 
 func needRoot() error {

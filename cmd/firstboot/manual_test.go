@@ -64,7 +64,7 @@ func described(root *cobra.Command) (commands, options []string) {
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpFlag()
 	root.InitDefaultVersionFlag()
-	common := optionsOf(root)
+	common := []string{"-h, --help", "-v, --version"}
 	options = common
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {

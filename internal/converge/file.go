@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"banyan/internal/command"
 	"banyan/internal/durable"
 )
 
@@ -23,7 +24,8 @@ type File struct {
 	Owner   string      // by default root
 	Group   string      // by default the owner's own
 	Content string
-	Secret  bool // the content is shown to nobody
+	Secret  bool     // the content holds secrets
+	Check   []string // a program that refuses a content which is wrong, given the file's name as its last argument
 }
 
 // ID is the file's path.
@@ -33,39 +35,44 @@ func (f File) ID() string { return f.Path }
 func (f File) String() string { return f.Path }
 
 // Diff compares owner, mode and content.
-func (f File) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
+func (f File) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
+	d := Difference{File: true, To: f.Content, Secret: f.Secret}
 	info, err := os.Lstat(m.path(f.Path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "create " + f.metadata() + f.contentDiff(""), nil
+		d.What = "create " + f.metadata()
+		return d, nil
 	}
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	if info.IsDir() {
-		return "", errors.New("is a directory where a file belongs")
+		return Difference{}, errors.New("is a directory where a file belongs")
 	}
 	if !info.Mode().IsRegular() {
-		return "replace what is no regular file, " + f.metadata() + f.contentDiff(""), nil
+		d.What = "replace what is no regular file, " + f.metadata()
+		return d, nil
 	}
-	diff, err := ownerDiff(m, info, f.Owner, f.Group, f.Mode)
+	what, err := ownerDiff(m, info, f.Owner, f.Group, f.Mode)
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	old, err := os.ReadFile(m.path(f.Path))
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
-	if string(old) != f.Content {
-		return "change " + strings.Join(append(diff, "content"), ", ") + f.contentDiff(string(old)), nil
+	if d.From = string(old); d.From != f.Content {
+		what = append(what, "content")
 	}
-	if len(diff) > 0 {
-		return "change " + strings.Join(diff, ", "), nil
+	if len(what) == 0 {
+		return Difference{}, nil
 	}
-	return "", nil
+	d.What = "change " + strings.Join(what, ", ")
+	return d, nil
 }
 
-// Apply writes the file beside its place, with its owner and mode, and renames it.
-func (f File) Apply(_ context.Context, m Machine, _ Changed) error {
+// Apply writes the file beside its place, with its owner and mode, has it checked, and
+// renames it.
+func (f File) Apply(ctx context.Context, m Machine, _ Changed) error {
 	uid, gid, err := m.owner(f.Owner, f.Group)
 	if err != nil {
 		return err
@@ -82,6 +89,11 @@ func (f File) Apply(_ context.Context, m Machine, _ Changed) error {
 	if _, err := t.WriteString(f.Content); err != nil {
 		return err
 	}
+	if len(f.Check) > 0 {
+		if _, err := command.Run(ctx, f.Check[0], append(f.Check[1:len(f.Check):len(f.Check)], t.Name())...); err != nil {
+			return fmt.Errorf("the new content is refused, and the old one stays: %w", err)
+		}
+	}
 	if err := t.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
@@ -90,22 +102,13 @@ func (f File) Apply(_ context.Context, m Machine, _ Changed) error {
 
 func (f File) metadata() string { return metadata(f.Owner, f.Group, f.Mode) }
 
-func (f File) contentDiff(old string) string {
-	if f.Secret {
-		return "\n(secret)"
-	}
-	if d := lineDiff(old, f.Content); d != "" {
-		return "\n" + d
-	}
-	return ""
-}
-
 // Directory is a directory; what is in it is left alone. Its parent has to be there.
 type Directory struct {
 	Path  string
 	Mode  fs.FileMode
 	Owner string // by default root
 	Group string // by default the owner's own
+	On    string // where the volume is mounted that it is on; off line it is not, and the directory is left alone
 }
 
 // ID is the directory's path.
@@ -113,22 +116,25 @@ func (d Directory) ID() string { return d.Path }
 
 // Diff compares owner and mode. A symbolic link in the directory's place is an
 // error: following it could make root write where another user led it.
-func (d Directory) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
+func (d Directory) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
+	if d.On != "" && !m.Live {
+		return Difference{}, nil
+	}
 	info, err := os.Lstat(m.path(d.Path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "create " + metadata(d.Owner, d.Group, d.Mode), nil
+		return Difference{What: "create " + metadata(d.Owner, d.Group, d.Mode)}, nil
 	}
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	if !info.IsDir() {
-		return "", errors.New("is not a directory: move it away")
+		return Difference{}, errors.New("is not a directory: move it away")
 	}
 	diff, err := ownerDiff(m, info, d.Owner, d.Group, d.Mode)
 	if err != nil || len(diff) == 0 {
-		return "", err
+		return Difference{}, err
 	}
-	return "change " + strings.Join(diff, ", "), nil
+	return Difference{What: "change " + strings.Join(diff, ", ")}, nil
 }
 
 // Apply makes the directory or changes its owner and mode.
@@ -160,25 +166,25 @@ type Symlink struct {
 func (l Symlink) ID() string { return l.Path }
 
 // Diff compares the target.
-func (l Symlink) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
+func (l Symlink) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
 	info, err := os.Lstat(m.path(l.Path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "create link to " + l.Target, nil
+		return Difference{What: "create link to " + l.Target}, nil
 	}
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	if info.IsDir() {
-		return "", errors.New("is a directory where a symbolic link belongs")
+		return Difference{}, errors.New("is a directory where a symbolic link belongs")
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {
-		return "replace file by link to " + l.Target, nil
+		return Difference{What: "replace file by link to " + l.Target}, nil
 	}
 	target, err := os.Readlink(m.path(l.Path))
 	if err != nil || target == l.Target {
-		return "", err
+		return Difference{}, err
 	}
-	return fmt.Sprintf("change link from %s to %s", target, l.Target), nil
+	return Difference{What: fmt.Sprintf("change link from %s to %s", target, l.Target)}, nil
 }
 
 // Apply replaces what is there in one step.
@@ -219,29 +225,25 @@ func ownerDiff(m Machine, info fs.FileInfo, owner, group string, mode fs.FileMod
 	return diff, nil
 }
 
-// lineDiff shows the lines that go and come between the first and the last in
-// which old and new differ. It is exact, not minimal: the files are short.
-func lineDiff(old, new string) string {
-	a, b := lines(old), lines(new)
-	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
-		a, b = a[1:], b[1:]
+// Absent is a file or a symbolic link that shall not be there.
+type Absent struct{ Path string }
+
+// ID is the path.
+func (a Absent) ID() string { return a.Path }
+
+// Diff looks whether it is there.
+func (a Absent) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
+	info, err := os.Lstat(m.path(a.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Difference{}, nil
 	}
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
+	if err == nil && info.IsDir() {
+		err = errors.New("is a directory where no file belongs")
 	}
-	var out strings.Builder
-	for _, l := range a {
-		fmt.Fprintf(&out, "- %s\n", l)
-	}
-	for _, l := range b {
-		fmt.Fprintf(&out, "+ %s\n", l)
-	}
-	return strings.TrimSuffix(out.String(), "\n")
+	return Difference{What: "remove"}, err
 }
 
-func lines(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+// Apply removes it.
+func (a Absent) Apply(_ context.Context, m Machine, _ Changed) error {
+	return durable.Remove(m.path(a.Path))
 }

@@ -17,15 +17,15 @@ type Hostname struct {
 func (Hostname) ID() string { return "hostname" }
 
 // Diff compares the kernel's host name, on a live machine only.
-func (h Hostname) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
+func (h Hostname) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
 	if !m.Live {
-		return "", nil
+		return Difference{}, nil
 	}
 	old, err := os.Hostname()
 	if err != nil || old == h.Name {
-		return "", err
+		return Difference{}, err
 	}
-	return fmt.Sprintf("change %s to %s", old, h.Name), nil
+	return Difference{What: fmt.Sprintf("change %s to %s", old, h.Name)}, nil
 }
 
 // Apply calls sethostname(2).

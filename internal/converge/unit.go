@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/dbus"
+	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
 )
@@ -18,6 +20,7 @@ import (
 type Unit struct {
 	Name      string // with its suffix
 	Enabled   bool
+	Masked    bool     // nothing can start it; it is neither enabled nor running then
 	Running   bool     // started if it is not; false leaves it as it is
 	ReloadOn  []string // resources whose change it has to be told, if it runs
 	RestartOn []string // resources whose change it only sees when it starts
@@ -30,8 +33,11 @@ func (u Unit) ID() string { return u.Name }
 type action string
 
 const (
+	unmask       action = "unmask"
 	enable       action = "enable"
 	disable      action = "disable"
+	stop         action = "stop"
+	mask         action = "mask"
 	daemonReload action = "daemon-reload"
 	start        action = "start"
 	restart      action = "restart"
@@ -41,48 +47,61 @@ const (
 // unitState is what systemd knows of a unit.
 type unitState struct {
 	enabled bool
+	masked  bool
 	active  bool // it runs, or is on its way to
 	stale   bool // its files have changed since systemd read them
+	barred  bool // its conditions did not hold when it was last to be started
 }
 
 // actions says what brings a unit from that state to u.
 func (u Unit) actions(s unitState, live bool, changed Changed) []action {
 	var do []action
-	if u.Enabled && !s.enabled {
-		do = append(do, enable)
+	add := func(a action, when bool) {
+		if when {
+			do = append(do, a)
+		}
 	}
-	if !u.Enabled && s.enabled {
-		do = append(do, disable)
+	add(unmask, s.masked && !u.Masked)
+	add(enable, u.Enabled && !s.enabled)
+	add(disable, !u.Enabled && s.enabled && !s.masked)
+	if live {
+		add(stop, u.Masked && s.active)
 	}
+	add(mask, u.Masked && !s.masked)
 	if !live {
 		return do
 	}
-	if s.stale {
-		do = append(do, daemonReload)
-	}
+	// systemd reads what was enabled when it reads its units.
+	add(daemonReload, s.stale || len(do) > 0)
 	isChanged := func(id string) bool { return changed[id] }
+	restarts := slices.ContainsFunc(u.RestartOn, isChanged)
 	switch {
-	case !s.active && u.Running:
-		do = append(do, start)
-	case s.active && slices.ContainsFunc(u.RestartOn, isChanged):
-		do = append(do, restart)
-	case s.active && slices.ContainsFunc(u.ReloadOn, isChanged):
-		do = append(do, reload)
+	case u.Masked:
+	case !s.active:
+		add(start, u.Running && (!s.barred || restarts))
+	case restarts:
+		add(restart, true)
+	default:
+		add(reload, slices.ContainsFunc(u.ReloadOn, isChanged))
 	}
 	return do
 }
 
-// Diff lists what is to be done.
-func (u Unit) Diff(ctx context.Context, m Machine, changed Changed) (string, error) {
+// Diff lists what is to be done. A unit that is to run and whose conditions do not
+// hold on this machine is skipped.
+func (u Unit) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
 	s, err := u.state(ctx, m)
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	var words []string
 	for _, a := range u.actions(s, m.Live, changed) {
 		words = append(words, string(a))
 	}
-	return strings.Join(words, ", "), nil
+	if len(words) == 0 && m.Live && u.Running && !s.active {
+		return Difference{}, skip("a condition of the unit does not hold here; systemctl status %s says which", u.Name)
+	}
+	return Difference{What: strings.Join(words, ", ")}, nil
 }
 
 // Apply does it.
@@ -100,65 +119,53 @@ func (u Unit) Apply(ctx context.Context, m Machine, changed Changed) error {
 }
 
 func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
+	if !m.Live {
+		return u.stateOffLine(ctx, m)
+	}
+	p, err := m.bus.properties(ctx, u.Name)
+	if err != nil {
+		return unitState{}, err
+	}
 	var s unitState
+	// These are what systemctl(1) is-enabled takes for enabled.
+	s.enabled = slices.Contains([]any{"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}, p["UnitFileState"])
+	s.masked = p["LoadState"] == "masked"
+	s.stale, _ = p["NeedDaemonReload"].(bool)
+	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])
+	asked, _ := p["ConditionTimestampMonotonic"].(uint64)
+	s.barred = asked > 0 && p["ConditionResult"] == false
+	return s, nil
+}
+
+func (u Unit) stateOffLine(ctx context.Context, m Machine) (unitState, error) {
 	// is-enabled exits with 1 for every state that is none of enablement, and
 	// for a unit that does not exist: enable then says so.
 	err := systemctl(ctx, m, "is-enabled", u.Name)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		return s, err
+		return unitState{}, err
 	}
-	s.enabled = err == nil
-	if !m.Live {
-		return s, nil
+	target, linkErr := os.Readlink(m.path("/etc/systemd/system/" + u.Name))
+	if linkErr != nil && !errors.Is(linkErr, fs.ErrNotExist) && !errors.Is(linkErr, unix.EINVAL) { // EINVAL: it is a file
+		return unitState{}, linkErr
 	}
-	conn, err := dbus.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return s, fmt.Errorf("ask systemd for %s: %w", u.Name, err)
-	}
-	defer conn.Close()
-	p, err := conn.GetUnitPropertiesContext(ctx, u.Name)
-	if err != nil {
-		return s, fmt.Errorf("ask systemd for %s: %w", u.Name, err)
-	}
-	s.stale, _ = p["NeedDaemonReload"].(bool)
-	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])
-	return s, nil
+	return unitState{enabled: err == nil, masked: target == "/dev/null"}, nil
 }
 
 func (u Unit) do(ctx context.Context, m Machine, a action) error {
-	if a == enable || a == disable {
-		return systemctl(ctx, m, string(a), u.Name)
-	}
-	conn, err := dbus.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if a == daemonReload {
-		return conn.ReloadContext(ctx)
-	}
-	job := map[action]func(context.Context, string, string, chan<- string) (int, error){
-		start:   conn.StartUnitContext,
-		restart: conn.RestartUnitContext,
-		reload:  conn.ReloadOrRestartUnitContext,
-	}[a]
-	done := make(chan string, 1)
-	if _, err := job(ctx, u.Name, "replace", done); err != nil {
-		return err
-	}
-	select {
-	case result := <-done:
-		if result != "done" {
-			return fmt.Errorf("%s; see journalctl -u %s", result, u.Name)
+	switch a {
+	case enable, disable, mask, unmask:
+		if !m.Live {
+			return systemctl(ctx, m, string(a), u.Name)
 		}
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+		return m.bus.changeFiles(ctx, a, u.Name)
+	case daemonReload:
+		return m.bus.reload(ctx)
 	}
+	return m.bus.job(ctx, a, u.Name)
 }
 
-// systemctl runs a verb that works on unit files, and on nothing else: PID 1, if
-// there is one, learns of it at its next reload or start, which is when it counts.
+// systemctl runs a verb that works on unit files, and on nothing else: there is no PID 1
+// that would have to know, or it learns of it when it starts.
 func systemctl(ctx context.Context, m Machine, verb, unit string) error {
 	c := command.Command{Name: "systemctl", Args: []string{verb, "--quiet", unit}, Env: []string{"SYSTEMD_OFFLINE=1"}}
 	if m.Root != "/" {

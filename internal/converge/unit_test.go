@@ -12,6 +12,7 @@ import (
 func TestUnitActions(t *testing.T) {
 	unit := Unit{Name: "x.service", Enabled: true, Running: true, ReloadOn: []string{"/etc/reload"}, RestartOn: []string{"/etc/restart"}}
 	idle := Unit{Name: "x.service", RestartOn: []string{"/etc/restart"}}
+	banned := Unit{Name: "x.service", Masked: true, RestartOn: []string{"/etc/restart"}}
 	both := Changed{"/etc/reload": true, "/etc/restart": true}
 	tests := map[string]struct {
 		unit    Unit
@@ -21,7 +22,7 @@ func TestUnitActions(t *testing.T) {
 		want    []action
 	}{
 		"all is well":            {unit, unitState{enabled: true, active: true}, true, Changed{"/etc/other": true}, nil},
-		"new":                    {unit, unitState{}, true, both, []action{enable, start}},
+		"new":                    {unit, unitState{}, true, both, []action{enable, daemonReload, start}},
 		"new, with a drop-in":    {unit, unitState{stale: true}, true, nil, []action{enable, daemonReload, start}},
 		"off line":               {unit, unitState{stale: true}, false, both, []action{enable}},
 		"stopped":                {unit, unitState{enabled: true}, true, nil, []action{start}},
@@ -29,8 +30,14 @@ func TestUnitActions(t *testing.T) {
 		"to start anew":          {unit, unitState{enabled: true, active: true, stale: true}, true, both, []action{daemonReload, restart}},
 		"not ours to start":      {idle, unitState{}, true, both, nil},
 		"runs all the same":      {idle, unitState{active: true}, true, both, []action{restart}},
-		"ought to be disabled":   {idle, unitState{enabled: true, active: true}, true, nil, []action{disable}},
+		"ought to be disabled":   {idle, unitState{enabled: true, active: true}, true, nil, []action{disable, daemonReload}},
 		"ought to be, off line":  {idle, unitState{enabled: true}, false, nil, []action{disable}},
+		"masked":                 {banned, unitState{masked: true}, true, both, nil},
+		"to be masked":           {banned, unitState{enabled: true, active: true}, true, nil, []action{disable, stop, mask, daemonReload}},
+		"to be masked, off line": {banned, unitState{}, false, nil, []action{mask}},
+		"no longer masked":       {unit, unitState{masked: true}, true, nil, []action{unmask, enable, daemonReload, start}},
+		"barred":                 {unit, unitState{enabled: true, barred: true}, true, nil, nil},
+		"barred until now":       {unit, unitState{enabled: true, barred: true}, true, both, []action{start}},
 		"a changed drop-in only": {idle, unitState{active: true, stale: true}, true, nil, []action{daemonReload}},
 	}
 	for name, test := range tests {

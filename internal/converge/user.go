@@ -33,13 +33,13 @@ func (u User) String() string { return u.ID() }
 const lockedPassword = "!"
 
 // Diff compares passwd(5), group(5) and shadow(5).
-func (u User) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
+func (u User) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
 	a, err := m.account(u.Name)
 	if errors.Is(err, errNoAccount) {
-		return fmt.Sprintf("create uid %d, home %s, shell %s, groups %s", u.UID, u.Home, u.Shell, groupList(u.Groups)), nil
+		return Difference{What: fmt.Sprintf("create uid %d, home %s, shell %s, groups %s", u.UID, u.Home, u.Shell, groupList(u.Groups))}, nil
 	}
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	var diff []string
 	if a.uid != u.UID {
@@ -53,22 +53,22 @@ func (u User) Diff(_ context.Context, m Machine, _ Changed) (string, error) {
 	}
 	groups, err := m.groupsOf(u.Name)
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	if want := sorted(u.Groups); !slices.Equal(groups, want) {
 		diff = append(diff, fmt.Sprintf("groups %s to %s", groupList(groups), groupList(want)))
 	}
 	same, err := u.samePassword(m)
 	if err != nil {
-		return "", err
+		return Difference{}, err
 	}
 	if !same {
 		diff = append(diff, "password")
 	}
 	if len(diff) == 0 {
-		return "", nil
+		return Difference{}, nil
 	}
-	return "change " + strings.Join(diff, ", "), nil
+	return Difference{What: "change " + strings.Join(diff, ", ")}, nil
 }
 
 // Apply makes or changes the account. The hash goes to chpasswd(8) by its

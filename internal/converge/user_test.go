@@ -99,7 +99,10 @@ func TestHashIsNoArgument(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", seen+":"+os.Getenv("PATH"))
-	apply(t, m, User{Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/sh", PasswordHash: "$6$hunter2"})
+	u := User{Name: "dba", UID: 1001, Home: "/home/dba", Shell: "/bin/sh", PasswordHash: "$6$hunter2"}
+	if err := u.Apply(t.Context(), m, nil); err != nil { // and not Apply, which would see that nothing was made
+		t.Fatal(err)
+	}
 
 	for file, want := range map[string]string{
 		"arguments": "useradd --root " + m.Root + " --uid 1001 --shell /bin/sh --groups  --home-dir /home/dba --create-home --user-group dba\n" +

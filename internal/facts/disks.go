@@ -30,6 +30,20 @@ type Disk struct {
 	InUse  string          // what is known to have it or a part of it, such as "mounted at /data", "swap" or "in use by dm-0"; the kernel alone knows all (O_EXCL)
 }
 
+// String is the disk as a person may find it.
+func (d Disk) String() string {
+	words := []string{"/dev/" + d.Name, d.Model}
+	if d.Serial != "" {
+		words = append(words, "serial "+d.Serial)
+	}
+	const gigabyte, megabyte = 1_000_000_000, 1_000_000 // as vendors count
+	size := fmt.Sprintf("%d GB", d.Size/gigabyte)
+	if d.Size < gigabyte {
+		size = fmt.Sprintf("%d MB", d.Size/megabyte)
+	}
+	return strings.Join(slices.DeleteFunc(append(words, size), func(w string) bool { return w == "" }), ", ")
+}
+
 // disks lists the disks of the machine whose root directory is root, from sysfs and
 // udev's database. A container without /sys/block has none.
 func disks(root string) ([]Disk, error) {

@@ -98,10 +98,12 @@ func (r *reporter) run(ctx context.Context) error {
 	r.about(n)
 	// A secret that stays where anybody can read it fails the run, but not the node.
 	exposed := r.step("secrets", func() error { return redactOwnPartition(ctx, n.Node.Name) })
-	if err := r.apply(ctx, n.desired); err != nil {
-		return errors.Join(exposed, err)
+	made, applied := r.apply(ctx, n.desired)
+	if made.Failed(node.StepEtcd) || made.Failed(node.StepPatroni) {
+		return errors.Join(exposed, applied)
 	}
-	return errors.Join(exposed, r.join(ctx, n))
+	// A swap file that cannot be made, or the like, keeps no node from its cluster.
+	return errors.Join(exposed, applied, r.join(ctx, n))
 }
 
 // look is the command that shows more of an error.
@@ -143,22 +145,25 @@ func (r *reporter) endJoin(err error) {
 }
 
 // apply makes the running system agree and reports each step.
-func (r *reporter) apply(ctx context.Context, desired converge.State) error {
+func (r *reporter) apply(ctx context.Context, desired converge.State) (converge.Report, error) {
 	if err := endLease(); err != nil {
-		return err
+		return converge.Report{}, err
 	}
-	_, err := converge.Apply(ctx, converge.Machine{Root: "/", Live: true}, desired, func(s converge.StepReport) {
+	return converge.Apply(ctx, converge.Machine{Root: "/", Live: true}, desired, func(s converge.StepReport) {
 		if !s.Done {
 			r.report.Begin(s.Name)
 		} else {
 			for _, c := range s.Changes {
 				log.Printf("%s: changed %s", s.Name, c.ID)
 			}
+			for _, skipped := range s.Skipped {
+				log.Printf("%s: skipped %s: %s", s.Name, skipped.ID, skipped.Reason)
+			}
+			r.report.Skip(s.Skipped)
 			r.report.End(s.Err, look)
 		}
 		r.write()
 	})
-	return err
 }
 
 // write keeps the report; that it cannot be kept must not keep the node from its work.

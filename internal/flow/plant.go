@@ -64,7 +64,7 @@ func Plant(ctx context.Context, named source.Named) error {
 	r.report.Sources = outcomes
 	limited, cancel := context.WithTimeoutCause(ctx, plantTime, fmt.Errorf("not done after %v", plantTime))
 	defer cancel()
-	applied := r.apply(limited, n.desired)
+	_, applied := r.apply(limited, n.desired)
 	// What could not be applied is tried again, and reported, by the unit that runs at every boot.
 	_, err = command.Run(ctx, "systemctl", "start", "--no-block", "banyan-firstboot.service")
 	return errors.Join(applied, err)

@@ -10,12 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"banyan/internal/command"
+	"banyan/internal/disk"
 	"banyan/internal/progress"
 	"banyan/seeds"
 )
@@ -39,7 +37,7 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 	if err := b.free(); err != nil {
 		return Report{}, err
 	}
-	claim, err := claim(device)
+	claim, err := disk.Claim(device)
 	if err != nil {
 		return Report{}, err
 	}
@@ -67,19 +65,6 @@ func WriteDevice(ctx context.Context, device string, files []File, format bool) 
 	r, err := v.write(ctx, files)
 	r.Target = what + " of " + device
 	return r, unfinishedBy(err)
-}
-
-// claim opens a device, unless a file system on it is mounted or another device is
-// made of it: open(2) on O_EXCL. As long as it is open, that stays so.
-func claim(device string) (*os.File, error) {
-	f, err := os.OpenFile(device, os.O_RDWR|unix.O_EXCL, 0)
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		return nil, fmt.Errorf("%s is in use: lsblk %s says by what", device, device)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%w: writing to a device takes root", err)
-	}
-	return f, err
 }
 
 // block is a block device, with those that are made of it, as lsblk(8) and
@@ -224,26 +209,7 @@ func (p partition) describe(found map[string]string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
-// probe is what blkid(8) finds in a partition or on a disk; nothing where it is
-// empty. It reads the device itself: udev may remember something else.
+// probe is what blkid(8) finds in a partition or on a disk; nothing where it is empty.
 func (p partition) probe(ctx context.Context) (map[string]string, error) {
-	const nothing, ambiguous = 2, 8 // exit codes
-	out, err := command.Run(ctx, "blkid", "--probe", "--output", "export",
-		"--offset", strconv.FormatInt(p.offset, 10), "--size", strconv.FormatInt(p.size, 10), p.disk)
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == nothing:
-		return nil, nil
-	case errors.As(err, &exit) && exit.ExitCode() == ambiguous:
-		return map[string]string{"TYPE": "several things at once"}, nil
-	case err != nil:
-		return nil, fmt.Errorf("look at %s: %w", p.disk, err)
-	}
-	found := map[string]string{}
-	for line := range strings.Lines(out) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			found[key] = value
-		}
-	}
-	return found, nil
+	return disk.Blkid(ctx, p.disk, p.offset, p.size)
 }

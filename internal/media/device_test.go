@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"banyan/internal/command"
+	"banyan/internal/disk"
 	"banyan/seeds"
 )
 
@@ -200,12 +201,12 @@ func TestWriteDeviceRefuses(t *testing.T) {
 // by other means than a mount is not written to.
 func TestClaim(t *testing.T) {
 	device := attach(t, blank(t, 16))
-	first, err := claim(device)
+	first, err := disk.Claim(device)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	if _, err := claim(device); err == nil || !strings.Contains(err.Error(), "is in use") {
+	if _, err := disk.Claim(device); err == nil || !strings.Contains(err.Error(), "is in use") {
 		t.Errorf("got %v", err)
 	}
 }

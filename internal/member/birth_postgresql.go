@@ -99,18 +99,19 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		holds = "holds data"
 	}
 	say(fmt.Sprintf("%s: %s, and %s %s", course, f.initialize, dataDir, holds))
-	if course == startOver {
-		if err := refuseIfServed(dataDir); err != nil {
-			return err
-		}
-		aside, err := moveAside(dataDir, time.Now())
-		if err != nil {
-			return err
-		}
-		say("moved the data directory of the interrupted birth to " + aside)
-	}
 	if course == carryOn {
 		return nil
+	}
+	if err := refuseIfServed(dataDir); err != nil {
+		return err
+	}
+	if f.begun {
+		// The log comes first: without data it would be nobody's, and initdb refuses it.
+		for _, dir := range []string{node.WALDir(j.self, version), dataDir} {
+			if err := moveRemains(dir, say); err != nil {
+				return err
+			}
+		}
 	}
 	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dataDir+" is being made\n")...); err != nil {
 		return err
@@ -123,6 +124,24 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		converge.File{Path: birthDropIn, Mode: 0o644, Content: birthDropInContent},
 		converge.Unit{Name: patroniUnit}, // for its daemon-reload
 	)
+}
+
+// moveRemains moves a directory of an interrupted birth aside, where there is one with
+// anything in it.
+func moveRemains(dir string, say func(string)) error {
+	if dir == "" {
+		return nil
+	}
+	data, err := holdsData(dir)
+	if err != nil || !data {
+		return err
+	}
+	aside, err := moveAside(dir, time.Now())
+	if err != nil {
+		return err
+	}
+	say("moved " + dir + " of the interrupted birth to " + aside)
+	return nil
 }
 
 // refuseIfServed is an error if a PostgreSQL server works in dir, such as one

@@ -48,6 +48,17 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// typicalServer is a machine that each example may be planted on.
+var typicalServer = facts.Facts{
+	Memory: 64 * gb, CPUs: 16, DataSize: 400 * gb, Kernel: facts.Version{Major: 6, Minor: 12},
+	Disks: []facts.Disk{
+		{Name: "nvme0n1", Serial: "S5GXNX0T100001", Model: "SAMSUNG MZQL21T9HCJR", Size: 1920383410176, Class: seeds.DiskClassNVMe},
+		{Name: "nvme1n1", Serial: "S5GXNX0T200002", Model: "SAMSUNG MZQL2480HCHQ", Size: 480103981056, Class: seeds.DiskClassNVMe},
+		{Name: "sda", Serial: "S3Z8NB0K123456", Model: "SAMSUNG MZ7LH960", Size: 960197124096, Class: seeds.DiskClassSSD},
+		{Name: "sdb", Serial: "WD-WCC6Y0AB1234", Model: "WDC WD5003ABYX", Size: 500107862016, Class: seeds.DiskClassRotational, Boot: true},
+	},
+}
+
 type renderedNode struct{ name, text string }
 
 // rendered is all nodes of an example on machines with an image of a profile.
@@ -57,7 +68,8 @@ func rendered(t *testing.T, file string, data []byte, profile string) []rendered
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := facts.Facts{Installed: p.Installed()}
+	f := typicalServer
+	f.Installed = p.Installed()
 	s, _, err := seeds.ParseCluster(file, data, seeds.Image{Name: p.Name, PostgreSQL: f.PostgreSQL, Patroni: seeds.PatroniVersion(f.Patroni), Locales: p.Locales})
 	if err != nil {
 		t.Fatal(err)

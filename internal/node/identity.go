@@ -48,6 +48,9 @@ func environment(self seeds.Node, f facts.Facts) string {
 	if self.Runs(seeds.ServicePostgreSQL) {
 		text += "PATRONICTL_CONFIG_FILE=" + patroniConfig + "\n"
 	}
+	if public(self.System.Proxy) {
+		text += proxyVariables(self.System.Proxy)
+	}
 	if f.Etcd.Before(3, 4) {
 		text += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
 	}

@@ -16,6 +16,8 @@
 //     restapi.allowlist from 2.1, member_slots_ttl and the quorum mode from 4.0. An
 //     older one takes quorum for off, and is given true.
 //   - systemd-networkd.service of Debian 11 cannot reload and is restarted.
+//   - The kernel has no kernel.sched_migration_cost_ns from 5.13 on.
+//   - Which parameters of PostgreSQL a version knows is in their table, parameters.go.
 //   - etcd has log levels from 3.4 on, and there in one of its two loggers; its
 //     etcdctl takes API 3, which Patroni uses, for the default from 3.4 on.
 package node
@@ -29,26 +31,61 @@ import (
 	"banyan/seeds"
 )
 
+// The steps of a state that joining the cluster rests on.
+const (
+	StepEtcd    = "etcd"
+	StepPatroni = "patroni"
+)
+
 // Desired is the whole configuration of self, one of the nodes of s.
 func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, error) {
 	people, err := users(self.System, f)
 	if err != nil {
 		return converge.State{}, err
 	}
-	steps := []converge.Step{{Name: "identity", Resources: identity(s, self, f)}}
+	var steps []converge.Step
+	add := func(name string, resources []converge.Resource) {
+		steps = append(steps, converge.Step{Name: name, Resources: resources})
+	}
+	runs := self.Runs(seeds.ServicePostgreSQL)
+	var sized sizes
+	var database database
+	if runs {
+		if database, err = databaseOf(s, self, f); err != nil {
+			return converge.State{}, err
+		}
+		sized = database.sizes(self)
+	}
+
+	add("identity", identity(s, self, f))
 	steps = append(steps, people...)
 	if self.Network.Manage {
-		steps = append(steps, converge.Step{Name: "network", Resources: network(self, f)})
+		add("network", network(self, f))
+	}
+	steps = append(steps, storage(s, self, f)...)
+	add("swap", swap(self.System.Swap)) // first: from then on memory is promised by the rules of the kernel step
+	steps = append(steps, kernel(self, sized, f), converge.Step{
+		Name: "disks", Loose: true, Resources: ioSchedulers(self.System.IOScheduler, f.Disks),
+	})
+	add("journal", journal())
+	add("clock", clock(self.System.NTP))
+	add("trust", trust(s.PKI, self.System.CACertificates))
+	add("proxy", proxy(self.System.Proxy))
+	add("ssh", ssh(self.System.SSHPort))
+	add("firewall", firewall(s, self))
+	if runs {
+		add("limits", limits(self.System.NoFile))
+		add("watchdog", watchdog(self.Patroni.Watchdog))
 	}
 	if s.IsEtcdMember(self) {
-		steps = append(steps, converge.Step{Name: "etcd", Resources: etcd(s, self, f)})
+		steps = append(steps, etcd(s, self, f))
 	}
-	if self.Runs(seeds.ServicePostgreSQL) {
-		database, err := patroni(s, self, f)
+	if runs {
+		step, err := patroni(s, self, f, database)
 		if err != nil {
 			return converge.State{}, err
 		}
-		steps = append(steps, converge.Step{Name: "patroni", Resources: database})
+		steps = append(steps, step)
 	}
 	return converge.State{Steps: steps}, nil
 }
@@ -62,6 +99,7 @@ func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 		checkIdentity(self.System, f),
 		checkAccounts(self.System.Users, f),
 		checkUIDs(self.System.Users, f),
+		checkStorage(s, self, f),
 	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		_, noVersion := PostgreSQLVersion(self, f)

@@ -2,12 +2,14 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/unit"
 	"gopkg.in/yaml.v3"
 
 	"banyan/internal/converge"
@@ -27,8 +29,9 @@ const (
 	replication = "replicator"
 	rewind      = "rewind"
 
-	// postgresqlHome is where Debian keeps PostgreSQL's data.
+	// postgresqlHome is where Debian keeps PostgreSQL's data, postgresqlLogs its logs.
 	postgresqlHome = "/var/lib/postgresql"
+	postgresqlLogs = "/var/log/postgresql"
 )
 
 // PostgreSQLVersion is the major version that the node runs: the seed's, or else
@@ -71,50 +74,153 @@ func DataDir(self seeds.Node, version int) string {
 	return fmt.Sprintf("%s/%d/main", postgresqlHome, version)
 }
 
+// WALDir is where the write-ahead log is, or "" where it is in the data directory: the
+// seed's, or on a volume of its own.
+func WALDir(self seeds.Node, version int) string {
+	if self.PostgreSQL.WALDir != "" {
+		return self.PostgreSQL.WALDir
+	}
+	if _, ok := self.Storage.Volumes["wal"]; ok {
+		return fmt.Sprintf("%s/%d-main", walHome(self), version)
+	}
+	return ""
+}
+
 // above are the directories between a service's own and path, which postgres has to
 // have. What lies elsewhere is a person's, or a volume's.
-func above(home, path string) []converge.Resource {
+func above(all []volume, home, path string) []converge.Resource {
 	var directories []converge.Resource
 	for dir := filepath.Dir(path); strings.HasPrefix(dir, home+"/"); dir = filepath.Dir(dir) {
-		directories = append(directories, converge.Directory{Path: dir, Mode: 0o755, Owner: "postgres"})
+		if onVolumePath(all, dir) != dir { // whose own step makes that
+			directories = append(directories, converge.Directory{Path: dir, Mode: 0o755, Owner: "postgres", On: onVolumePath(all, dir)})
+		}
 	}
 	slices.Reverse(directories)
 	return directories
 }
 
-// patroni is PostgreSQL under Patroni. Like etcd it starts by itself once the
-// node is born.
-func patroni(s seeds.Seed, self seeds.Node, f facts.Facts) ([]converge.Resource, error) {
-	version, err := PostgreSQLVersion(self, f)
-	if err != nil {
-		return nil, err
-	}
-	config, err := marshalPatroni(s, self, version, f.Patroni)
-	if err != nil {
-		return nil, err
-	}
-	resources := above(postgresqlHome, DataDir(self, version))
-	if s.Cluster.DCS == seeds.DCSRaft {
-		dir := self.Patroni.Raft.DataDir
-		resources = append(resources, above("/var/lib", dir)...)
-		resources = append(resources, converge.Directory{Path: dir, Mode: 0o700, Owner: "postgres"})
-	}
-	resources = append(resources, converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true})
-	// Started after etcd, it also stops before it, and so can give up its lock.
-	// As for the interval, see etcd.
-	resources = append(resources, dropIn(patroniUnit, `[Unit]
-Wants=network-online.target
-After=network-online.target etcd.service
-
-[Service]
-RestartSec=5
-`)...)
-	return append(resources,
-		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
-		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig}}), nil
+// database is the PostgreSQL of a node: what its files and the kernel are sized by.
+type database struct {
+	version         int
+	dataDir, walDir string // walDir is "" where the log is in dataDir
+	statsTemp       string // directory of statistics; "" for none
+	volumes         []volume
+	sizing          sizing
+	cluster, own    map[string]any // see computedParameters
 }
 
-func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Version) (string, error) {
+func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) {
+	version, err := PostgreSQLVersion(self, f)
+	if err != nil {
+		return database{}, err
+	}
+	d := database{version: version, dataDir: DataDir(self, version), walDir: WALDir(self, version), volumes: volumes(s, self, f)}
+	if version < 15 { // later ones keep statistics in shared memory
+		d.statsTemp = statsTemp
+	}
+	d.sizing = sizing{
+		memory: f.Memory, cpus: f.CPUs, version: version, hugePage: self.System.HugePageSize,
+		timezone: self.System.Timezone, statsTemp: d.statsTemp,
+	}
+	d.sizing.dataSize, d.sizing.class = d.disk(d.dataDir, f)
+	d.sizing.walSize, _ = d.disk(cmp.Or(d.walDir, d.dataDir), f)
+	d.cluster, d.own = computedParameters(d.sizing, self.PostgreSQL.Parameters)
+	return d, nil
+}
+
+// sizes is what the kernel divides its memory by.
+func (d database) sizes(self seeds.Node) sizes {
+	m := sizes{memory: d.sizing.memory, hugePage: d.sizing.hugePage}
+	for _, value := range []any{self.PostgreSQL.Parameters["shared_buffers"], d.own["shared_buffers"]} {
+		if bytes, ok := number(value, 8<<10); ok && m.sharedBuffers == 0 {
+			m.sharedBuffers = bytes
+		}
+	}
+	return m
+}
+
+// disk is the size of the file system that a path is on, and the kind of disk below it.
+func (d database) disk(path string, f facts.Facts) (int64, seeds.DiskClass) {
+	if v := onVolume(d.volumes, path); v != nil {
+		return v.disk.Size, v.disk.Class
+	}
+	for _, disk := range f.Disks {
+		if disk.Boot {
+			return f.DataSize, disk.Class
+		}
+	}
+	return f.DataSize, ""
+}
+
+// patroni is PostgreSQL under Patroni. Like etcd it starts by itself once the
+// node is born.
+func patroni(s seeds.Seed, self seeds.Node, f facts.Facts, d database) (converge.Step, error) {
+	config, err := marshalPatroni(s, self, d, f.Patroni)
+	if err != nil {
+		return converge.Step{}, err
+	}
+	resources := above(d.volumes, postgresqlHome, d.dataDir)
+	paths := []string{d.dataDir, postgresqlLogs}
+	if d.walDir != "" {
+		resources = append(resources, above(d.volumes, "/var/lib", d.walDir)...)
+		paths = append(paths, d.walDir)
+	}
+	if s.Cluster.DCS == seeds.DCSRaft {
+		dir := self.Patroni.Raft.DataDir
+		resources = append(resources, above(d.volumes, "/var/lib", dir)...)
+		resources = append(resources, converge.Directory{Path: dir, Mode: 0o700, Owner: "postgres", On: onVolumePath(d.volumes, dir)})
+		paths = append(paths, dir)
+	}
+	resources = append(resources, d.statsDirectory(self.PostgreSQL.StatsTempSize)...)
+	resources = append(resources, converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true})
+	// Started after etcd, it also stops before it, and so can give up its lock.
+	// As for the interval, see etcd. A core of PostgreSQL would be as large as its memory,
+	// and has the data in it.
+	resources = append(resources, dropIn(patroniUnit, fmt.Sprintf(`[Unit]
+Wants=network-online.target
+After=network-online.target etcd.service
+%s
+[Service]
+RestartSec=5
+LimitNOFILE=%d:%d
+LimitCORE=0
+`, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard))...)
+	resources = append(resources,
+		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
+		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig}})
+	return converge.Step{Name: StepPatroni, Needs: needs(d.volumes, paths...), Resources: resources}, nil
+}
+
+// statsTemp is the directory of PostgreSQL's statistics below version 15, which are
+// written over and over and so are kept in memory:
+// https://www.postgresql.org/docs/14/runtime-config-statistics.html
+const statsTemp = "/var/lib/pgsql_stats_tmp"
+
+func (d database) statsDirectory(size seeds.Size) []converge.Resource {
+	if d.statsTemp == "" {
+		return nil
+	}
+	name := unit.UnitNamePathEscape(d.statsTemp) + ".mount"
+	path := "/etc/systemd/system/" + name
+	return []converge.Resource{
+		file(path, banner+fmt.Sprintf(`[Unit]
+Description=Statistics of PostgreSQL
+Before=patroni.service
+
+[Mount]
+What=tmpfs
+Where=%s
+Type=tmpfs
+Options=size=%d,uid=postgres,gid=postgres,mode=0700,nodev,nosuid,noexec
+
+[Install]
+WantedBy=multi-user.target
+`, d.statsTemp, int64(size))),
+		converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{path}},
+	}
+}
+
+func marshalPatroni(s seeds.Seed, self seeds.Node, d database, patroni facts.Version) (string, error) {
 	address, p := self.Address.Addr(), self.Patroni
 	c := patroniFile{
 		Scope:     s.Cluster.Name,
@@ -132,31 +238,33 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, version int, patroni facts.Ve
 		},
 		Etcd3:     patroniEtcdOf(s, self),
 		Raft:      patroniRaftOf(s, self),
-		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, patroni), Initdb: initdb(self.PostgreSQL.Initdb, version)},
+		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, d.cluster, patroni), Initdb: initdb(self.PostgreSQL.Initdb, d)},
 		PostgreSQL: patroniPostgreSQL{
 			// All addresses: one that is added to the machine later must be served too.
 			Listen:         "*:" + strconv.Itoa(int(self.PostgreSQL.Port)),
 			ConnectAddress: addrPort(address, self.PostgreSQL.Port),
 			UseUnixSocket:  true,
-			DataDir:        DataDir(self, version),
-			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", version),
-			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, version),
+			DataDir:        d.dataDir,
+			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", d.version),
+			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, d.version),
 			Authentication: map[string]authentication{
 				"superuser":   {superuser, s.Secrets.SuperuserPassword.Reveal()},
 				"replication": {replication, s.Secrets.ReplicationPassword.Reveal()},
 				"rewind":      {rewind, s.Secrets.RewindPassword.Reveal()},
 			},
-			Parameters:                             ownParameters(s, self),
-			PgHBA:                                  append(computedHBA(s), self.PostgreSQL.PgHBA...),
-			PgIdent:                                self.PostgreSQL.PgIdent,
-			CreateReplicaMethods:                   p.CreateReplicaMethods,
-			Basebackup:                             map[string]string{"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint)},
+			Parameters:           ownParameters(s, self, d.own),
+			PgHBA:                append(computedHBA(s), self.PostgreSQL.PgHBA...),
+			PgIdent:              self.PostgreSQL.PgIdent,
+			CreateReplicaMethods: p.CreateReplicaMethods,
+			Basebackup: given(map[string]string{
+				"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint), "waldir": d.walDir,
+			}),
 			PgProbackup:                            pgProbackup(p, patroni),
 			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,
 		},
-		Watchdog: patroniWatchdog{Mode: p.Watchdog.Mode, Device: p.Watchdog.Device, SafetyMargin: p.Watchdog.SafetyMargin},
+		Watchdog: patroniWatchdog{Mode: p.Watchdog.Mode, Device: watchdogPath(p.Watchdog), SafetyMargin: p.Watchdog.SafetyMargin},
 		Tags:     tags(p.Tags),
 	}
 

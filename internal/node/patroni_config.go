@@ -142,7 +142,7 @@ func patroniRaftOf(s seeds.Seed, self seeds.Node) *patroniRaft {
 
 // initdb holds the options of initdb. A version before 11 has no group access, and one
 // from 18 on makes checksums unless it is told not to.
-func initdb(i seeds.Initdb, version int) []any {
+func initdb(i seeds.Initdb, d database) []any {
 	options := []any{
 		map[string]string{"encoding": i.Encoding},
 		map[string]string{"locale": i.Locale},
@@ -150,11 +150,14 @@ func initdb(i seeds.Initdb, version int) []any {
 	switch {
 	case i.DataChecksums:
 		options = append(options, "data-checksums")
-	case version >= 18:
+	case d.version >= 18:
 		options = append(options, "no-data-checksums")
 	}
-	if i.AllowGroupAccess && version >= 11 {
+	if i.AllowGroupAccess && d.version >= 11 {
 		options = append(options, "allow-group-access")
+	}
+	if d.walDir != "" {
+		options = append(options, map[string]string{"waldir": d.walDir})
 	}
 	return append(options,
 		// Nobody is trusted, not even while the cluster is being born; and
@@ -166,12 +169,10 @@ func initdb(i seeds.Initdb, version int) []any {
 // dynamic is written to the DCS when the cluster is born. From then on the copy in
 // the DCS counts, which a DBA changes with `patronictl edit-config`.
 // https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func dynamic(s seeds.Seed, self seeds.Node, version facts.Version) map[string]any {
+func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, version facts.Version) map[string]any {
 	p := self.Patroni
-	parameters := map[string]any{
-		"password_encryption":     "scram-sha-256",
-		"unix_socket_directories": "/var/run/postgresql",
-	}
+	parameters := map[string]any{}
+	maps.Copy(parameters, computed)
 	maps.Copy(parameters, sharedParameters(s))
 	d := map[string]any{
 		"ttl":                     p.TTL,
@@ -225,14 +226,17 @@ func sharedParameters(s seeds.Seed) map[string]any {
 	return shared
 }
 
-// ownParameters are those of a node that differ from the cluster's. Patroni prefers them:
+// ownParameters are those that are computed from the node's machine, and those of the
+// seed that differ from the cluster's. Patroni prefers them:
 // https://patroni.readthedocs.io/en/latest/patroni_configuration.html
-func ownParameters(s seeds.Seed, self seeds.Node) map[string]any {
-	shared, own := sharedParameters(s), maps.Clone(self.PostgreSQL.Parameters)
-	maps.DeleteFunc(own, func(name string, value any) bool {
-		clusters, has := shared[name]
-		return has && clusters == value
-	})
+func ownParameters(s seeds.Seed, self seeds.Node, computed map[string]any) map[string]any {
+	shared, own := sharedParameters(s), map[string]any{}
+	maps.Copy(own, computed)
+	for name, value := range self.PostgreSQL.Parameters {
+		if clusters, has := shared[name]; !has || clusters != value {
+			own[name] = value
+		}
+	}
 	return own
 }
 

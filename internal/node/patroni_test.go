@@ -26,7 +26,7 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		{facts.Version{Major: 4}, "quorum", []string{"primary_start_timeout", "failsafe_mode", "member_slots_ttl"}, []string{"master_start_timeout"}},
 		{facts.Version{}, "quorum", []string{"failsafe_mode", "member_slots_ttl"}, nil}, // of no package: taken for new
 	} {
-		d := dynamic(s, s.Nodes[0], test.version)
+		d := dynamic(s, s.Nodes[0], map[string]any{}, test.version)
 		if d["synchronous_mode"] != test.mode {
 			t.Errorf("%s: synchronous_mode is %v", test.version, d["synchronous_mode"])
 		}
@@ -42,7 +42,7 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		}
 	}
 	p.SynchronousMode = "false"
-	if mode := dynamic(s, s.Nodes[0], facts.Version{Major: 4})["synchronous_mode"]; mode != false {
+	if mode := dynamic(s, s.Nodes[0], map[string]any{}, facts.Version{Major: 4})["synchronous_mode"]; mode != false {
 		t.Errorf("false is written as %v", mode)
 	}
 }
@@ -60,14 +60,14 @@ nodes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := map[string]any{"work_mem": "8MB", "jit": "off", "max_connections": 200, "password_encryption": "scram-sha-256", "unix_socket_directories": "/var/run/postgresql"}
+	shared := map[string]any{"work_mem": "8MB", "jit": "off", "max_connections": 200, "wal_level": "replica"}
 	own := []map[string]any{{"work_mem": "64MB", "log_statement": "all", "random_page_cost": 1.1}, {}}
 	for i, n := range s.Nodes[:2] {
-		d, _ := dynamic(*s, n, facts.Version{})["postgresql"].(map[string]any)
+		d, _ := dynamic(*s, n, map[string]any{"wal_level": "replica"}, facts.Version{})["postgresql"].(map[string]any)
 		if got := d["parameters"]; !reflect.DeepEqual(got, shared) {
 			t.Errorf("born on %s the cluster has %v", n.Name, got)
 		}
-		config, err := marshalPatroni(*s, n, 17, facts.Version{})
+		config, err := marshalPatroni(*s, n, database{version: 17}, facts.Version{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestStandbyCluster(t *testing.T) {
 		p := &s.Nodes[0].Patroni
 		test.config.CreateReplicaMethods = []seeds.ReplicaMethod{"pg_probackup"}
 		p.StandbyCluster = test.config
-		standby, _ := dynamic(s, s.Nodes[0], test.version)["standby_cluster"].(map[string]any)
+		standby, _ := dynamic(s, s.Nodes[0], map[string]any{}, test.version)["standby_cluster"].(map[string]any)
 		for _, key := range test.has {
 			if standby[key] == nil {
 				t.Errorf("%+v: no %s in %v", test.config, key, standby)
@@ -118,7 +118,7 @@ func TestStandbyCluster(t *testing.T) {
 			}
 		}
 	}
-	if s := fixture(t); dynamic(s, s.Nodes[0], facts.Version{Major: 4})["standby_cluster"] != nil {
+	if s := fixture(t); dynamic(s, s.Nodes[0], map[string]any{}, facts.Version{Major: 4})["standby_cluster"] != nil {
 		t.Error("every cluster is a standby cluster")
 	}
 }
@@ -127,7 +127,7 @@ func TestInitdb(t *testing.T) {
 	i := seeds.Initdb{Encoding: "UTF8", Locale: "C.UTF-8", AllowGroupAccess: true}
 	for version, want := range map[int][]string{10: nil, 17: {"allow-group-access"}, 18: {"no-data-checksums", "allow-group-access"}} {
 		var got []string
-		for _, option := range initdb(i, version) {
+		for _, option := range initdb(i, database{version: version}) {
 			if name, ok := option.(string); ok {
 				got = append(got, name)
 			}
@@ -143,7 +143,7 @@ func TestDataDirectories(t *testing.T) {
 	s := fixture(t)
 	for dir, want := range map[string]int{"": 1, "/var/lib/postgresql/data/17/main": 2, "/srv/postgresql/main": 0} {
 		s.Nodes[0].PostgreSQL.DataDir = dir
-		if got := above(postgresqlHome, DataDir(s.Nodes[0], 17)); len(got) != want {
+		if got := above(nil, postgresqlHome, DataDir(s.Nodes[0], 17)); len(got) != want {
 			t.Errorf("%s: %v", dir, got)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // Shown is a resource of a node as it may be shown to anybody: its secrets are masked.
 type Shown struct {
 	Step string `json:"step"`
-	Kind string `json:"kind"` // file, directory, symlink, hostname, user or unit
+	Kind string `json:"kind"` // file, directory, symlink, hostname, user, unit, setting and so on
 	// Name is the path of what has one.
 	Name    string `json:"name"`
 	Mode    Mode   `json:"mode,omitempty"`
@@ -22,7 +22,7 @@ type Shown struct {
 	Target  string `json:"target,omitempty"`  // of a symbolic link
 	Content string `json:"content,omitempty"` // of a file
 	Secret  bool   `json:"secret,omitempty"`  // the content holds secrets, which are masked here
-	Detail  string `json:"detail,omitempty"`  // of a user and of a unit
+	Detail  string `json:"detail,omitempty"`  // of what has no content
 }
 
 // Mode is permission bits, written in octal as chmod(1) has them.
@@ -62,6 +62,25 @@ func show(state converge.State) []Shown {
 			case converge.Unit:
 				shown.Kind = "unit"
 				shown.Detail = fmt.Sprintf("enabled=%t running=%t reload on %v restart on %v", r.Enabled, r.Running, r.ReloadOn, r.RestartOn)
+			case converge.Absent:
+				shown.Kind = "absent"
+			case converge.Setting:
+				shown.Kind, shown.Name, shown.Detail = "setting", r.Path, "= "+r.Value
+			case converge.KernelArguments:
+				shown.Kind, shown.Name, shown.Detail = "kernel", "arguments", fmt.Sprint(r.Arguments)
+			case converge.SwapFile:
+				shown.Kind, shown.Detail = "swap", seeds.Size(r.Size).String()
+			case converge.Filesystem:
+				shown.Kind, shown.Name = "volume", r.Volume
+				shown.Detail = cmp.Or(r.Wrong, fmt.Sprintf("%s: %s UUID=%s LABEL=%s adopt=%t wipe=%q", r.Disk, r.Type, r.UUID, r.Label, r.Adopt, r.Wipe))
+			case converge.MountPoint:
+				shown.Kind, shown.Name = "mount", r.Path
+			case converge.Device:
+				shown.Kind, shown.Mode, shown.Owner = "device", Mode(r.Mode), r.Owner
+			case converge.TrustStore:
+				shown.Kind, shown.Detail = "trust", r.Dir
+			case converge.NFTable:
+				shown.Kind, shown.Mode, shown.Owner, shown.Content = "nftables", 0o644, "root", r.Content
 			}
 			all = append(all, shown)
 		}

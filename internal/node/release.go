@@ -24,22 +24,16 @@ func CheckRelease(s seeds.Seed, self seeds.Node) error {
 	if !self.Runs(seeds.ServicePostgreSQL) || !self.Runs(seeds.ServiceEtcd) {
 		errs = append(errs, fmt.Errorf("services: %s runs %s, and this release makes nodes with both postgresql and etcd", self.Name, seeds.Words(self.Services)))
 	}
-	if self.Patroni.Watchdog.Mode == "required" {
-		errs = append(errs, errors.New("patroni.watchdog.mode: this release sets up no watchdog, and Patroni would never lead without one"))
-	}
 	return errors.Join(errs...)
 }
 
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.
 var later = []string{
-	"dns.name", "firewall", "haproxy", "pki", "sites.vips", "storage.volumes",
+	"dns.name", "haproxy", "pki.key_type", "pki.ca_days", "pki.node_days", "pki.etcd_ca", "pki.certificate", "pki.key", "pki.etcd_certificate", "pki.etcd_key", "sites.vips",
 	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
-	"patroni.restapi.ciphers", "patroni.restapi.verify_client", "patroni.watchdog.driver",
-	// A data directory that is moved aside would leave its log behind, in the way.
-	"postgresql.databases", "postgresql.existing", "postgresql.roles", "postgresql.stats_temp_size", "postgresql.wal_dir",
-	"system.ca_certificates", "system.huge_page_size", "system.io_scheduler", "system.nofile", "system.ntp", "system.proxy",
-	"system.ssh_port", "system.sudo", "system.swap", "system.sysctl", "system.transparent_hugepage",
+	"patroni.restapi.ciphers", "patroni.restapi.verify_client",
+	"postgresql.databases", "postgresql.existing", "postgresql.roles",
 }
 
 // index is which item of a list a path leads to.

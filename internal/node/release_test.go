@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding"
+	"encoding/pem"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -21,6 +22,7 @@ cluster: {name: pgsql-cl, dcs: external}
 etcd: {endpoints: ["https://etcd1.example.org:2379"], username: patroni, password: fixture-etcd}
 nodes: [{name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql]}]
 postgresql: {pg_ident: [main backup postgres], parameters: {work_mem: 8MB}}
+storage: {volumes: {data: {match: {serial: S3Z8NB0K123456, min_size: 960197124096B}}}}
 patroni:
   member_slots_ttl: 30min
   create_replica_methods: [pg_probackup]
@@ -49,8 +51,9 @@ func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
 		texts = append(texts, string(data))
 	}
 	seen := map[string]bool{} // whether the key is applied, or named, somewhere
-	f := facts.Facts{Installed: facts.Installed{PostgreSQL: []int{17, 18}}}
-	for _, text := range texts {
+	f := typicalServer
+	for i, text := range texts {
+		f.Installed = facts.Installed{PostgreSQL: [][]int{{17, 18}, {13, 14}}[i%2]}
 		s, _, err := seeds.ParseCluster("seed.yaml", []byte(text))
 		if err != nil {
 			t.Fatal(err)
@@ -144,6 +147,8 @@ func other(v reflect.Value) {
 		p.First, p.Last = 77, 78
 	case *seeds.PrivateKey:
 		p.Secret = "another"
+	case *seeds.PEM:
+		*p = seeds.PEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("another")}))
 	case *any:
 		*p = "another"
 	default:
@@ -168,14 +173,14 @@ func TestUnapplied(t *testing.T) {
 		t.Errorf("of a seed of the README %v is not applied", got)
 	}
 	s.Nodes[0].Patroni.RESTAPI.Allowlist = []string{"10.0.0.1"}
-	s.Nodes[0].System.Swap, s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = 0, true, "pgsql-cl"
+	s.Nodes[0].Etcd.Snapshots, s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = 0, true, "pgsql-cl"
 	f := machine()
 	f.Installed = debian11
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode patroni.restapi.allowlist system.swap" {
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name etcd.snapshots patroni.failsafe_mode patroni.restapi.allowlist" {
 		t.Errorf("got %s", got)
 	}
 	f.Patroni.Minor = 1
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode system.swap" {
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name etcd.snapshots patroni.failsafe_mode" {
 		t.Errorf("of Patroni 2.1: got %s", got)
 	}
 }
@@ -184,10 +189,8 @@ func TestCheckRelease(t *testing.T) {
 	s := fixture(t)
 	s.Cluster.DCS = seeds.DCSRaft
 	s.Nodes[0].Services = []seeds.Service{seeds.ServicePostgreSQL, seeds.ServiceHAProxy}
-	s.Nodes[0].Patroni.Watchdog.Mode = "required"
 	const want = "cluster.dcs: raft is for a later release: this one has etcd on the node itself\n" +
-		"services: pgsql-n1 runs postgresql, haproxy, and this release makes nodes with both postgresql and etcd\n" +
-		"patroni.watchdog.mode: this release sets up no watchdog, and Patroni would never lead without one"
+		"services: pgsql-n1 runs postgresql, haproxy, and this release makes nodes with both postgresql and etcd"
 	if err := CheckRelease(s, s.Nodes[0]); err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

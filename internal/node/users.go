@@ -45,18 +45,29 @@ func users(s seeds.System, f facts.Facts) ([]converge.Step, error) {
 		}})
 	}
 	return append(steps, converge.Step{Name: "sudo", Resources: []converge.Resource{
-		converge.File{Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(s.Users)},
+		converge.File{
+			Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(s),
+			// A mistake in one file of them and sudo lets nobody do anything.
+			Check: []string{"visudo", "--check", "--quiet", "--file"},
+		},
 	}}), nil
 }
 
 // sudoers is one file for all, so that none is left behind by a user who goes.
-func sudoers(users []seeds.User) string {
+func sudoers(s seeds.System) string {
 	var b strings.Builder
 	b.WriteString(banner)
-	for _, u := range users {
+	for _, u := range s.Users {
 		if u.Sudo {
 			fmt.Fprintf(&b, "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", u.Name)
 		}
+	}
+	for _, rule := range s.Sudo {
+		tag := ""
+		if rule.NoPasswd {
+			tag = "NOPASSWD: "
+		}
+		fmt.Fprintf(&b, "%s ALL=(root) %s%s\n", rule.Name, tag, strings.Join(rule.Commands, ", "))
 	}
 	return b.String()
 }

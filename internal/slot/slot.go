@@ -133,6 +133,12 @@ func (e ESP) SetArguments(name string, arguments []string) error {
 	return nil
 }
 
+// Arguments is what the kernel of a slot is told besides the image's own arguments.
+func (e ESP) Arguments(name string) ([]string, error) {
+	env, err := read(e.file(name, "grubenv"))
+	return strings.Fields(env.Get("arguments")), err
+}
+
 // checkArgument refuses what GRUB or the kernel would take for something else,
 // and what says which disk and slot are booted.
 func checkArgument(a string) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"banyan/internal/converge"
 	"banyan/seeds"
 )
 
@@ -56,6 +57,8 @@ type Step struct {
 	Message string    `json:"message,omitempty"`
 	Error   string    `json:"error,omitempty"`
 	Look    string    `json:"look,omitempty"` // the command that shows more of the error
+	// What this machine cannot have, such as a parameter that its kernel lacks.
+	Skipped []converge.Skipped `json:"skipped,omitempty"`
 }
 
 // Begin opens a step. The one that was open is done, unless it is the same.
@@ -74,6 +77,13 @@ func (r *Report) Note(message string) {
 	if s := r.open(); s != nil {
 		s.Message = message
 		s.Seconds = r.since(s.Started)
+	}
+}
+
+// Skip says what of the open step this machine cannot have.
+func (r *Report) Skip(skipped []converge.Skipped) {
+	if s := r.open(); s != nil {
+		s.Skipped = skipped
 	}
 }
 

@@ -45,6 +45,7 @@ nodes:
 network: {dns: [10.0.2.3]}
 postgresql:
   pg_hba: ["host all all 10.0.2.0/24 scram-sha-256"]
+firewall: {allow: [{port: 8008, sources: [10.0.2.2/32]}]} # the tests ask Patroni from outside
 system:
   timezone: Europe/Moscow
   users:

@@ -1,0 +1,119 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Setting is a value of the running kernel, in a file below /proc/sys or /sys. It is
+// gone with the boot; what sets it at the next one is a [File], such as of sysctl.d(5).
+type Setting struct {
+	Path  string // may have asterisks, as in /proc/sys/net/ipv4/conf/*/rp_filter
+	Value string
+	// Short is what it means where the kernel has taken less than Value: not an error but
+	// what it could do. Without it, a value that does not stay is an error.
+	Short string
+}
+
+// Sysctl is the kernel parameter of that name as sysctl(8) has it, with dots; a slash
+// stands for a dot in the name of an interface.
+func Sysctl(name, value string) Setting {
+	return Setting{Path: "/proc/sys/" + strings.NewReplacer(".", "/", "/", ".").Replace(name), Value: value}
+}
+
+// ID is the name of a kernel parameter, or the path.
+func (s Setting) ID() string {
+	if name, ok := strings.CutPrefix(s.Path, "/proc/sys/"); ok {
+		return "sysctl " + strings.NewReplacer(".", "/", "/", ".").Replace(name)
+	}
+	return s.Path
+}
+
+// Diff compares the value, on a live machine only. It skips what this kernel lacks.
+func (s Setting) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
+	if !m.Live {
+		return Difference{}, nil
+	}
+	paths, err := s.paths(m)
+	if err != nil {
+		return Difference{}, err
+	}
+	for _, path := range paths {
+		now, err := current(path)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIO) || errors.Is(err, fs.ErrPermission) {
+			return Difference{}, skip("the kernel does not let it be read: %v", err)
+		}
+		if err != nil {
+			return Difference{}, err
+		}
+		if now != strings.Join(strings.Fields(s.Value), " ") {
+			return Difference{What: fmt.Sprintf("change %s to %s", now, s.Value)}, nil
+		}
+	}
+	return Difference{}, nil
+}
+
+// Apply writes the value. What the environment forbids is skipped.
+func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
+	paths, err := s.paths(m)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		err := os.WriteFile(path, []byte(s.Value+"\n"), 0o644)
+		switch {
+		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
+			return skip("this machine does not let it be set: %v", err)
+		case errors.Is(err, unix.EINVAL) && !strings.HasPrefix(s.Path, "/proc/sys/"):
+			return skip("this device does not take it: %v", err)
+		case err != nil:
+			return err
+		}
+		now, err := current(path)
+		if err == nil && s.Short != "" && now != s.Value {
+			return skip("it is %s, not %s: %s", now, s.Value, s.Short)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Setting) paths(m Machine) ([]string, error) {
+	path := m.path(s.Path)
+	if strings.Contains(path, "*") {
+		paths, err := filepath.Glob(path)
+		if err != nil || len(paths) > 0 {
+			return paths, err
+		}
+	} else if _, err := os.Stat(path); err == nil {
+		return []string{path}, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return nil, skip("this kernel has no %s", strings.TrimPrefix(s.Path, "/proc/sys/"))
+}
+
+// chosen is the value in a list of those that a file of /sys takes: "none [mq-deadline]".
+var chosen = regexp.MustCompile(`\[([^\]]*)\]`)
+
+// current reads a value, with single spaces in what has several.
+func current(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if match := chosen.FindSubmatch(content); match != nil {
+		return string(match[1]), nil
+	}
+	return strings.Join(strings.Fields(string(content)), " "), nil
+}

@@ -1,0 +1,224 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+const (
+	sysctlFile  = "/etc/sysctl.d/90-banyan.conf"
+	modulesFile = "/etc/modules-load.d/banyan.conf"
+	modulesUnit = "systemd-modules-load.service"
+	thpDir      = "/sys/kernel/mm/transparent_hugepage/"
+)
+
+// sysctl is a parameter of the kernel, by its name in sysctl(8).
+type sysctl struct{ name, value string }
+
+// kernel is what the kernel is told: by files at each boot, and at once. The parameters
+// do not build on one another.
+func kernel(self seeds.Node, m sizes, f facts.Facts) converge.Step {
+	sys := self.System
+	thp := string(sys.TransparentHugepage)
+	resources := []converge.Resource{
+		file(modulesFile, banner+lines(modules(self))),
+		// What nf_conntrack_max sets is there once its module is.
+		converge.Unit{Name: modulesUnit, Enabled: true, Running: true, RestartOn: []string{modulesFile}},
+		file("/etc/tmpfiles.d/banyan.conf", banner+
+			"w "+thpDir+"enabled - - - - "+thp+"\n"+
+			"w "+thpDir+"defrag - - - - "+thp+"\n"),
+		converge.Setting{Path: thpDir + "enabled", Value: thp},
+		converge.Setting{Path: thpDir + "defrag", Value: thp},
+	}
+	var text []string
+	for _, p := range kernelParameters(self, m, f) {
+		// The dash keeps systemd from failing over one that this kernel lacks.
+		text = append(text, "-"+p.name+" = "+p.value)
+		setting := converge.Sysctl(p.name, p.value)
+		if p.name == hugePages {
+			setting.Short = "memory is in too many pieces by now; the next boot has them all"
+		}
+		resources = append(resources, setting)
+	}
+	resources = append(resources, file(sysctlFile, banner+lines(text)))
+	if self.Runs(seeds.ServicePostgreSQL) {
+		resources = append(resources, converge.KernelArguments{
+			Own:       []string{"default_hugepagesz", "hugepagesz", "hugepages"},
+			Arguments: m.kernelArguments(),
+		})
+	}
+	return converge.Step{Name: "kernel", Loose: true, Resources: resources}
+}
+
+const hugePages = "vm.nr_hugepages"
+
+// kernelParameters are in the order of their names, which is also one in which
+// they can be set.
+func kernelParameters(self seeds.Node, m sizes, f facts.Facts) []sysctl {
+	values := map[string]string{}
+	maps.Copy(values, networkParameters(self))
+	maps.Copy(values, panicParameters)
+	if self.Runs(seeds.ServicePostgreSQL) {
+		maps.Copy(values, memoryParameters(m))
+		// https://www.kernel.org/doc/html/latest/admin-guide/sysctl/kernel.html; the values are
+		// pgsql_cluster's. Newer kernels have no sched_ parameters here.
+		maps.Copy(values, map[string]string{
+			"kernel.numa_balancing":          "0",
+			"kernel.sched_autogroup_enabled": "0",
+		})
+		if f.Kernel.Before(5, 13) {
+			values["kernel.sched_migration_cost_ns"] = "5000000"
+		}
+	}
+	for name, value := range self.System.Sysctl {
+		values[name] = fmt.Sprint(value)
+	}
+	var all []sysctl
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		all = append(all, sysctl{name, values[name]})
+	}
+	return all
+}
+
+// networkParameters are for members and balancers alike; the values are pgsql_cluster's:
+// https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
+func networkParameters(self seeds.Node) map[string]string {
+	values := map[string]string{
+		"net.core.netdev_max_backlog":        "10000",
+		"net.core.somaxconn":                 "65535",
+		"net.ipv4.ip_forward":                "1",
+		"net.ipv4.ip_local_port_range":       "10000 65535",
+		"net.ipv4.ip_nonlocal_bind":          "1",
+		"net.ipv4.tcp_max_syn_backlog":       "8192",
+		"net.ipv4.tcp_tw_reuse":              "1",
+		"net.netfilter.nf_conntrack_max":     "1048576",
+		"net.ipv4.conf.all.accept_redirects": "0", // a router's, since ip_forward is 1
+		"net.ipv4.conf.all.send_redirects":   "0",
+	}
+	// A packet has to come in where its answer would go out (RFC 3704). With several
+	// networks an answer may go another way: then it only has to have one.
+	strict := "1"
+	if n := self.Network; len(n.Interfaces) > 0 || len(n.VLANs) > 0 || !n.Manage {
+		strict = "2"
+	}
+	for _, at := range []string{"all", "default", "*"} { // of all and the interface's own, the greater one counts
+		values["net.ipv4.conf."+at+".rp_filter"] = strict
+	}
+	return values
+}
+
+// panicParameters end a kernel that is no longer sound: another member takes over, and
+// this one comes back. A core dump of a program that changed its user is nobody's.
+var panicParameters = map[string]string{
+	"kernel.panic":         "10", // seconds until it restarts
+	"kernel.panic_on_oops": "1",
+	"fs.suid_dumpable":     "0",
+}
+
+// memoryParameters are PostgreSQL's: https://www.kernel.org/doc/html/latest/admin-guide/sysctl/vm.html
+func memoryParameters(m sizes) map[string]string {
+	values := map[string]string{
+		"vm.dirty_background_bytes": "0",
+		"vm.min_free_kbytes":        "102400",
+		"vm.overcommit_memory":      "2",
+		"vm.swappiness":             "1",
+		"vm.zone_reclaim_mode":      "0",
+	}
+	if m.memory > 0 { // of a machine that is known
+		// 100 MB are too much of a small machine.
+		values["vm.min_free_kbytes"] = strconv.FormatInt(min(102400, m.memory/1024/20), 10)
+		values["vm.overcommit_ratio"] = strconv.Itoa(m.overcommitRatio())
+		if m.hugePage != seeds.HugePageSize1GB {
+			values[hugePages] = strconv.FormatInt(m.hugePages(), 10)
+		}
+	}
+	return values
+}
+
+// modules are loaded at boot, for what does not load by itself.
+func modules(self seeds.Node) []string {
+	all := []string{"nf_conntrack"}
+	if w := self.Patroni.Watchdog; self.Runs(seeds.ServicePostgreSQL) && w.Mode != seeds.WatchdogOff && w.Driver != "" {
+		all = append(all, w.Driver)
+	}
+	return all
+}
+
+// pageSize is the size of a huge page in bytes.
+var pageSize = map[seeds.HugePageSize]int64{seeds.HugePageSize2MB: 2 * mb, seeds.HugePageSize1GB: gb}
+
+// sizes is what the memory of a node is divided by.
+type sizes struct {
+	memory        int64 // bytes of RAM; 0 where the machine is not known
+	sharedBuffers int64 // bytes
+	hugePage      seeds.HugePageSize
+}
+
+// hugePages is how many huge pages shared memory takes: 5 % more than shared_buffers, for
+// what else is shared.
+func (m sizes) hugePages() int64 {
+	size := pageSize[m.hugePage]
+	if size == 0 || m.memory == 0 {
+		return 0
+	}
+	shared := m.sharedBuffers + m.sharedBuffers/20
+	return (shared + size - 1) / size
+}
+
+// kernelArguments reserve huge pages of 1 GB, which later cannot be found any more.
+func (m sizes) kernelArguments() []string {
+	if m.hugePage != seeds.HugePageSize1GB || m.memory == 0 {
+		return nil
+	}
+	return []string{"default_hugepagesz=1G", "hugepagesz=1G", fmt.Sprintf("hugepages=%d", m.hugePages())}
+}
+
+// overcommitRatio is how much of the memory that is no huge page may be promised to
+// programs, in percent, swap being promised besides: all but 5 % of RAM, at least 256
+// MB, for the kernel and its caches. The kernel's own default of 50 % starves a node
+// whose shared_buffers are in huge pages:
+// https://www.kernel.org/doc/html/latest/mm/overcommit-accounting.html
+func (m sizes) overcommitRatio() int {
+	left := m.memory - m.hugePages()*pageSize[m.hugePage]
+	if left <= 0 {
+		return 50
+	}
+	kept := max(256*mb, m.memory/20)
+	return int(min(95, max(50, 100*(left-kept)/left)))
+}
+
+// swap is the swap file, which belongs to this machine and not to its image.
+func swap(size seeds.Size) []converge.Resource {
+	const path, unit = "/var/swapfile", "var-swapfile.swap"
+	swapFile := converge.SwapFile{Path: path, Size: int64(size)}
+	if size == 0 {
+		return []converge.Resource{
+			swapFile,
+			converge.Unit{Name: unit},
+			converge.Absent{Path: "/etc/systemd/system/" + unit},
+		}
+	}
+	return []converge.Resource{
+		file("/etc/systemd/system/"+unit, banner+strings.TrimLeft(`
+[Unit]
+Description=Swap file
+# At the first boot it is yet to be made.
+ConditionPathExists=`+path+`
+
+[Swap]
+What=`+path+`
+
+[Install]
+WantedBy=swap.target
+`, "\n")),
+		swapFile,
+		converge.Unit{Name: unit, Enabled: true, Running: true, RestartOn: []string{path}},
+	}
+}

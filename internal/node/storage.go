@@ -1,0 +1,245 @@
+package node
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
+	"github.com/google/uuid"
+
+	"banyan/internal/converge"
+	"banyan/internal/facts"
+	"banyan/seeds"
+)
+
+// volume is a disk that holds something of the node's own.
+type volume struct {
+	name  string
+	where string // it is mounted
+	owner string // of what is on it; "" is root
+	spec  seeds.StorageVolume
+	disk  facts.Disk // that matches
+	wrong string     // why none does, or several
+}
+
+// step is the name of the step that mounts the volume.
+func (v volume) step() string { return "volume " + v.name }
+
+// volumes are those of a node, ordered so that one which is mounted below another
+// comes after it.
+func volumes(s seeds.Seed, self seeds.Node, f facts.Facts) []volume {
+	var all []volume
+	for _, name := range slices.Sorted(maps.Keys(self.Storage.Volumes)) {
+		v := volume{name: name, spec: self.Storage.Volumes[name]}
+		switch name {
+		case "data":
+			v.where, v.owner = dataHome(self), "postgres"
+		case "wal":
+			v.where, v.owner = walHome(self), "postgres"
+		case "log":
+			v.where, v.owner = postgresqlLogs, "postgres"
+		case "etcd":
+			v.where, v.owner = filepath.Dir(EtcdDataDir), "etcd"
+		default:
+			v.where = v.spec.Path
+			if strings.HasPrefix(v.where, postgresqlHome+"/") {
+				v.owner = "postgres"
+			}
+		}
+		if v.owner == "postgres" && !self.Runs(seeds.ServicePostgreSQL) || v.owner == "etcd" && !s.IsEtcdMember(self) {
+			continue // whose disk it would be does not run here
+		}
+		v.disk, v.wrong = matchDisk(v.spec.Match, f.Disks)
+		all = append(all, v)
+	}
+	slices.SortStableFunc(all, func(a, b volume) int { return strings.Compare(a.where, b.where) })
+	return all
+}
+
+// matchDisk is the one disk that fits, or why there is not one.
+func matchDisk(m seeds.DiskMatch, disks []facts.Disk) (found facts.Disk, wrong string) {
+	var fits []facts.Disk
+	var others []string
+	for _, d := range disks {
+		switch {
+		case !d.Boot && fitsDisk(m, d):
+			fits = append(fits, d)
+		case d.Boot:
+			others = append(others, d.String()+", which this machine was booted from")
+		default:
+			others = append(others, d.String())
+		}
+	}
+	switch len(fits) {
+	case 1:
+		return fits[0], ""
+	case 0:
+		if len(others) == 0 {
+			return found, "this machine has no disks, or none that is known yet"
+		}
+		return found, "no disk fits; there are " + strings.Join(others, "; ")
+	}
+	var words []string
+	for _, d := range fits {
+		words = append(words, d.String())
+	}
+	return found, "several disks fit, so tell them apart by serial or by-id: " + strings.Join(words, "; ")
+}
+
+func fitsDisk(m seeds.DiskMatch, d facts.Disk) bool {
+	model, err := path.Match(m.Model, d.Model)
+	return (m.ByID == "" || slices.Contains(d.ByID, m.ByID)) &&
+		(m.Serial == "" || m.Serial == d.Serial) &&
+		(m.Model == "" || err == nil && model) &&
+		(m.MinSize == 0 || d.Size >= int64(m.MinSize)) &&
+		(m.MaxSize == 0 || d.Size <= int64(m.MaxSize)) &&
+		(m.Class == "" || m.Class == seeds.DiskClassAny || m.Class == d.Class)
+}
+
+// storage makes a step of each volume: its file system, the place where it is mounted, and
+// what is there to belong to whom. What lies on a volume needs its step.
+func storage(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Step {
+	var steps []converge.Step
+	all := volumes(s, self, f)
+	for _, v := range all {
+		id := volumeUUID(s, self, v.name)
+		name := unit.UnitNamePathEscape(v.where) + ".mount"
+		unitFile := "/etc/systemd/system/" + name
+		step := converge.Step{Name: v.step()}
+		if above := onVolume(all, filepath.Dir(v.where)); above != nil {
+			step.Needs = []string{above.step()}
+		}
+		step.Resources = []converge.Resource{
+			converge.Filesystem{
+				Volume: v.name, Disk: v.disk, Wrong: v.wrong, Type: string(v.spec.Filesystem), UUID: id,
+				Label: v.label(), Adopt: v.spec.Label != "", Wipe: v.spec.Wipe,
+			},
+			file(unitFile, mountUnit(v, id)),
+			converge.MountPoint{Path: v.where, On: onVolumePath(all, filepath.Dir(v.where))},
+			converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{unitFile}},
+			converge.Directory{Path: v.where, Mode: 0o755, Owner: v.owner, On: v.where},
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func (v volume) label() string {
+	if v.spec.Label != "" {
+		return v.spec.Label
+	}
+	return v.name
+}
+
+// mountUnit is a systemd.mount(5). Nothing waits for it but what needs it, so that a disk
+// that is not there keeps nobody from logging in: it is no part of local-fs.target.
+func mountUnit(v volume, id string) string {
+	source := "/dev/disk/by-uuid/" + id
+	if v.spec.Label != "" {
+		source = "/dev/disk/by-label/" + v.spec.Label
+	}
+	check := "systemd-fsck@" + unit.UnitNamePathEscape(source) + ".service"
+	return banner + fmt.Sprintf(`[Unit]
+Description=Volume %s
+DefaultDependencies=no
+Conflicts=umount.target
+Before=umount.target
+Requires=%s
+After=%[2]s local-fs-pre.target
+
+[Mount]
+What=%s
+Where=%s
+Type=%s
+Options=%s
+
+[Install]
+WantedBy=multi-user.target
+`, v.name, check, source, v.where, v.spec.Filesystem, strings.Join(append([]string{"nodev", "nosuid"}, v.spec.Options...), ","))
+}
+
+// volumeUUID tells this node's volume from every other disk, and is the same whenever the
+// node is made anew: by RFC 9562 a UUID of version 8, whose bits are our own.
+func volumeUUID(s seeds.Seed, self seeds.Node, volume string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{"banyan volume", s.Cluster.Name, string(s.Cluster.ID), self.Name, volume}, "\x00")))
+	id := uuid.UUID(sum[:16])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id.String()
+}
+
+// onVolume is the volume that a path lies on, or nil.
+func onVolume(all []volume, path string) *volume {
+	for i := range slices.Backward(all) { // the deepest first
+		if v := &all[i]; path == v.where || strings.HasPrefix(path, v.where+"/") {
+			return v
+		}
+	}
+	return nil
+}
+
+// onVolumePath is where the volume is mounted that a path lies on, or "".
+func onVolumePath(all []volume, path string) string {
+	if v := onVolume(all, path); v != nil {
+		return v.where
+	}
+	return ""
+}
+
+// needs are the steps of the volumes that these paths lie on.
+func needs(all []volume, paths ...string) []string {
+	var steps []string
+	for _, path := range paths {
+		if v := onVolume(all, path); v != nil && !slices.Contains(steps, v.step()) {
+			steps = append(steps, v.step())
+		}
+	}
+	return steps
+}
+
+// requiresMounts has a unit start, and stop, with the volumes that these paths lie on.
+func requiresMounts(all []volume, paths ...string) string {
+	var on []string
+	for _, path := range paths {
+		if onVolume(all, path) != nil {
+			on = append(on, path)
+		}
+	}
+	if len(on) == 0 {
+		return ""
+	}
+	return "RequiresMountsFor=" + strings.Join(on, " ") + "\n"
+}
+
+// dataHome is where the volume data is mounted: not at the data directory itself, which
+// initdb wants to make, and which the next major version has a sibling of.
+func dataHome(self seeds.Node) string {
+	if dir := self.PostgreSQL.DataDir; dir != "" && !strings.HasPrefix(dir, postgresqlHome+"/") {
+		return filepath.Dir(dir)
+	}
+	return postgresqlHome
+}
+
+// walHome is where the volume wal is mounted, for the same reason above the directory.
+func walHome(self seeds.Node) string {
+	if dir := self.PostgreSQL.WALDir; dir != "" {
+		return filepath.Dir(dir)
+	}
+	return "/var/lib/postgresql-wal"
+}
+
+// checkStorage refuses volumes whose disk is not there, before anything is made.
+func checkStorage(s seeds.Seed, self seeds.Node, f facts.Facts) error {
+	var errs []error
+	for _, v := range volumes(s, self, f) {
+		if v.wrong != "" {
+			errs = append(errs, fmt.Errorf("storage.volumes.%s.match: %s", v.name, v.wrong))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -79,7 +79,7 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 	}
 	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
 	root.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), exportCommand())
+		root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), renderCommand(), exportCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
@@ -171,6 +171,23 @@ func initramfsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&boot.Disk, "disk", "", "the disk that GRUB booted from")
 	cmd.Flags().StringVar(&boot.Slot, "slot", "", "the slot that GRUB booted")
 	return cmd
+}
+
+// renderCommand is for a root that is started otherwise than by its initramfs, as in a
+// container.
+func renderCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "render",
+		Short:  "Render /etc from the sealed seed before PID 1, if there is one",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			return flow.Render(cmd.Context())
+		},
+	}
 }
 
 func printJSON(v any) error {

@@ -32,15 +32,19 @@ func Initramfs(ctx context.Context, boot initramfs.Boot) error {
 	if err := initramfs.Prepare(ctx, boot); err != nil {
 		return err
 	}
-	if err := render(ctx); err != nil && !errors.Is(err, errNoSeed) {
+	if err := Render(ctx); err != nil {
 		log.Printf("/etc could not be rendered, so this boot goes on without: %v", err)
 	}
 	return nil
 }
 
-// render makes the files of the sealed seed, and starts nothing.
-func render(ctx context.Context) error {
+// Render makes the files of the sealed seed, and starts nothing: it is for a root
+// whose PID 1 is still to come. Where no seed was planted it does nothing.
+func Render(ctx context.Context) error {
 	n, err := load()
+	if errors.Is(err, errNoSeed) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

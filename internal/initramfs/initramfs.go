@@ -32,6 +32,8 @@ const (
 	state = "/run/banyan/state"
 	// factory holds the image's pattern of what outlives it.
 	factory = "/usr/share/factory"
+	// layers is the layer over /etc, in memory: it is computed anew at every boot.
+	layers = "/run/banyan/etc"
 )
 
 // imageOwned is what lies below /var and yet belongs to the image: it always
@@ -75,23 +77,7 @@ func Prepare(ctx context.Context, b Boot) error {
 	if err := giveDiskID(ctx, b.Disk); err != nil {
 		log.Print(err)
 	}
-	for _, name := range []string{"var", "home", "root"} {
-		if err := fill(filepath.Join(factory, name), filepath.Join(state, name)); err != nil {
-			return fmt.Errorf("fill /%s: %w", name, err)
-		}
-		if err := bind(filepath.Join(state, name), "/"+name, 0); err != nil {
-			return err
-		}
-	}
-	for _, name := range imageOwned {
-		if err := bind(factory+name, name, unix.MS_RDONLY); err != nil {
-			return err
-		}
-	}
-	if err := overlayEtc(); err != nil {
-		return err
-	}
-	if err := giveMachineID(facts.StateDir+"/machine-id", "/etc/machine-id"); err != nil {
+	if err := Lay("/"); err != nil {
 		return err
 	}
 	content, err := json.Marshal(b)
@@ -99,6 +85,31 @@ func Prepare(ctx context.Context, b Boot) error {
 		return err
 	}
 	return os.WriteFile(facts.BootFile, content, 0o644)
+}
+
+// Lay lays /var, /home, /root and /etc over the read-only image that is mounted at
+// root, and gives the machine its id. State is at run/banyan/state below root.
+// What is mounted stays mounted where it fails.
+func Lay(root string) error {
+	for _, name := range []string{"var", "home", "root"} {
+		kept := filepath.Join(root, state, name)
+		if err := fill(filepath.Join(root, factory, name), kept); err != nil {
+			return fmt.Errorf("fill /%s: %w", name, err)
+		}
+		if err := bind(kept, filepath.Join(root, name), 0); err != nil {
+			return err
+		}
+	}
+	for _, name := range imageOwned {
+		if err := bind(filepath.Join(root, factory, name), filepath.Join(root, name), unix.MS_RDONLY); err != nil {
+			return err
+		}
+	}
+	etc := filepath.Join(root, "etc")
+	if err := overlay(etc, filepath.Join(root, layers)); err != nil {
+		return err
+	}
+	return giveMachineID(filepath.Join(root, facts.StateDir, "machine-id"), filepath.Join(etc, "machine-id"))
 }
 
 // mountState checks, mounts and grows the file system. It is grown while
@@ -151,17 +162,16 @@ func bind(from, to string, flags uintptr) error {
 	return nil
 }
 
-// overlayEtc lays a layer in memory over the image's /etc: it is computed anew
-// at every boot.
-func overlayEtc() error {
-	const upper, work = "/run/banyan/etc/upper", "/run/banyan/etc/work"
+// overlay lays a layer over a directory, which is kept below layers.
+func overlay(dir, layers string) error {
+	upper, work := filepath.Join(layers, "upper"), filepath.Join(layers, "work")
 	for _, dir := range []string{upper, work} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	if err := unix.Mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir="+upper+",workdir="+work); err != nil {
-		return fmt.Errorf("lay the overlay on /etc: %w", err)
+	if err := unix.Mount("overlay", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+upper+",workdir="+work); err != nil {
+		return fmt.Errorf("lay the overlay on %s: %w", dir, err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package namespace gives the builder a mount namespace of its own, so that
-// nothing stays mounted whatever ends it, and makes whoever is not root the root
+// Package namespace gives the builder, and the lab, a mount namespace of its own, so
+// that nothing stays mounted whatever ends it, and makes whoever is not root the root
 // of a user namespace (user_namespaces(7)) with the ids that subuid(5) gives. It
 // is what mmdebstrap's unshare mode does, done once for all the programs that
 // work on the tree.
@@ -40,13 +40,14 @@ func isWhole(ids string) bool {
 	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
-// Enter runs this program again, from its beginning, in its namespaces. It returns
-// nil where it is there already; otherwise only with an error.
-func Enter(ctx context.Context) error {
+// Enter runs this program again, from its beginning, in its namespaces, and in those
+// that more options of unshare(1) name. It returns nil where it is there already;
+// otherwise only with an error.
+func Enter(ctx context.Context, more ...string) error {
 	if os.Getenv(entered) != "" {
 		return nil
 	}
-	args := []string{"unshare", "--mount"}
+	args := append([]string{"unshare", "--mount"}, more...)
 	if os.Geteuid() != 0 {
 		if err := probe(ctx); err != nil {
 			return err

@@ -1,0 +1,18 @@
+//go:build lab
+
+// Package lab boots the root of the disk image as hosts of a network on this one
+// kernel: each under systemd-nspawn in a network namespace, with its own /var and the
+// image's own systemd, firstboot, etcd, Patroni and PostgreSQL.
+//
+//	export BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img
+//	go test -tags lab -timeout 30m -v ./tests/lab
+//	go test -tags lab -timeout 30m -run '^$' -bench . -benchtime 1x ./tests/lab
+//
+// It needs root, systemd-container and iproute2. All that it makes is in namespaces of
+// its own and below $TMPDIR (/var/tmp by default), and goes with the process, whatever
+// ends that. BANYAN_ARTIFACTS is where the consoles are kept, and the journals of
+// hosts that failed; dist/lab by default.
+//
+// What only a machine has is package boot's to prove: firmware, GRUB and initramfs, the
+// disk, kernel modules and settings, and that what was not flushed is lost with the power.
+package lab

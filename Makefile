@@ -55,7 +55,7 @@ programs:
 images = $(foreach profile,$1,$(abspath $(OUTPUT)/banyan-$(profile)-$(VERSION).img))
 
 # What was built, for those who test and measure it.
-built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(call images,$(PROFILE))' BANYAN_ARTIFACTS='$(abspath $(OUTPUT)/boot)'
+built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(call images,$(PROFILE))' BANYAN_ARTIFACTS='$(abspath $(OUTPUT))'
 
 # $(call run-tests,TAGS,TIMEOUT,PROFILES): run the tests with these build tags and
 # this time limit for a package. The images of PROFILES are built too and booted
@@ -74,11 +74,11 @@ $(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))' \
 @if grep '^ *--- SKIP' $(OUTPUT)/test.log; then echo 'FAIL: these were skipped'; exit 1; fi
 endef
 
-test: check image ## check, build the image and boot it: all that is promised (root)
-	$(call run-tests,boot,40m,debian-12)
+test: check image ## check, build the image, boot it and run it in the lab: all that is promised (root)
+	$(call run-tests,boot lab,40m,debian-12)
 
 soak: image ## test at every point, in every order, for hours (root)
-	$(call run-tests,boot soak,24h,debian-12 debian-11)
+	$(call run-tests,boot lab soak,24h,debian-12 debian-11)
 
 check: ## format, vet, lint, unit and golden tests, in a minute or two
 	$(call set-up,test,go golangci-lint lintian)

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/partition/gpt"
 
 	"banyan/internal/grubenv"
+	"banyan/tests/fixture"
 )
 
 // diskSize is that of every machine's disk: larger than the image, as a
@@ -60,24 +60,11 @@ func (d *disk) partitionStart(t testing.TB, name string) int64 {
 
 func (d *disk) partition(t testing.TB, name string) *gpt.Partition {
 	t.Helper()
-	f, err := os.Open(d.path)
+	p, err := fixture.Partition(d.path, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() // nothing was written
-	table, err := gpt.Read(file.New(f, true), 512, 512)
-	if err != nil {
-		t.Fatalf("read the partition table of %s: %v", d.path, err)
-	}
-	var names []string
-	for _, p := range table.Partitions {
-		if p.Name == name {
-			return p
-		}
-		names = append(names, p.Name)
-	}
-	t.Fatalf("the disk has no partition %q, only %q", name, names)
-	return nil
+	return p
 }
 
 // drive is a FAT partition as mtools are told of it.

@@ -13,6 +13,6 @@
 // environment may also say:
 //
 //	BANYAN_OTHER_IMAGES  the images of TestOtherImages, separated by colons
-//	BANYAN_ARTIFACTS     where the consoles are kept, and a failed machine's screen; dist/boot by default
+//	BANYAN_ARTIFACTS     below which, in boot, the consoles are kept, and a failed machine's screen; dist by default
 //	BANYAN_CUT_AFTER     the number that a failed TestPowerCut printed, to cut the power at the same point again
 package boot

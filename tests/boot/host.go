@@ -3,24 +3,20 @@
 package boot
 
 import (
-	"cmp"
 	"net"
 	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
 
 	"banyan/internal/command"
+	"banyan/tests/fixture"
 )
 
 // artifacts is the directory that what is worth reading after a failure is kept
 // in.
 func artifacts(t testing.TB) string {
 	t.Helper()
-	dir, err := filepath.Abs(cmp.Or(os.Getenv("BANYAN_ARTIFACTS"), "../../dist/boot"))
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
+	dir, err := fixture.Artifacts("boot")
 	if err != nil {
 		t.Fatal(err)
 	}

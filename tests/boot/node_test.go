@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"os"
 	"reflect"
 	"regexp"
@@ -17,10 +16,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/ssh"
 
 	"banyan/internal/slot"
+	"banyan/tests/fixture"
 )
 
 // node is a machine that says it is ready, with an operator logged in.
@@ -67,21 +66,11 @@ func (n *node) sql(statements string) string {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	server := url.URL{Scheme: "postgres", Host: n.machine.addr[postgresPort], Path: "postgres",
-		User: url.UserPassword("postgres", n.seed.secrets["superuser_password"])}
-	conn, err := pgx.Connect(ctx, server.String())
+	value, err := fixture.SQL(ctx, nil, n.machine.addr[postgresPort], n.seed.secrets["superuser_password"], statements)
 	if err != nil {
 		n.Fatal(err)
 	}
-	results, err := conn.PgConn().Exec(ctx, statements).ReadAll()
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		n.Fatalf("%s: %v", statements, err)
-	}
-	last := results[len(results)-1]
-	if len(last.Rows) != 1 || len(last.Rows[0]) != 1 {
-		n.Fatalf("%s: %d rows, want one with one value", statements, len(last.Rows))
-	}
-	return string(last.Rows[0][0])
+	return value
 }
 
 // check looks at everything that makes a node a working one.

@@ -32,14 +32,13 @@ type container struct {
 // startContainer starts the PID 1 of a host whose root is laid out, and returns when
 // systemd has done all the jobs of its boot.
 func startContainer(ctx context.Context, h *host) (c *container, err error) {
-	dir := filepath.Dir(h.root)
-	socket := filepath.Join(dir, "notify")
+	socket := filepath.Join(h.dir, "notify")
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, notify.Close(), os.Remove(socket)) }()
-	cgroup := filepath.Join(lab.cgroup, filepath.Base(dir))
+	cgroup := filepath.Join(lab.cgroup, h.id())
 	if err := os.Mkdir(cgroup, 0o755); err != nil {
 		return nil, err
 	}
@@ -53,12 +52,12 @@ func startContainer(ctx context.Context, h *host) (c *container, err error) {
 		return nil, err
 	}
 
-	cmd := exec.Command("systemd-nspawn", "--directory="+h.root, "--boot",
+	cmd := exec.Command("systemd-nspawn", "--directory="+h.root(), "--boot",
 		// Several hosts may have one name. The image gives it that of the seed.
-		"--machine="+filepath.Base(dir), "--hostname=localhost",
+		"--machine="+h.id(), "--hostname=localhost",
 		// No machined, and no systemd that would give it a scope: the control group is the one it is started in.
 		"--register=no", "--keep-unit",
-		"--network-namespace-path="+filepath.Join(namespaces, h.namespace), "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+		"--network-namespace-path="+filepath.Join(namespaces, h.id()), "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
 		// The image knows what these are.
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no",
 		"--notify-ready=yes", "--console=pipe")

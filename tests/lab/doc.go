@@ -10,8 +10,8 @@
 //
 // It needs root, systemd-container and iproute2. All that it makes is in namespaces of
 // its own and below $TMPDIR (/var/tmp by default), and goes with the process, whatever
-// ends that. BANYAN_ARTIFACTS is where the consoles are kept, and the journals of
-// hosts that failed; dist/lab by default.
+// ends that. In lab below BANYAN_ARTIFACTS (dist by default) the consoles are kept, and
+// the journals of hosts that failed.
 //
 // What only a machine has is package boot's to prove: firmware, GRUB and initramfs, the
 // disk, kernel modules and settings, and that what was not flushed is lost with the power.

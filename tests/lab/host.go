@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,15 +33,14 @@ const (
 // it does not do what it is asked to.
 type host struct {
 	t         testing.TB
+	network   *network
 	name      string
 	addr      netip.Prefix
-	namespace string // of its network
-	root      string // where its root is while it is on
-	state     string // what outlives its boots, as the partition of that name
+	dir       string // of its own
 	kept      string // what the names of its artifacts begin with
 	starts    int
-	mounted   bool       // the root is there
-	container *container // nil while it is off
+	undo      []func() error // takes away what is there while it is on, the last first
+	container *container     // nil while it is off
 }
 
 // hosts tells the hosts of this process from one another.
@@ -50,23 +50,29 @@ var hosts atomic.Int32
 // ends; if the test failed, its journal is kept and the end of it printed.
 func newHost(t testing.TB, n *network, name string, addr netip.Addr) *host {
 	t.Helper()
-	dir := filepath.Join(lab.dir, fmt.Sprintf("%d-%s", hosts.Add(1), name))
 	h := &host{
-		t: t, name: name,
-		addr:  netip.PrefixFrom(addr, n.prefix.Bits()),
-		root:  filepath.Join(dir, "root"),
-		state: filepath.Join(dir, "state"),
-		kept:  filepath.Join(lab.artifacts, strings.ReplaceAll(t.Name(), "/", "-")+"-"+name),
+		t: t, network: n, name: name,
+		addr: netip.PrefixFrom(addr, n.prefix.Bits()),
+		dir:  filepath.Join(lab.dir, fmt.Sprintf("%d-%s", hosts.Add(1), name)),
+		kept: filepath.Join(lab.artifacts, strings.ReplaceAll(t.Name(), "/", "-")+"-"+name),
 	}
-	for _, dir := range []string{h.root, h.state} {
+	for _, dir := range []string{h.root(), h.state()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.namespace = n.plug(name)
 	t.Cleanup(h.cleanUp)
 	return h
 }
+
+// id tells the host from others of its name.
+func (h *host) id() string { return filepath.Base(h.dir) }
+
+// root is where its root is mounted while it is on.
+func (h *host) root() string { return filepath.Join(h.dir, "root") }
+
+// state is what outlives its boots, as the partition of that name.
+func (h *host) state() string { return filepath.Join(h.dir, "state") }
 
 // plant turns the host on with a seed in /etc/banyan.
 func (h *host) plant(seed string) {
@@ -86,7 +92,10 @@ func (h *host) boot(seed string) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), bootTime)
 	defer cancel()
 	h.starts++
-	err := h.layOut()
+	err := h.wire()
+	if err == nil {
+		err = h.layOut()
+	}
 	if err == nil && seed != "" {
 		err = h.drop(seed)
 	}
@@ -101,29 +110,43 @@ func (h *host) boot(seed string) {
 	}
 }
 
+// wire makes the host's network namespace and plugs it in. It is made anew at each
+// boot: what a host sets up in it is gone with the power.
+func (h *host) wire() error {
+	if err := addNamespace(h.id()); err != nil {
+		return err
+	}
+	h.undo = append(h.undo, func() error { return deleteNamespace(h.id()) })
+	return h.network.plug(h.name, h.id())
+}
+
 // layOut mounts the host's root, as its initramfs would. Its /run is in memory, and
 // with it the layer over /etc.
 func (h *host) layOut() error {
-	if err := mount(lab.image, h.root, "", unix.MS_BIND, ""); err != nil {
+	root := h.root()
+	if err := mount(lab.image, root, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	h.mounted = true
-	if err := mount("tmpfs", filepath.Join(h.root, "run"), "tmpfs", 0, "mode=755"); err != nil {
+	h.undo = append(h.undo, func() error {
+		_, err := command.Run(context.Background(), "umount", "--recursive", root)
+		return err
+	})
+	if err := mount("tmpfs", filepath.Join(root, "run"), "tmpfs", 0, "mode=755"); err != nil {
 		return err
 	}
-	state := filepath.Join(h.root, "run/banyan/state")
+	state := filepath.Join(root, "run/banyan/state")
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return err
 	}
-	if err := mount(h.state, state, "", unix.MS_BIND, ""); err != nil {
+	if err := mount(h.state(), state, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	return initramfs.Lay(h.root)
+	return initramfs.Lay(root)
 }
 
 // drop leaves a seed in /etc/banyan, which is in memory.
 func (h *host) drop(seed string) error {
-	dir := filepath.Join(h.root, "etc/banyan")
+	dir := filepath.Join(h.root(), "etc/banyan")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -136,7 +159,7 @@ func (h *host) render(ctx context.Context) error {
 	const script = `set -e
 for fs in dev proc sys; do mount --rbind /$fs "$1/$fs"; done
 exec chroot "$1" /usr/sbin/firstboot render`
-	_, err := command.Run(ctx, "ip", "netns", "exec", h.namespace, "sh", "-c", script, "sh", h.root)
+	_, err := command.Run(ctx, "ip", "netns", "exec", h.id(), "sh", "-c", script, "sh", h.root())
 	return err
 }
 
@@ -145,28 +168,26 @@ func (h *host) stop() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), haltTime)
 	defer cancel()
-	if err := errors.Join(h.container.stop(ctx), h.off()); err != nil {
+	if err := errors.Join(h.container.stop(ctx), h.network.unplug(h.name), h.off()); err != nil {
 		h.t.Fatalf("stop %s: %v", h.name, err)
 	}
 }
 
-// kill cuts the power. What was written and not flushed is there all the same: the
-// kernel goes on.
+// kill cuts the power. The cable goes first: the kernel, which goes on, would close the
+// connections of what was killed. And what was written but not flushed is not lost.
 func (h *host) kill() {
 	h.t.Helper()
-	if err := errors.Join(h.container.kill(), h.off()); err != nil {
+	if err := errors.Join(h.network.unplug(h.name), h.container.kill(), h.off()); err != nil {
 		h.t.Fatalf("cut the power of %s: %v", h.name, err)
 	}
 }
 
-// off takes away what a host has mounted while it is on.
-func (h *host) off() error {
-	h.container = nil
-	if !h.mounted {
-		return nil
+// off takes away what is there while a host is on.
+func (h *host) off() (err error) {
+	for _, undo := range slices.Backward(h.undo) {
+		err = errors.Join(err, undo())
 	}
-	h.mounted = false
-	_, err := command.Run(context.Background(), "umount", "--recursive", h.root)
+	h.undo, h.container = nil, nil
 	return err
 }
 
@@ -174,18 +195,16 @@ func (h *host) cleanUp() {
 	if h.t.Failed() {
 		h.keepJournal()
 	}
-	var err error
 	if h.container != nil {
-		err = h.container.kill()
-	}
-	if err := errors.Join(err, h.off()); err != nil {
-		h.t.Errorf("clean %s up: %v", h.name, err)
+		h.kill()
+	} else if err := h.off(); err != nil { // of a boot that failed
+		h.t.Errorf("clean up after %s: %v", h.name, err)
 	}
 }
 
 // keepJournal keeps all of the journal and prints the end of it.
 func (h *host) keepJournal() {
-	journal, err := command.Run(context.Background(), "journalctl", "--directory="+filepath.Join(h.state, "var/log/journal"),
+	journal, err := command.Run(context.Background(), "journalctl", "--directory="+filepath.Join(h.state(), "var/log/journal"),
 		"--all", "--no-pager", "--output=short-precise")
 	if err == nil {
 		err = os.WriteFile(h.kept+".journal", []byte(journal), 0o644)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,6 +27,9 @@ var lab struct {
 	cgroup    string // the hosts' parent
 	artifacts string
 }
+
+// labs is what the names of all labs of a machine begin with.
+const labs = "banyan-lab-"
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -49,10 +53,10 @@ func run(m *testing.M) (code int, err error) {
 	if err := namespace.Enter(ctx, "--pid", "--fork", "--kill-child", "--mount-proc"); err != nil {
 		return 0, err
 	}
-	if lab.artifacts, err = fixture.Artifacts("../../dist/lab"); err != nil {
+	if lab.artifacts, err = fixture.Artifacts("lab"); err != nil {
 		return 0, err
 	}
-	dir, lock, err := scratch.Make(cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), "banyan-lab-")
+	dir, lock, err := scratch.Make(cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), labs)
 	if err != nil {
 		return 0, err
 	}
@@ -61,8 +65,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := mountOwn(); err != nil {
 		return 0, err
 	}
-	lab.cgroup = filepath.Join(cgroups, filepath.Base(dir))
-	if err := os.Mkdir(lab.cgroup, 0o755); err != nil {
+	if err := makeCgroup(); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.Remove(lab.cgroup)) }()
@@ -95,6 +98,26 @@ func mountOwn() error {
 		return nil
 	}
 	return mount("cgroup2", cgroups, "cgroup2", 0, "")
+}
+
+// makeCgroup makes the parent of the hosts' control groups, and removes what a process
+// that was killed left: its directory is gone by now.
+func makeCgroup() error {
+	left, err := filepath.Glob(filepath.Join(cgroups, labs+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		_, err := os.Stat(filepath.Join(filepath.Dir(lab.dir), filepath.Base(dir)))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = removeCgroup(dir)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	lab.cgroup = filepath.Join(cgroups, filepath.Base(lab.dir))
+	return os.Mkdir(lab.cgroup, 0o755)
 }
 
 // mountImage mounts the root of slot a. The loop device goes with the mount.

@@ -25,7 +25,6 @@ const namespaces = "/run/netns"
 // network is a bridge in a network namespace of its own, in which clients are too.
 // Nothing leads out of it.
 type network struct {
-	t         testing.TB
 	namespace string
 	prefix    netip.Prefix // its address has the bridge itself
 }
@@ -36,47 +35,57 @@ var networks atomic.Int32
 // newNetwork makes a network. It is gone when the test ends.
 func newNetwork(t testing.TB, prefix netip.Prefix) *network {
 	t.Helper()
-	n := &network{t: t, namespace: fmt.Sprintf("net%d", networks.Add(1)), prefix: prefix}
-	addNamespace(t, n.namespace)
-	n.ip("link set lo up",
-		"link add bridge type bridge",
-		fmt.Sprintf("address add %s dev bridge", prefix),
-		"link set bridge up")
-	return n
-}
-
-// addNamespace makes a network namespace, which is gone when the test ends.
-func addNamespace(t testing.TB, name string) {
-	t.Helper()
-	if _, err := command.Run(t.Context(), "ip", "netns", "add", name); err != nil {
+	n := &network{namespace: fmt.Sprintf("net%d", networks.Add(1)), prefix: prefix}
+	if err := addNamespace(n.namespace); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := command.Run(context.Background(), "ip", "netns", "delete", name); err != nil {
+		if err := deleteNamespace(n.namespace); err != nil {
 			t.Error(err)
 		}
 	})
+	err := n.ip("link set lo up",
+		"link add bridge type bridge",
+		fmt.Sprintf("address add %s dev bridge", prefix),
+		"link set bridge up")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func addNamespace(name string) error {
+	_, err := command.Run(context.Background(), "ip", "netns", "add", name)
+	return err
+}
+
+func deleteNamespace(name string) error {
+	_, err := command.Run(context.Background(), "ip", "netns", "delete", name)
+	return err
 }
 
 // ip runs commands of ip(8) in the network's namespace.
-func (n *network) ip(commands ...string) {
-	n.t.Helper()
-	stdin := strings.NewReader(strings.Join(commands, "\n"))
-	if _, err := (command.Command{Name: "ip", Args: []string{"-netns", n.namespace, "-batch", "-"}, Stdin: stdin}).Run(n.t.Context()); err != nil {
-		n.t.Fatalf("%q: %v", commands, err)
+func (n *network) ip(commands ...string) error {
+	_, err := command.Command{
+		Name:  "ip",
+		Args:  []string{"-netns", n.namespace, "-batch", "-"},
+		Stdin: strings.NewReader(strings.Join(commands, "\n")),
+	}.Run(context.Background())
+	if err != nil {
+		return fmt.Errorf("%q: %w", commands, err)
 	}
+	return nil
 }
 
-// plug makes the namespace of a host, whose eth0 leads to the bridge, and returns its
-// name.
-func (n *network) plug(host string) string {
-	n.t.Helper()
-	namespace := n.namespace + "-" + host
-	addNamespace(n.t, namespace)
-	n.ip(fmt.Sprintf("link add %s type veth peer name eth0 netns %s", host, namespace),
+// plug lays a cable to a host: from eth0 in the host's namespace to a port of the
+// bridge that has the host's name.
+func (n *network) plug(host, namespace string) error {
+	return n.ip(fmt.Sprintf("link add %s type veth peer name eth0 netns %s", host, namespace),
 		fmt.Sprintf("link set %s master bridge up", host))
-	return namespace
 }
+
+// unplug takes the cable away, with both its ends.
+func (n *network) unplug(host string) error { return n.ip("link delete " + host) }
 
 // dial connects from inside the network. The address is an IP address: a name would
 // be looked up by whatever thread comes, and so outside.

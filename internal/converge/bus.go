@@ -85,10 +85,14 @@ func (b *bus) job(ctx context.Context, a action, unit string) error {
 	}
 	select {
 	case result := <-done:
-		if result != "done" {
+		switch result {
+		case "done":
+			return nil
+		case "unsupported": // swap in a container, say
+			return skip("systemd cannot %s it on this machine", a)
+		default:
 			return fmt.Errorf("%s; see journalctl -b -u %s", result, unit)
 		}
-		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

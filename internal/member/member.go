@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"banyan/internal/converge"
@@ -187,6 +188,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
+	state.Steps = slices.DeleteFunc(state.Steps, func(s converge.Step) bool { return s.Name != node.StepEtcd && s.Name != node.StepPatroni })
 	_, err = converge.Apply(ctx, here, state, nil)
 	return err
 }

@@ -129,7 +129,7 @@ var parameters = []parameter{
 	{name: "log_truncate_on_rotation", value: "on"},
 	{name: "log_rotation_age", value: "1d"},
 	{name: "log_rotation_size", value: 0},
-	{name: "log_line_prefix", value: "%t [%p]: [%l-1] %r db=%d,user=%u,app=%a,client=%h"},
+	{name: "log_line_prefix", value: "%t [%p]: [%l-1] %r db=%d,user=%u,app=%a,client=%h "},
 	{name: "log_checkpoints", value: "on"},
 	{name: "log_lock_waits", value: "on"},
 	{name: "log_temp_files", value: 0},

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"banyan/internal/disk"
+	"banyan/internal/durable"
 )
 
 // MountPoint is the directory that a volume is mounted at by a unit of its own. While
@@ -48,11 +51,15 @@ func (p MountPoint) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 		}
 		return Difference{}, err
 	}
-	flags, err := readFlags(path)
-	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP) || flags&unix.STATX_ATTR_IMMUTABLE != 0 {
-		return Difference{}, nil // a file system without attributes does without
+	closed, err := disk.IsImmutable(path)
+	if err != nil || closed {
+		return Difference{}, err
 	}
-	return Difference{What: "make immutable"}, err
+	can, err := disk.HasAttributes(path)
+	if err != nil || !can {
+		return Difference{}, err // such a file system does without
+	}
+	return Difference{What: "make immutable"}, nil
 }
 
 // Apply makes the directory, and makes it immutable.
@@ -61,33 +68,10 @@ func (p MountPoint) Apply(_ context.Context, m Machine, _ Changed) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	flags, err := readFlags(path)
-	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP) {
-		return nil
-	}
-	if err != nil {
+	if err := disk.MakeImmutable(path); err != nil {
 		return err
 	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := unix.IoctlSetPointerInt(int(dir.Fd()), unix.FS_IOC_SETFLAGS, int(flags|unix.STATX_ATTR_IMMUTABLE)); err != nil {
-		return fmt.Errorf("make it immutable: %w", err)
-	}
-	return dir.Sync()
-}
-
-// readFlags reads the attributes of lsattr(1), of which FS_IMMUTABLE_FL has the value
-// of STATX_ATTR_IMMUTABLE.
-func readFlags(path string) (uint32, error) {
-	dir, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer dir.Close()
-	return unix.IoctlGetUint32(int(dir.Fd()), unix.FS_IOC_GETFLAGS)
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // isMounted tells whether something is mounted on a directory, which is then on another

@@ -4,6 +4,7 @@ package facts
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,6 +23,10 @@ const StateDir = "/var/lib/banyan"
 // anew. It is written when it has become a member of one.
 const BornMarker = StateDir + "/born"
 
+// VersionFile is the file with the major version of PostgreSQL that this node was born
+// with. Its data may be on a volume, which is not mounted where /etc is rendered.
+const VersionFile = StateDir + "/postgresql"
+
 // BootFile says which disk and slot this boot is from, as JSON; there is none on a
 // host that is not an image's. It is written by internal/initramfs (Boot).
 const BootFile = "/run/banyan/boot.json"
@@ -30,7 +35,7 @@ const BootFile = "/run/banyan/boot.json"
 type Facts struct {
 	Installed
 	NICs           []NIC          // Ethernet interfaces, by name
-	PostgreSQLData []int          // major versions whose cluster main has been initialised, ascending
+	PostgreSQLData []int          // major versions whose cluster main has been initialised, or which the node was born with, ascending
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
 
@@ -78,7 +83,7 @@ func Gather(root string) (Facts, error) {
 	var errs []error
 	gather(&errs, &f.Installed, LookInstalled, root)
 	gather(&errs, &f.NICs, nics, filepath.Join(root, "sys/class/net"))
-	gather(&errs, &f.PostgreSQLData, postgresqlData, filepath.Join(root, "var/lib/postgresql"))
+	gather(&errs, &f.PostgreSQLData, postgresqlData, root)
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
 	gather(&errs, &f.Memory, memory, filepath.Join(root, "proc/meminfo"))
@@ -174,9 +179,26 @@ func postgresql(lib string) ([]int, error) {
 }
 
 // postgresqlData lists the major versions for which Debian's cluster main holds
-// data: every data directory has a PG_VERSION from its beginning.
-func postgresqlData(lib string) ([]int, error) {
-	return versions(filepath.Join(lib, "*/main/PG_VERSION"))
+// data, as every data directory has a PG_VERSION from its beginning, and the one that
+// the node was born with.
+func postgresqlData(root string) ([]int, error) {
+	found, err := versions(filepath.Join(root, "var/lib/postgresql/*/main/PG_VERSION"))
+	if err != nil {
+		return nil, err
+	}
+	kept, err := attribute(filepath.Join(root, VersionFile))
+	if err != nil || kept == "" {
+		return found, err
+	}
+	version, err := strconv.Atoi(kept)
+	if err != nil {
+		return found, fmt.Errorf("%s: %w", VersionFile, err)
+	}
+	if !slices.Contains(found, version) {
+		found = append(found, version)
+		slices.Sort(found)
+	}
+	return found, nil
 }
 
 // versions lists the numbers that stand for the asterisk in a path of the form

@@ -93,6 +93,7 @@ func TestGather(t *testing.T) {
 		"sys/block/sda/device/model":     "QEMU HARDDISK   \n",
 		"proc/self/mountinfo":            "27 1 8:0 / / rw,relatime - ext4 /dev/sda rw\n",
 
+		"var/lib/banyan/postgresql":                 "15\n",
 		"var/lib/postgresql/13/main/PG_VERSION":     "13\n",
 		"var/lib/postgresql/17/":                    "", // made for a cluster to come
 		"var/lib/postgresql/17/main.1/PG_VERSION":   "17\n",
@@ -139,7 +140,7 @@ func TestGather(t *testing.T) {
 			{Name: "eno2", MAC: "52:54:00:00:00:22", Physical: true},
 			{Name: "wlan0", MAC: "52:54:00:00:00:03"},
 		},
-		PostgreSQLData: []int{13},
+		PostgreSQLData: []int{13, 15},
 		Homes:          want,
 		Born:           true,
 		Memory:         65778824 << 10,

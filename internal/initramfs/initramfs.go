@@ -205,7 +205,8 @@ func newMachineID(kept string) ([]byte, error) {
 // fill makes what the pattern has and dir lacks, whole directories with all
 // that is in them. What was there before is not touched: a file that somebody
 // removed from a directory stays removed, and what somebody put in the place of a
-// directory stays there.
+// directory stays there. The mount point of a volume is immutable: what belongs there is on
+// the volume.
 func fill(pattern, dir string) error {
 	info, err := os.Lstat(dir)
 	switch {
@@ -215,6 +216,9 @@ func fill(pattern, dir string) error {
 		return err
 	case !info.IsDir():
 		return nil
+	}
+	if closed, err := disk.IsImmutable(dir); err != nil || closed {
+		return err
 	}
 	entries, err := os.ReadDir(pattern)
 	if err != nil {

@@ -1,12 +1,15 @@
 package initramfs
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
+	"banyan/internal/command"
+	"banyan/internal/disk"
 	"banyan/internal/facts"
 )
 
@@ -56,6 +59,35 @@ func TestFillANewState(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "half")); !os.IsNotExist(err) {
 		t.Errorf("the half of the last try is there: %v", err)
+	}
+}
+
+// Nothing can be made in the mount point of a volume, and nothing belongs there.
+func TestFillLeavesTheMountPointOfAVolume(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for an immutable directory")
+	}
+	pattern, dir := tree(t, "lib/postgresql/17/file", "lib/new/file"), tree(t, "lib/old/own")
+	closed := filepath.Join(dir, "lib/postgresql")
+	if err := os.Mkdir(closed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.MakeImmutable(closed); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := command.Run(context.WithoutCancel(t.Context()), "chattr", "-i", closed); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := fill(pattern, dir); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(closed); err != nil || len(entries) > 0 {
+		t.Errorf("it holds %v (%v)", entries, err)
+	}
+	if got := mustRead(t, filepath.Join(dir, "lib/new/file")); got != "lib/new/file" {
+		t.Errorf("beside it there is %q", got)
 	}
 }
 

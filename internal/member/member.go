@@ -168,6 +168,13 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 		}
 		say(facts.BornMarker + " is written")
 	}
+	version, err := node.PostgreSQLVersion(j.self, j.facts)
+	if err != nil {
+		return err
+	}
+	if err := makeHere(ctx, marker(facts.VersionFile, fmt.Sprintf("%d\n", version))...); err != nil {
+		return err
+	}
 	changed := !j.facts.Born
 	for _, path := range []string{birthMarker, birthDropIn} {
 		there, err := exists(path)

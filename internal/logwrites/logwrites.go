@@ -10,7 +10,8 @@
 //	...         what was written, unless it was a discard; the next entry; and so on
 //
 // The superblock and an entry fill the rest of their sector with zeros, a mark with
-// its text first. QEMU logs a write when it is done, and a flush when that is.
+// its text first. QEMU logs a write when it is done, and a flush when that is, so that
+// a write which ends while a flush is under way is before it in the log and counts as flushed.
 package logwrites
 
 import (

@@ -139,6 +139,13 @@ func checkPowerCut(t *testing.T, firmware firmware, after int64) {
 		t.Errorf("the first boot's console shows %q", leaked)
 	}
 
+	checkCarriesOn(t, disk, firmware, seed)
+}
+
+// checkCarriesOn boots a disk whose first boot lost its power, and sees to it that
+// this ends in a working node.
+func checkCarriesOn(t *testing.T, disk *disk, firmware firmware, seed *seed) {
+	t.Helper()
 	next := start(t, disk, firmware)
 	next.waitFor(ready, birthTime)
 	login(t, next, seed).check()

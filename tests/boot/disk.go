@@ -22,7 +22,8 @@ const diskSize = 12 << 30
 // written.
 type disk struct {
 	path   string
-	starts int // how many machines were started with it
+	starts int   // how many machines were started with it
+	twinOf *disk // another on which the same node was born, nil for most
 }
 
 // newDisk writes the image under test to a new disk.
@@ -50,6 +51,13 @@ func writeDisk(t testing.TB, variable, image string) *disk {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// copyTo copies the disk of a machine that is off.
+func (d *disk) copyTo(t testing.TB, path string) *disk {
+	t.Helper()
+	run(t, "cp", "--sparse=always", "--reflink=auto", d.path, path)
+	return &disk{path: path}
 }
 
 // partitionStart is where on the disk, in bytes, a partition starts.

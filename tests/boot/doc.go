@@ -15,4 +15,5 @@
 //	BANYAN_OTHER_IMAGES  the images of TestOtherImages, separated by colons
 //	BANYAN_ARTIFACTS     below which, in boot, the consoles are kept, and a failed machine's screen; dist by default
 //	BANYAN_CUT_AFTER     the number that a failed TestPowerCut printed, to cut the power at the same point again
+//	BANYAN_CUT_SEED      the number that a failed TestPowerCutReplayed printed, to draw the same cuts again
 package boot

@@ -66,6 +66,7 @@ type machine struct {
 // extra is what a machine has that others have not.
 type extra struct {
 	network string   // options of QEMU's user network, in place of restrict=on
+	log     string   // an empty file, in which each write to the disk is logged: package logwrites
 	args    []string // more of QEMU's arguments
 }
 
@@ -126,7 +127,7 @@ func (m *machine) arguments(firmware firmware) []string {
 		"-machine", "q35", "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", "2G",
 		"-device", "VGA", "-device", "qemu-xhci,id=usb",
 		"-device", "virtio-rng-pci",
-		"-blockdev", "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.path,
+		"-blockdev", m.blockdev(),
 		"-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0,write-cache=on",
 		// As in an air-gapped rack, nothing but the forwarded ports leads in or out.
 		"-netdev", "user,id=net," + cmp.Or(m.extra.network, "restrict=on") + m.forwards(), "-device", "virtio-net-pci,netdev=net",
@@ -144,6 +145,17 @@ func (m *machine) arguments(firmware firmware) []string {
 			"-drive", "if=pflash,format=raw,file="+vars)
 	}
 	return args
+}
+
+// blockdev is the disk, with a log of what is written to it where one is wanted. What
+// the guest discards is discarded then, so that the log has that too.
+func (m *machine) blockdev() string {
+	if m.extra.log == "" {
+		return "raw,node-name=disk,cache.direct=off,file.driver=file,file.filename=" + m.disk.path
+	}
+	return "blklogwrites,node-name=disk,discard=unmap,log-sector-size=512" +
+		",file.driver=raw,file.discard=unmap,file.file.driver=file,file.file.discard=unmap,file.file.filename=" + m.disk.path +
+		",log.driver=file,log.filename=" + m.extra.log
 }
 
 func (m *machine) forwards() string {
@@ -222,6 +234,18 @@ func (m *machine) kill() {
 		m.t.Errorf("kill qemu: %v", err)
 	}
 	<-m.exited
+}
+
+// quit stops the machine where it is, as kill does, and lets QEMU finish its log.
+func (m *machine) quit() {
+	m.t.Helper()
+	if err := m.qmp.execute(m.t.Context(), "quit", nil, nil); err != nil {
+		m.t.Fatal(err)
+	}
+	<-m.exited
+	if m.exit != nil {
+		m.t.Error(m.exit)
+	}
 }
 
 // powerOff presses the power button and waits until the machine is off.

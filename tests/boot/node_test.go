@@ -3,6 +3,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -104,9 +105,9 @@ func (n *node) check() {
 	n.checkStatus()
 	n.checkState()
 	n.checkPostgreSQL()
-	id := n.identity()
+	id, owner := n.identity(), cmp.Or(n.machine.disk.twinOf, n.machine.disk)
 	for _, own := range []string{id.machineID, id.hostKey} {
-		if disk, _ := owners.LoadOrStore(own, n.machine.disk); disk != n.machine.disk {
+		if disk, _ := owners.LoadOrStore(own, owner); disk != owner {
 			n.Errorf("another machine made from the same image is %q too", own)
 		}
 	}

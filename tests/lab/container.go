@@ -126,7 +126,7 @@ func (c *container) run(ctx context.Context, script string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// stop has the leader turn the system off.
+// stop has the leader turn the system off. One that does not is killed.
 func (c *container) stop(ctx context.Context) error {
 	if err := c.nspawn.Signal(unix.SIGTERM); err != nil { // the power button: systemd-nspawn(1), --kill-signal=
 		return err
@@ -135,7 +135,7 @@ func (c *container) stop(ctx context.Context) error {
 	case <-c.exited:
 		return c.exit
 	case <-ctx.Done():
-		return fmt.Errorf("the system does not turn itself off: %w", context.Cause(ctx))
+		return errors.Join(fmt.Errorf("the system does not turn itself off: %w", context.Cause(ctx)), c.kill())
 	}
 }
 

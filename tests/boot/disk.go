@@ -171,6 +171,22 @@ func newStick(t testing.TB, seed string) string {
 	return name
 }
 
+// writeFiles makes a directory with these files.
+func writeFiles(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for file, content := range files {
+		file = filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // copySeed puts seed.yaml on the FAT file system that mtools call drive.
 func copySeed(t testing.TB, drive, seed string) {
 	t.Helper()

@@ -65,9 +65,11 @@ type machine struct {
 
 // extra is what a machine has that others have not.
 type extra struct {
-	network string   // options of QEMU's user network, in place of restrict=on
-	log     string   // an empty file, in which each write to the disk is logged: package logwrites
-	args    []string // more of QEMU's arguments
+	network   string      // options of QEMU's user network, in place of restrict=on
+	dataDisks []*dataDisk // beside the disk that it boots from
+	watchdog  bool        // a timer that resets a machine which hangs
+	log       string      // an empty file, in which each write to the disk is logged: package logwrites
+	args      []string    // more of QEMU's arguments
 }
 
 // start turns on a machine with that disk. It is gone when the test ends; if the
@@ -133,6 +135,10 @@ func (m *machine) arguments(firmware firmware) []string {
 		"-netdev", "user,id=net," + cmp.Or(m.extra.network, "restrict=on") + m.forwards(), "-device", "virtio-net-pci,netdev=net",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control",
+	}
+	args = append(args, dataDiskArguments(m.extra.dataDisks)...)
+	if m.extra.watchdog {
+		args = append(args, watchdogArguments()...)
 	}
 	args = append(args, m.extra.args...)
 	if firmware == uefi {

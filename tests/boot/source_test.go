@@ -110,17 +110,8 @@ func TestSources(t *testing.T) {
 // newISO makes a USB stick with the image of a CD.
 func newISO(t testing.TB, files map[string]string) string {
 	t.Helper()
-	dir, name := t.TempDir(), filepath.Join(t.TempDir(), "stick.iso")
-	for file, content := range files {
-		file = filepath.Join(dir, file)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(t, "xorrisofs", "-quiet", "-J", "-R", "-V", "BANYAN-SEED", "-o", name, dir)
+	name := filepath.Join(t.TempDir(), "stick.iso")
+	run(t, "xorrisofs", "-quiet", "-J", "-R", "-V", "BANYAN-SEED", "-o", name, writeFiles(t, files))
 	return name
 }
 

@@ -158,17 +158,21 @@ var pageSize = map[seeds.HugePageSize]int64{seeds.HugePageSize2MB: 2 * mb, seeds
 type sizes struct {
 	memory        int64 // bytes of RAM; 0 where the machine is not known
 	sharedBuffers int64 // bytes
+	locks         int64 // of all transactions: max_connections times max_locks_per_transaction
 	hugePage      seeds.HugePageSize
 }
 
-// hugePages is how many huge pages shared memory takes: 5 % more than shared_buffers, for
-// what else is shared.
+// hugePages is how many huge pages shared memory takes: 5 % more than shared_buffers, as
+// pgsql_cluster has it, and what does not grow with it: 512 bytes for a lock, and 32 MB for
+// the rest. With one page too few PostgreSQL takes none at all. PostgreSQL 17 says by
+// shared_memory_size what it takes: 169 MB for 128, 1105 MB for 1 GB, 4272 MB for 4 GB,
+// with 200 connections; 270 MB for 128 with 1000.
 func (m sizes) hugePages() int64 {
 	size := pageSize[m.hugePage]
 	if size == 0 || m.memory == 0 {
 		return 0
 	}
-	shared := m.sharedBuffers + m.sharedBuffers/20
+	shared := m.sharedBuffers + m.sharedBuffers/20 + 512*m.locks + 32*mb
 	return (shared + size - 1) / size
 }
 

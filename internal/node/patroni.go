@@ -130,13 +130,19 @@ func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) 
 
 // sizes is what the kernel divides its memory by.
 func (d database) sizes(self seeds.Node) sizes {
-	m := sizes{memory: d.sizing.memory, hugePage: d.sizing.hugePage}
-	for _, value := range []any{self.PostgreSQL.Parameters["shared_buffers"], d.own["shared_buffers"]} {
-		if bytes, ok := number(value, 8<<10); ok && m.sharedBuffers == 0 {
-			m.sharedBuffers = bytes
+	inForce := func(name string, base int64) int64 {
+		for _, from := range []map[string]any{self.PostgreSQL.Parameters, d.own, d.cluster} {
+			if n, ok := number(from[name], base); ok {
+				return n
+			}
 		}
+		return 0
 	}
-	return m
+	return sizes{
+		memory: d.sizing.memory, hugePage: d.sizing.hugePage,
+		sharedBuffers: inForce("shared_buffers", 8<<10),
+		locks:         inForce("max_connections", 0) * inForce("max_locks_per_transaction", 0),
+	}
 }
 
 // disk is the size of the file system that a path is on, and the kind of disk below it.

@@ -214,9 +214,9 @@ func (d document) checkHosts(path string, hosts []string) {
 func (d document) checkDirectory(path, directory string) {
 	switch top, _, below := strings.Cut(strings.TrimPrefix(directory, "/"), "/"); {
 	case !plainPath.MatchString(directory):
-		d.Refuse(path, "%s is not a directory's absolute path, such as /srv/postgresql", quote(directory))
+		d.Refuse(path, "%s is not a directory's absolute path, such as /var/lib/pgdata", quote(directory))
 	case !below, systemDirectories[top]:
-		d.Refuse(path, "%s is the system's: write a directory of its own, such as /srv/postgresql", directory)
+		d.Refuse(path, "%s is the system's: write a directory of its own, such as /var/lib/pgdata", directory)
 	}
 }
 

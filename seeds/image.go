@@ -32,13 +32,27 @@ func (d document) checkImages(s Seed, images []Image) {
 			d.checkImage(prefix, n, image)
 		}
 	}
-	check("", Node{PostgreSQL: s.PostgreSQL, Patroni: s.Patroni, System: s.System})
+	check("", Node{PostgreSQL: s.PostgreSQL, Patroni: s.Patroni, System: s.System, Storage: s.Storage})
 	for i, n := range s.Nodes {
 		check(fmt.Sprintf("nodes[%d].", i), n)
 	}
 }
 
+// Writable tells whether a path can be made on an image, whose root is read-only.
+func Writable(path string) bool {
+	return strings.HasPrefix(path, "/var/") || strings.HasPrefix(path, "/home/") || strings.HasPrefix(path, "/root/")
+}
+
 func (d document) checkImage(prefix string, n Node, image Image) {
+	paths := map[string]string{"postgresql.data_dir": n.PostgreSQL.DataDir, "postgresql.wal_dir": n.PostgreSQL.WALDir}
+	for name, volume := range n.Storage.Volumes {
+		paths["storage.volumes."+name+".path"] = volume.Path
+	}
+	for path, directory := range paths {
+		if directory != "" && !Writable(directory) {
+			d.Warn(prefix+path, "the root of %s is read-only: there this has to be below /var, /home or /root", image.Name)
+		}
+	}
 	if !slices.Contains(image.PostgreSQL, n.PostgreSQL.Version) {
 		d.Refuse(prefix+"postgresql.version", "%s has PostgreSQL %s, not %d: build an image that has it, or choose another profile",
 			image.Name, Words(image.PostgreSQL), n.PostgreSQL.Version)

@@ -33,6 +33,9 @@ func TestImages(t *testing.T) {
 		}},
 		{"patroni: {restapi: {allowlist: [10.0.0.1]}}\n", []Image{older, newer}, nil, []string{"x:6:21: debian-11 has Patroni 2.0, which has no allowlist"}},
 		{"patroni: {restapi: {allowlist: []}}\n", []Image{older, newer}, nil, nil},
+		{"postgresql: {data_dir: /srv/postgresql/main, wal_dir: /var/lib/wal/main}\nstorage: {volumes: {a: {match: {serial: x}, path: /srv/a}, b: {match: {serial: y}, path: /home/b}}}\n", []Image{newer}, nil, []string{
+			"x:6:24: the root of debian-13 is read-only: there this has to be below /var", "x:7:51: the root of debian-13 is read-only",
+		}},
 		{"system: {locale: de_DE.UTF-8}\n", []Image{newer}, []string{"x:6:18: debian-13 has no locale \"de_DE.UTF-8\": it has en_US.UTF-8, ru_RU.UTF-8; add it"}, nil},
 		{"system: {locale: en_US.utf8}\npostgresql: {initdb: {locale: C.UTF-8}}\n", []Image{newer}, nil, nil},
 		{"postgresql:\n  port: 5433\n", []Image{english}, []string{`x:6:1: english has no locale "ru_RU.UTF-8", which postgresql.initdb.locale is by default: it has en_US.UTF-8; write`}, nil},

@@ -45,6 +45,7 @@ type Facts struct {
 	Disks     []Disk   // whole disks, by name
 	Watchdogs []string // identities of the hardware watchdogs that the kernel knows
 	DataSize  int64    // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
+	ReadOnly  bool     // the root is read-only, as an image's; what is written lies below /var, /home and /root
 	Container bool     // this is a container, whose kernel and disks are the host's
 	Kernel    Version  // the running one; zero where none tells
 
@@ -91,6 +92,7 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.Disks, disks, root)
 	gather(&errs, &f.Watchdogs, watchdogs, filepath.Join(root, "sys/class/watchdog"))
 	gather(&errs, &f.DataSize, fileSystemSize, filepath.Join(root, "var/lib/postgresql"))
+	gather(&errs, &f.ReadOnly, readOnly, root)
 	gather(&errs, &f.Container, container, root)
 	gather(&errs, &f.Kernel, kernel, filepath.Join(root, "proc/sys/kernel/osrelease"))
 	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))

@@ -92,6 +92,16 @@ func fileSystemSize(path string) (int64, error) {
 	}
 }
 
+// readOnly tells whether the file system of path is mounted to be read only: statvfs(3).
+func readOnly(path string) (bool, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(path, &s); err != nil {
+		return false, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	const stRDONLY = 1
+	return s.Flags&stRDONLY != 0, nil
+}
+
 // container tells whether a container manager says that this is a container, as
 // systemd's Container Interface asks of it: by the variable container of PID 1,
 // which systemd keeps in a file, or by a file of its own. What systemd-detect-virt

@@ -240,6 +240,9 @@ func checkStorage(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 		if v.wrong != "" {
 			errs = append(errs, fmt.Errorf("storage.volumes.%s.match: %s", v.name, v.wrong))
 		}
+		if f.ReadOnly && !seeds.Writable(v.where) {
+			errs = append(errs, fmt.Errorf("storage.volumes.%s: it cannot be mounted at %s, since the root is read-only: use a path below /var", v.name, v.where))
+		}
 	}
 	return errors.Join(errs...)
 }

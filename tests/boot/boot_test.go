@@ -128,25 +128,31 @@ func TestPowerCut(t *testing.T) {
 }
 
 // checkPowerCut cuts the power of a first boot after so many writes and sees to
-// it that the next boot ends in a working node.
+// it that the next boot ends in a working node. On UEFI the data goes to a disk of its own,
+// which is formatted on the way.
 func checkPowerCut(t *testing.T, firmware firmware, after int64) {
 	t.Helper()
 	seed, disk := newSeed(t), newDisk(t)
+	var more extra
+	if firmware == uefi {
+		more.dataDisks = []*dataDisk{newDataDisk(t, virtualDisk, dataSerial, 4*gibibyte)}
+		seed.text += "storage: {volumes: {data: {match: {serial: " + dataSerial + "}}}}\n"
+	}
 	disk.dropSeed(t, seed.text)
-	first := start(t, disk, firmware)
+	first := startWith(t, disk, firmware, more)
 	cutPower(t, first, after)
 	if leaked := seed.leaked(first.console.String()); leaked != nil {
 		t.Errorf("the first boot's console shows %q", leaked)
 	}
 
-	checkCarriesOn(t, disk, firmware, seed)
+	checkCarriesOn(t, disk, firmware, seed, more)
 }
 
 // checkCarriesOn boots a disk whose first boot lost its power, and sees to it that
 // this ends in a working node.
-func checkCarriesOn(t *testing.T, disk *disk, firmware firmware, seed *seed) {
+func checkCarriesOn(t *testing.T, disk *disk, firmware firmware, seed *seed, more extra) {
 	t.Helper()
-	next := start(t, disk, firmware)
+	next := startWith(t, disk, firmware, more)
 	next.waitFor(ready, birthTime)
 	login(t, next, seed).check()
 	next.powerOff()

@@ -51,4 +51,4 @@ const (
 
 // firstBootWrites is about how many writes a first boot makes until the node is
 // ready; TestSeedOnStick measures it anew and says so when it has changed much.
-const firstBootWrites = 1600
+const firstBootWrites = 2400

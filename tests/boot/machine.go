@@ -319,9 +319,9 @@ func (m *machine) waitReset() {
 	m.console.skip()
 }
 
-// writes is how many writes were made to the disk since the power came.
+// writes is how many writes were made to the disks since the power came.
 func (m *machine) writes(ctx context.Context) (int64, error) {
-	return m.qmp.writes(ctx, "disk")
+	return m.qmp.writes(ctx)
 }
 
 // plug puts a USB stick in.

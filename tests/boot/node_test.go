@@ -77,9 +77,7 @@ func (n *node) sql(statements string) string {
 // check looks at everything that makes a node a working one.
 func (n *node) check() {
 	n.Helper()
-	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
-	defer cancel()
-	for _, look := range []struct{ at, with, want string }{
+	n.expect([]check{
 		{"the boot", "systemctl is-system-running --wait || true", `running`},
 		{"failed units", "systemctl --failed --plain --no-legend", ``},
 		{"firstboot status --wait", "firstboot status --wait >/dev/null", ``},
@@ -93,14 +91,7 @@ func (n *node) check() {
 		{"etcd", etcdHealth, `.* is healthy: .*`},
 		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service", "enabled\nenabled"},
 		{"what nobody understands", unknownSettings, ``},
-	} {
-		got, err := n.shell.root(ctx, look.with)
-		if err != nil {
-			n.Errorf("%s: %v", look.at, err)
-		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
-			n.Errorf("%s: got %q, want %q (%s)", look.at, got, look.want, look.with)
-		}
-	}
+	}...)
 	n.checkSecrets()
 	n.checkStatus()
 	n.checkState()
@@ -109,6 +100,24 @@ func (n *node) check() {
 	for _, own := range []string{id.machineID, id.hostKey} {
 		if disk, _ := owners.LoadOrStore(own, owner); disk != owner {
 			n.Errorf("another machine made from the same image is %q too", own)
+		}
+	}
+}
+
+// check is a script of root's, and a regular expression of all that it prints.
+type check struct{ at, with, want string }
+
+// expect looks at a node.
+func (n *node) expect(checks ...check) {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
+	defer cancel()
+	for _, look := range checks {
+		got, err := n.shell.root(ctx, look.with)
+		if err != nil {
+			n.Errorf("%s: %v", look.at, err)
+		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
+			n.Errorf("%s: got %q, want %q (%s)", look.at, got, look.want, look.with)
 		}
 	}
 }

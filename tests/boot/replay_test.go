@@ -128,5 +128,5 @@ func (r *recording) check(t *testing.T, left []logwrites.Piece) {
 			t.Logf("the disk as the cut left it is %s", r.replay(t, kept, left).path)
 		}
 	})
-	checkCarriesOn(t, disk, r.firmware, r.seed)
+	checkCarriesOn(t, disk, r.firmware, r.seed, extra{})
 }

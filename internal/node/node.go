@@ -31,7 +31,8 @@ import (
 	"banyan/seeds"
 )
 
-// The steps of a state that joining the cluster rests on.
+// The steps of a state that joining the cluster rests on. On a node that has no part in
+// one, nothing starts its service, such as the installation of a package.
 const (
 	StepEtcd    = "etcd"
 	StepPatroni = "patroni"
@@ -77,10 +78,15 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 		add("limits", limits(self.System.NoFile))
 		add("watchdog", watchdog(self.Patroni.Watchdog))
 	}
-	if s.IsEtcdMember(self) {
+	switch {
+	case s.IsEtcdMember(self):
 		steps = append(steps, etcd(s, self, f))
+	case s.Cluster.DCS == seeds.DCSEtcd: // an external one may run here all the same
+		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
-	if runs {
+	if !runs {
+		add(StepPatroni, []converge.Resource{converge.Unit{Name: patroniUnit, Masked: true}})
+	} else {
 		step, err := patroni(s, self, f, database)
 		if err != nil {
 			return converge.State{}, err

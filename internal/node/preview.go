@@ -62,6 +62,9 @@ func show(state converge.State) []Shown {
 			case converge.Unit:
 				shown.Kind = "unit"
 				shown.Detail = fmt.Sprintf("enabled=%t running=%t reload on %v restart on %v", r.Enabled, r.Running, r.ReloadOn, r.RestartOn)
+				if r.Masked {
+					shown.Detail = "masked"
+				}
 			case converge.Absent:
 				shown.Kind = "absent"
 			case converge.Setting:

@@ -87,6 +87,7 @@ func (n *node) check() {
 		{"writing to the root", "touch /usr/x 2>&1 || true", `.*: Read-only file system`},
 		{"how the root is mounted", "findmnt --noheadings --output OPTIONS /", `ro(,.*)?`},
 		{"the sealed seed", "test -s " + sealedSeed + " && stat -c '%a %U' " + sealedSeed, `600 root`},
+		{"the watchdog", "stat --dereference --format %U /dev/banyan-watchdog", `postgres`},
 		{"/tmp", "findmnt --noheadings --output FSTYPE /tmp", `tmpfs`},
 		{"etcd", etcdHealth, `.* is healthy: .*`},
 		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service", "enabled\nenabled"},

@@ -32,7 +32,7 @@ func etcd(s seeds.Seed, self seeds.Node, f facts.Facts) converge.Step {
 	if f.Born {
 		state = "existing"
 	}
-	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self, f.Etcd))}
+	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self, abilities(f)))}
 	// etcd cannot listen on an address that is not there yet, and Debian's unit
 	// gives up when it exits. At five seconds apart the default start limit, five
 	// times in ten seconds (systemd-system.conf(5)), is never met.
@@ -56,7 +56,7 @@ func etcdMembers(s seeds.Seed) []seeds.Node {
 
 // etcdEnvironment is etcd's configuration:
 // https://etcd.io/docs/v3.5/op-guide/configuration/
-func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) string {
+func etcdEnvironment(s seeds.Seed, self seeds.Node, can abilities) string {
 	url := func(a netip.Addr, port uint16) string { return "http://" + addrPort(a, port) }
 	address := self.Address.Addr()
 	var members []string
@@ -83,9 +83,9 @@ func etcdEnvironment(s seeds.Seed, self seeds.Node, version facts.Version) strin
 		{"ETCD_AUTO_COMPACTION_MODE", "periodic"},
 		{"ETCD_AUTO_COMPACTION_RETENTION", fmt.Sprintf("%dh", e.AutoCompactionRetention)},
 	}
-	if !version.Before(3, 4) {
+	if can.hasLogLevel() {
 		variables = append(variables, [2]string{"ETCD_LOG_LEVEL", "warn"})
-		if version.Before(3, 5) { // its own default minds no level
+		if !can.prefersZap() {
 			variables = append(variables, [2]string{"ETCD_LOGGER", "zap"})
 		}
 	}

@@ -51,7 +51,7 @@ func environment(self seeds.Node, f facts.Facts) string {
 	if public(self.System.Proxy) {
 		text += proxyVariables(self.System.Proxy)
 	}
-	if f.Etcd.Before(3, 4) {
+	if !abilities(f).defaultsToAPI3() {
 		text += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
 	}
 	return text

@@ -68,12 +68,12 @@ func kernelParameters(self seeds.Node, m sizes, f facts.Facts) []sysctl {
 	if self.Runs(seeds.ServicePostgreSQL) {
 		maps.Copy(values, memoryParameters(m))
 		// https://www.kernel.org/doc/html/latest/admin-guide/sysctl/kernel.html; the values are
-		// pgsql_cluster's. Newer kernels have no sched_ parameters here.
+		// pgsql_cluster's.
 		maps.Copy(values, map[string]string{
 			"kernel.numa_balancing":          "0",
 			"kernel.sched_autogroup_enabled": "0",
 		})
-		if f.Kernel.Before(5, 13) {
+		if !abilities(f).hidesMigrationCost() {
 			values["kernel.sched_migration_cost_ns"] = "5000000"
 		}
 	}

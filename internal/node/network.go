@@ -228,7 +228,7 @@ func (l *links) match(at *link, match *networkSection, f facts.Facts) {
 			match.set("MACAddress", l.free[0].MAC)
 		}
 		match.set("Type", "ether")
-		if !f.Systemd.Before(251, 0) {
+		if abilities(f).matchesKinds() {
 			match.set("Kind", "!*")
 		}
 	case at.bond != "": // which gives its own address to its members

@@ -2,24 +2,7 @@
 // configuration from the seed and the facts, and touches no machine. One file
 // holds one component.
 //
-// It writes for Debian 11, 12 and 13 alike. What depends on the version:
-//
-//   - KeepConfiguration=yes means the same from systemd 247 to 257, though the
-//     other values of that key were renamed in 257. [Match] Kind= is known from
-//     systemd 251 on: without it an interface that is not matched by its address
-//     may also be a virtual one of type ether.
-//   - /etc/default/locale is what PAM and, up to Debian 12, systemd read; it is a
-//     link to /etc/locale.conf as Debian 13 has it. /etc/timezone is gone from
-//     Debian 13, where nothing minds it.
-//   - Patroni ignores keys that it does not know. Until 3.0 the start and stop timeouts
-//     of a primary have other names; failsafe_mode is known from 3.0 on,
-//     restapi.allowlist from 2.1, member_slots_ttl and the quorum mode from 4.0. An
-//     older one takes quorum for off, and is given true.
-//   - systemd-networkd.service of Debian 11 cannot reload and is restarted.
-//   - The kernel has no kernel.sched_migration_cost_ns from 5.13 on.
-//   - Which parameters of PostgreSQL a version knows is in their table, parameters.go.
-//   - etcd has log levels from 3.4 on, and there in one of its two loggers; its
-//     etcdctl takes API 3, which Patroni uses, for the default from 3.4 on.
+// It writes for Debian 11, 12 and 13 alike; versions.go has what depends on versions.
 package node
 
 import (

@@ -321,7 +321,7 @@ func TestPatroniPasswords(t *testing.T) {
 	for _, password := range []string{"1234-56-78", "0b______", "=", "<<", "12:34:56", "0o17", "1e3", "off", "~", "- a", "#a: b"} {
 		s := fixture(t)
 		s.Secrets.RewindPassword = seeds.Secret(password)
-		config, err := marshalPatroni(s, s.Nodes[0], database{version: 17}, facts.Version{})
+		config, err := marshalPatroni(s, s.Nodes[0], database{version: 17}, abilities{})
 		if err != nil {
 			t.Fatal(err)
 		}

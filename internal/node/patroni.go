@@ -115,7 +115,7 @@ func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) 
 		return database{}, err
 	}
 	d := database{version: version, dataDir: DataDir(self, version), walDir: WALDir(self, version), volumes: volumes(s, self, f)}
-	if version < 15 { // later ones keep statistics in shared memory
+	if !d.keepsStatisticsInMemory() {
 		d.statsTemp = statsTemp
 	}
 	d.sizing = sizing{
@@ -161,7 +161,7 @@ func (d database) disk(path string, f facts.Facts) (int64, seeds.DiskClass) {
 // patroni is PostgreSQL under Patroni. Like etcd it starts by itself once the
 // node is born.
 func patroni(s seeds.Seed, self seeds.Node, f facts.Facts, d database) (converge.Step, error) {
-	config, err := marshalPatroni(s, self, d, f.Patroni)
+	config, err := marshalPatroni(s, self, d, abilities(f))
 	if err != nil {
 		return converge.Step{}, err
 	}
@@ -197,7 +197,7 @@ LimitCORE=0
 	return converge.Step{Name: StepPatroni, Needs: needs(d.volumes, paths...), Resources: resources}, nil
 }
 
-// statsTemp is the directory of PostgreSQL's statistics below version 15, which are
+// statsTemp is the directory of PostgreSQL's statistics where they are files, which are
 // written over and over and so are kept in memory:
 // https://www.postgresql.org/docs/14/runtime-config-statistics.html
 const statsTemp = "/var/lib/pgsql_stats_tmp"
@@ -226,7 +226,7 @@ WantedBy=multi-user.target
 	}
 }
 
-func marshalPatroni(s seeds.Seed, self seeds.Node, d database, patroni facts.Version) (string, error) {
+func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (string, error) {
 	address, p := self.Address.Addr(), self.Patroni
 	c := patroniFile{
 		Scope:     s.Cluster.Name,
@@ -244,7 +244,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, patroni facts.Ver
 		},
 		Etcd3:     patroniEtcdOf(s, self),
 		Raft:      patroniRaftOf(s, self),
-		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, d.cluster, patroni), Initdb: initdb(self.PostgreSQL.Initdb, d)},
+		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, d.cluster, can), Initdb: initdb(self.PostgreSQL.Initdb, d)},
 		PostgreSQL: patroniPostgreSQL{
 			// All addresses: one that is added to the machine later must be served too.
 			Listen:         "*:" + strconv.Itoa(int(self.PostgreSQL.Port)),
@@ -265,7 +265,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, patroni facts.Ver
 			Basebackup: given(map[string]string{
 				"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint), "waldir": d.walDir,
 			}),
-			PgProbackup:                            pgProbackup(p, patroni),
+			PgProbackup:                            pgProbackup(p, can),
 			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,

@@ -140,8 +140,7 @@ func patroniRaftOf(s seeds.Seed, self seeds.Node) *patroniRaft {
 	return &r
 }
 
-// initdb holds the options of initdb. A version before 11 has no group access, and one
-// from 18 on makes checksums unless it is told not to.
+// initdb holds the options of initdb.
 func initdb(i seeds.Initdb, d database) []any {
 	options := []any{
 		map[string]string{"encoding": i.Encoding},
@@ -150,10 +149,10 @@ func initdb(i seeds.Initdb, d database) []any {
 	switch {
 	case i.DataChecksums:
 		options = append(options, "data-checksums")
-	case d.version >= 18:
+	case d.makesChecksums():
 		options = append(options, "no-data-checksums")
 	}
-	if i.AllowGroupAccess && d.version >= 11 {
+	if i.AllowGroupAccess && d.grantsGroupAccess() {
 		options = append(options, "allow-group-access")
 	}
 	if d.walDir != "" {
@@ -169,7 +168,7 @@ func initdb(i seeds.Initdb, d database) []any {
 // dynamic is written to the DCS when the cluster is born. From then on the copy in
 // the DCS counts, which a DBA changes with `patronictl edit-config`.
 // https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, version facts.Version) map[string]any {
+func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, can abilities) map[string]any {
 	p := self.Patroni
 	parameters := map[string]any{}
 	maps.Copy(parameters, computed)
@@ -181,7 +180,7 @@ func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, version fac
 		"maximum_lag_on_failover": p.MaximumLagOnFailover,
 		"maximum_lag_on_syncnode": p.MaximumLagOnSyncnode,
 		"check_timeline":          p.CheckTimeline,
-		"synchronous_mode":        synchronousMode(p.SynchronousMode, version),
+		"synchronous_mode":        synchronousMode(p.SynchronousMode, can),
 		"synchronous_mode_strict": p.SynchronousModeStrict,
 		"synchronous_node_count":  p.SynchronousNodeCount,
 		"postgresql": map[string]any{
@@ -191,13 +190,14 @@ func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, version fac
 		},
 	}
 	primary := "primary"
-	if version.Before(3, 0) {
+	if !can.saysPrimary() {
 		primary = "master"
-	} else {
-		d["failsafe_mode"] = p.FailsafeMode
 	}
 	d[primary+"_start_timeout"], d[primary+"_stop_timeout"] = p.PrimaryStartTimeout, p.PrimaryStopTimeout
-	if p.MemberSlotsTTL != "" && !version.Before(4, 0) {
+	if can.hasFailsafe() {
+		d["failsafe_mode"] = p.FailsafeMode
+	}
+	if p.MemberSlotsTTL != "" && can.hasMemberSlotsTTL() {
 		d["member_slots_ttl"] = p.MemberSlotsTTL
 	}
 	if len(p.Slots) > 0 {
@@ -242,8 +242,8 @@ func ownParameters(s seeds.Seed, self seeds.Node, computed map[string]any) map[s
 
 // synchronousMode is a boolean of YAML, or quorum. A Patroni that does not know quorum
 // takes it for off, so that it is given what loses no commit either; see also Check.
-func synchronousMode(mode seeds.SynchronousMode, version facts.Version) any {
-	if mode == seeds.SynchronousModeQuorum && !version.Before(4, 0) {
+func synchronousMode(mode seeds.SynchronousMode, can abilities) any {
+	if mode == seeds.SynchronousModeQuorum && can.hasQuorum() {
 		return string(mode)
 	}
 	return mode != "false"
@@ -287,16 +287,16 @@ func tags(t seeds.Tags) map[string]any {
 }
 
 // pgProbackup copies from no leader where there is none to copy from.
-func pgProbackup(p seeds.Patroni, version facts.Version) map[string]any {
+func pgProbackup(p seeds.Patroni, can abilities) map[string]any {
 	if !slices.Contains(p.CreateReplicaMethods, "pg_probackup") && !slices.Contains(p.StandbyCluster.CreateReplicaMethods, "pg_probackup") {
 		return nil
 	}
 	method := map[string]any{"command": p.PgProbackup.Command, "keep_data": p.PgProbackup.KeepData, "no_params": p.PgProbackup.NoParams}
 	if p.StandbyCluster.Follows() && p.StandbyCluster.Host == "" {
-		if version.Before(3, 0) {
-			method["no_master"] = true
-		} else {
+		if can.saysPrimary() {
 			method["no_leader"] = true
+		} else {
+			method["no_master"] = true
 		}
 	}
 	return method
@@ -327,7 +327,7 @@ func computedHBA(s seeds.Seed) []string {
 // checkPatroni refuses what this machine's Patroni would take for something else,
 // without a word.
 func checkPatroni(p seeds.Patroni, f facts.Facts) error {
-	if p.SynchronousMode == seeds.SynchronousModeQuorum && f.Patroni.Before(4, 0) {
+	if p.SynchronousMode == seeds.SynchronousModeQuorum && !abilities(f).hasQuorum() {
 		return fmt.Errorf("patroni.synchronous_mode: quorum is for Patroni 4 and later; this machine has %s", f.Patroni)
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		{facts.Version{Major: 4}, "quorum", []string{"primary_start_timeout", "failsafe_mode", "member_slots_ttl"}, []string{"master_start_timeout"}},
 		{facts.Version{}, "quorum", []string{"failsafe_mode", "member_slots_ttl"}, nil}, // of no package: taken for new
 	} {
-		d := dynamic(s, s.Nodes[0], map[string]any{}, test.version)
+		d := dynamic(s, s.Nodes[0], map[string]any{}, withPatroni(test.version))
 		if d["synchronous_mode"] != test.mode {
 			t.Errorf("%s: synchronous_mode is %v", test.version, d["synchronous_mode"])
 		}
@@ -42,7 +42,7 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 		}
 	}
 	p.SynchronousMode = "false"
-	if mode := dynamic(s, s.Nodes[0], map[string]any{}, facts.Version{Major: 4})["synchronous_mode"]; mode != false {
+	if mode := dynamic(s, s.Nodes[0], map[string]any{}, withPatroni(facts.Version{Major: 4}))["synchronous_mode"]; mode != false {
 		t.Errorf("false is written as %v", mode)
 	}
 }
@@ -63,11 +63,11 @@ nodes:
 	shared := map[string]any{"work_mem": "8MB", "jit": "off", "max_connections": 200, "wal_level": "replica"}
 	own := []map[string]any{{"work_mem": "64MB", "log_statement": "all", "random_page_cost": 1.1}, {}}
 	for i, n := range s.Nodes[:2] {
-		d, _ := dynamic(*s, n, map[string]any{"wal_level": "replica"}, facts.Version{})["postgresql"].(map[string]any)
+		d, _ := dynamic(*s, n, map[string]any{"wal_level": "replica"}, abilities{})["postgresql"].(map[string]any)
 		if got := d["parameters"]; !reflect.DeepEqual(got, shared) {
 			t.Errorf("born on %s the cluster has %v", n.Name, got)
 		}
-		config, err := marshalPatroni(*s, n, database{version: 17}, facts.Version{})
+		config, err := marshalPatroni(*s, n, database{version: 17}, abilities{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestStandbyCluster(t *testing.T) {
 		p := &s.Nodes[0].Patroni
 		test.config.CreateReplicaMethods = []seeds.ReplicaMethod{"pg_probackup"}
 		p.StandbyCluster = test.config
-		standby, _ := dynamic(s, s.Nodes[0], map[string]any{}, test.version)["standby_cluster"].(map[string]any)
+		standby, _ := dynamic(s, s.Nodes[0], map[string]any{}, withPatroni(test.version))["standby_cluster"].(map[string]any)
 		for _, key := range test.has {
 			if standby[key] == nil {
 				t.Errorf("%+v: no %s in %v", test.config, key, standby)
@@ -111,14 +111,14 @@ func TestStandbyCluster(t *testing.T) {
 				t.Errorf("%+v: %s in %v", test.config, key, standby)
 			}
 		}
-		method := pgProbackup(*p, test.version)
+		method := pgProbackup(*p, withPatroni(test.version))
 		for _, key := range []string{"no_leader", "no_master"} {
 			if _, ok := method[key]; ok != (key == test.noLeader) {
 				t.Errorf("%+v: %v", test.config, method)
 			}
 		}
 	}
-	if s := fixture(t); dynamic(s, s.Nodes[0], map[string]any{}, facts.Version{Major: 4})["standby_cluster"] != nil {
+	if s := fixture(t); dynamic(s, s.Nodes[0], map[string]any{}, withPatroni(facts.Version{Major: 4}))["standby_cluster"] != nil {
 		t.Error("every cluster is a standby cluster")
 	}
 }

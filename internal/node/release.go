@@ -62,14 +62,14 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 // Unapplied is [Later] with the keys that the Patroni of this machine is too old for.
 func Unapplied(s seeds.Seed, self seeds.Node, f facts.Facts) []string {
 	keys := Later(s, self)
-	if self.Runs(seeds.ServicePostgreSQL) {
-		if len(self.Patroni.RESTAPI.Allowlist) > 0 && f.Patroni.Before(2, 1) {
+	if can := abilities(f); self.Runs(seeds.ServicePostgreSQL) {
+		if len(self.Patroni.RESTAPI.Allowlist) > 0 && !can.hasAllowlist() {
 			keys = append(keys, "patroni.restapi.allowlist")
 		}
-		if self.Patroni.FailsafeMode && f.Patroni.Before(3, 0) {
+		if self.Patroni.FailsafeMode && !can.hasFailsafe() {
 			keys = append(keys, "patroni.failsafe_mode")
 		}
-		if self.Patroni.MemberSlotsTTL != "" && f.Patroni.Before(4, 0) {
+		if self.Patroni.MemberSlotsTTL != "" && !can.hasMemberSlotsTTL() {
 			keys = append(keys, "patroni.member_slots_ttl")
 		}
 	}

@@ -67,7 +67,6 @@ type Facts struct {
 type Installed struct {
 	PostgreSQL                      []int // major versions, ascending
 	Systemd, Patroni, Etcd, HAProxy Version
-	NFTables, Chrony                Version
 }
 
 // NIC is an Ethernet interface.
@@ -115,7 +114,6 @@ func LookInstalled(root string) (Installed, error) {
 	var packages map[string]Version
 	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
 	i.Systemd, i.Patroni, i.Etcd, i.HAProxy = packages["systemd"], packages["patroni"], packages["etcd-server"], packages["haproxy"]
-	i.NFTables, i.Chrony = packages["nftables"], packages["chrony"]
 	return i, errors.Join(errs...)
 }
 

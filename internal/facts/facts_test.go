@@ -113,8 +113,7 @@ func TestGather(t *testing.T) {
 		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
 		"var/lib/dpkg/status": "Package: etcd-server\nStatus: install ok installed\nVersion: 1:3.3.25+dfsg-6+b6\nDescription: a store\n Version: 9.9\n\n" +
 			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n\n" +
-			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n\n" +
-			"Package: nftables\nStatus: install ok installed\nVersion: 1.1.3-1\n\nPackage: chrony\nStatus: install ok installed\nVersion: 4.6.1-3\n",
+			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n",
 		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
 			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
@@ -133,7 +132,7 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (Facts{
-		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}, NFTables: Version{1, 1}, Chrony: Version{4, 6}},
+		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}},
 		NICs: []NIC{
 			{Name: "br0", MAC: "52:54:00:00:00:01"},
 			{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},

@@ -68,7 +68,9 @@ func Firstboot(o Options) (name string, err error) {
 			"Patroni. Nothing reaches in from outside.",
 		Overridables: nfpm.Overridables{
 			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
-				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server"},
+				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server",
+				"netbase", // without its /etc/protocols nft knows no ipv6-icmp, and loads no firewall
+			},
 			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client", "xfsprogs"},
 			Contents: files.Contents{
 				file(o.Binary, "/usr/sbin/firstboot", 0o755),

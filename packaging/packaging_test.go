@@ -33,7 +33,7 @@ func TestFirstboot(t *testing.T) {
 	}
 	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n" +
 		"Depends: systemd, systemd-resolved | systemd (<< 251), dbus, init-system-helpers (>= 1.52), passwd, sudo, " +
-		"locales, tzdata, fdisk, e2fsprogs, udev, iproute2, nftables, chrony, ca-certificates, openssh-server\n"; fields != want {
+		"locales, tzdata, fdisk, e2fsprogs, udev, iproute2, nftables, chrony, ca-certificates, openssh-server, netbase\n"; fields != want {
 		t.Errorf("fields:\n%s", fields)
 	}
 	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)

@@ -88,6 +88,7 @@ func TestSeedCheckNode(t *testing.T) {
 	must(t, "seed check seed.yaml --node pgsql-n1 --output tree")
 	contains(t, content(t, "tree/etc/hosts"), "172.16.32.11 pgsql-n1\n")
 	contains(t, content(t, "tree/etc/patroni/config.yml"), "(secret)")
+	contains(t, content(t, "tree/etc/banyan/firewall.nft"), "table inet banyan {\n")
 	refused(t, "seed check seed.yaml --node pgsql-n1 --output tree", "file exists")
 
 	save(t, "bad.yaml", strings.Replace(seeds.Example, "# version: 17", "  version: 16", 1), 0o600)

@@ -37,7 +37,7 @@ func writeShown(shown []node.Shown, dir string) error {
 	}
 	for _, s := range shown {
 		path := filepath.Join(dir, s.Name)
-		if s.Kind != "file" && s.Kind != "directory" && s.Kind != "symlink" {
+		if !slices.Contains([]string{"file", "nftables", "directory", "symlink"}, s.Kind) {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -45,7 +45,7 @@ func writeShown(shown []node.Shown, dir string) error {
 		}
 		var err error
 		switch s.Kind {
-		case "file":
+		case "file", "nftables":
 			err = os.WriteFile(path, []byte(s.Content), os.FileMode(s.Mode))
 		case "directory":
 			err = os.MkdirAll(path, os.FileMode(s.Mode))

@@ -15,7 +15,7 @@ type PostgreSQL struct {
 	WALDir string `yaml:"wal_dir" example:"/var/lib/postgresql/wal" source:"https://www.postgresql.org/docs/current/app-initdb.html"`
 	// The size of the tmpfs for statistics, below PostgreSQL 15.
 	StatsTempSize Size `yaml:"stats_temp_size" default:"1024MB" source:"https://www.postgresql.org/docs/14/runtime-config-statistics.html"`
-	// Parameters of postgresql.conf, in place of the computed ones.
+	// Parameters of postgresql.conf, in place of the computed ones: docs/parameters.md.
 	Parameters map[string]any `yaml:"parameters" example:"{max_connections: 200}"` // int, float64, bool or string
 	// Lines of pg_hba.conf that follow the computed ones.
 	PgHBA []string `yaml:"pg_hba" example:"[host all all 172.16.0.0/16 scram-sha-256]" source:"https://www.postgresql.org/docs/current/auth-pg-hba-conf.html"`
@@ -193,7 +193,8 @@ type Watchdog struct {
 	// How long before the key is lost the watchdog fires; -1 is half of ttl, the
 	// only full guarantee.
 	SafetyMargin Seconds `yaml:"safety_margin" default:"-1"`
-	// The kernel module of the watchdog; empty where the hardware's loads by itself.
+	// The kernel module that is loaded for it, empty for none; softdog counts only
+	// where the hardware has no watchdog.
 	Driver string `yaml:"driver" default:"softdog" example:"iTCO_wdt"`
 }
 

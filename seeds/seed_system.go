@@ -16,7 +16,7 @@ type System struct {
 	Users []User `yaml:"users" source:"https://cloudinit.readthedocs.io/en/latest/reference/modules.html#users-and-groups"`
 	// Who may run what as another user.
 	Sudo []Sudo `yaml:"sudo" source:"https://man7.org/linux/man-pages/man5/sudoers.5.html"`
-	// Kernel parameters, in place of the computed ones.
+	// Kernel parameters, in place of the computed ones: docs/system.md.
 	Sysctl map[string]any `yaml:"sysctl" example:"{vm.swappiness: 1}"`
 	// The size of a huge page for shared memory; 0MB is none.
 	HugePageSize HugePageSize `yaml:"huge_page_size" default:"2MB" source:"https://www.kernel.org/doc/html/latest/admin-guide/mm/hugetlbpage.html"`

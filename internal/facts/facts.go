@@ -63,10 +63,10 @@ type Facts struct {
 	Locales   []string       // generated ones with UTF-8, written as in ru_RU.UTF-8
 }
 
-// Installed is the versions of what is configured differently from one to another.
+// Installed is the versions of what a node is made with.
 type Installed struct {
-	PostgreSQL                      []int // major versions, ascending
-	Systemd, Patroni, Etcd, HAProxy Version
+	PostgreSQL                                []int // major versions, ascending
+	Systemd, Patroni, Etcd, HAProxy, NFTables Version
 }
 
 // NIC is an Ethernet interface.
@@ -114,6 +114,7 @@ func LookInstalled(root string) (Installed, error) {
 	var packages map[string]Version
 	gather(&errs, &packages, installed, filepath.Join(root, "var/lib/dpkg/status"))
 	i.Systemd, i.Patroni, i.Etcd, i.HAProxy = packages["systemd"], packages["patroni"], packages["etcd-server"], packages["haproxy"]
+	i.NFTables = packages["nftables"]
 	return i, errors.Join(errs...)
 }
 

@@ -113,7 +113,7 @@ func TestGather(t *testing.T) {
 		"usr/share/zoneinfo/posix/Asia/Vladivostok": "",
 		"var/lib/dpkg/status": "Package: etcd-server\nStatus: install ok installed\nVersion: 1:3.3.25+dfsg-6+b6\nDescription: a store\n Version: 9.9\n\n" +
 			"Package: haproxy\nStatus: deinstall ok config-files\nVersion: 3.0.11-1\n\nPackage: systemd\nStatus: hold ok installed\nVersion: 257-1\n\n" +
-			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n",
+			"Package: patroni\nStatus: install ok installed\nVersion: 4.0.7-1+deb13u1\n\nPackage: nftables\nStatus: install ok installed\nVersion: 1.1.3-1\n",
 		"etc/locale.gen": "# en_GB.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\nru_RU.UTF-8 UTF-8\nru_RU.KOI8-R KOI8-R\n" +
 			"sr_RS@latin UTF-8\nca_ES.UTF-8@valencia UTF-8\n",
 	})
@@ -132,7 +132,7 @@ func TestGather(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (Facts{
-		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}},
+		Installed: Installed{PostgreSQL: []int{13, 17}, Systemd: Version{257, 0}, Patroni: Version{4, 0}, Etcd: Version{3, 3}, NFTables: Version{1, 1}},
 		NICs: []NIC{
 			{Name: "br0", MAC: "52:54:00:00:00:01"},
 			{Name: "eno1", MAC: "52:54:00:00:00:01", Physical: true},
@@ -159,6 +159,14 @@ func TestGather(t *testing.T) {
 		Locales:        []string{"C.UTF-8", "en_US.UTF-8", "ru_RU.UTF-8", "sr_RS.UTF-8@latin", "ca_ES.UTF-8@valencia"},
 	}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	f := Facts{Installed: Installed{PostgreSQL: []int{15, 17}, Etcd: Version{3, 5}}, Kernel: Version{6, 12}}
+	want := map[string]string{"postgresql": "15, 17", "etcd": "3.5", "kernel": "6.12"}
+	if got := f.Versions(); !maps.Equal(got, want) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"banyan/seeds"
 )
 
 // Version is how the version of a program begins. It is zero for a program that
@@ -16,6 +18,22 @@ type Version struct{ Major, Minor int }
 // Before tells whether v is known to be older than that.
 func (v Version) Before(major, minor int) bool {
 	return v != Version{} && (v.Major < major || v.Major == major && v.Minor < minor)
+}
+
+// Versions is what is known of the versions on the machine, for a report.
+func (f Facts) Versions() map[string]string {
+	all := map[string]string{}
+	for name, v := range map[string]Version{
+		"etcd": f.Etcd, "haproxy": f.HAProxy, "kernel": f.Kernel, "nftables": f.NFTables, "patroni": f.Patroni, "systemd": f.Systemd,
+	} {
+		if v != (Version{}) {
+			all[name] = v.String()
+		}
+	}
+	if len(f.PostgreSQL) > 0 {
+		all["postgresql"] = seeds.Words(f.PostgreSQL)
+	}
+	return all
 }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }

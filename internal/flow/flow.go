@@ -84,6 +84,7 @@ func newReporter() *reporter {
 func (r *reporter) about(n planted) {
 	r.report.Node, r.report.Cluster, r.report.Address = n.Node.Name, n.Seed.Cluster.Name, n.Node.Address.Addr().String()
 	r.report.PostgreSQLPort, r.report.PatroniPort = n.Node.PostgreSQL.Port, n.Node.Patroni.RESTAPI.Port
+	r.report.Versions = n.facts.Versions()
 	r.report.Unapplied = node.Unapplied(*n.Seed, n.Node, n.facts)
 	if len(r.report.Unapplied) > 0 {
 		log.Printf("the seed says more than this release applies: %s", strings.Join(r.report.Unapplied, ", "))

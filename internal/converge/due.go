@@ -51,7 +51,7 @@ func openDue(m Machine, s State, keep bool) (*due, error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(content, &d.units); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s is damaged: %w; remove it, and restart the units whose files have changed", path, err)
 	}
 	return d, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -50,18 +51,26 @@ func Blkid(ctx context.Context, device string, offset, size int64) (map[string]s
 	found := map[string]string{}
 	for line := range strings.Lines(out) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
-			found[key] = value
+			found[key] = escaped.ReplaceAllString(value, "$1")
 		}
 	}
 	return found, nil
 }
 
+// escaped is what blkid has of a character that would mean something to a shell.
+var escaped = regexp.MustCompile(`\\(.)`)
+
 // Holding is what a whole disk holds.
 type Holding struct {
+	Size                    int64  // of the disk, in bytes
 	Filesystem, UUID, Label string // of a file system, or of what else has a signature
 	Table                   string // the kind of partition table
 	Empty                   bool   // it has no signature, and nothing but zeros where one would be
 }
+
+// Known tells whether the disk has a signature: it was somebody's on purpose, and is not
+// merely written to.
+func (h Holding) Known() bool { return h.Filesystem != "" || h.Table != "" }
 
 func (h Holding) String() string {
 	words := cmp.Or(h.Filesystem, "data of no known kind")
@@ -97,7 +106,7 @@ func Probe(ctx context.Context, device string) (Holding, error) {
 	if err != nil {
 		return Holding{}, err
 	}
-	h := Holding{Filesystem: found["TYPE"], UUID: found["UUID"], Label: found["LABEL"], Table: found["PTTYPE"]}
+	h := Holding{Size: size, Filesystem: found["TYPE"], UUID: found["UUID"], Label: found["LABEL"], Table: found["PTTYPE"]}
 	if len(found) > 0 {
 		return h, nil
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
 	"banyan/internal/disk"
@@ -18,7 +21,8 @@ import (
 // holds anything is left as it is: it is ours, or an error says what is on it.
 //
 // What formats it is marked before it begins and until it is on the disk, so that a
-// power cut leaves no half of a file system that nobody would dare to touch.
+// power cut leaves no half of a file system that nobody would dare to touch. While the
+// mark is there nothing may mount it: see [FormattingMark].
 type Filesystem struct {
 	Volume string // what it is for
 	Disk   facts.Disk
@@ -31,16 +35,27 @@ type Filesystem struct {
 }
 
 // volumesDir holds what is known of the volumes of this machine: VOLUME.formatting, while
-// its disk is being formatted, and VOLUME.wiped, once a wipe was used.
+// its disk is being formatted, and SERIAL.wiped, once a disk was wiped, for whichever
+// volume it was.
 const volumesDir = facts.StateDir + "/volumes"
+
+// FormattingMark is the file that is there while a volume's disk is being formatted, and
+// after that was interrupted. What mounts the volume has to refuse to for so long: the
+// disk is formatted again, and what was written to it meanwhile would be lost.
+func FormattingMark(volume string) string {
+	return filepath.Join(volumesDir, volume+".formatting")
+}
 
 // ID is "volume" and its name.
 func (f Filesystem) ID() string { return "volume " + f.Volume }
 
 func (f Filesystem) device() string { return "/dev/" + f.Disk.Name }
 
-func (f Filesystem) mark(m Machine, what string) string {
-	return m.path(filepath.Join(volumesDir, f.Volume+"."+what))
+func (f Filesystem) formatting(m Machine) string { return m.path(FormattingMark(f.Volume)) }
+
+// wiped is by the disk alone: another name for the volume is no other permission.
+func (f Filesystem) wiped(m Machine) string {
+	return m.path(filepath.Join(volumesDir, url.PathEscape(f.Disk.Serial)+".wiped"))
 }
 
 // identity tells the disk that a mark is about from one that took its place.
@@ -48,13 +63,60 @@ func (f Filesystem) identity() string {
 	return fmt.Sprintf("%s %d\n", f.Disk.Serial, f.Disk.Size)
 }
 
-// marked tells whether a mark of that kind is there, for this disk.
-func (f Filesystem) marked(m Machine, what string) (bool, error) {
-	content, err := os.ReadFile(f.mark(m, what))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// verdict is what is to be done with a disk.
+type verdict struct {
+	what   string // in words; "" is nothing
+	format bool   // or else only the mark is to be removed
+	wipes  bool   // that uses up the permission to wipe
+}
+
+// judge looks at the disk.
+func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
+	mark, err := readIfThere(f.formatting(m))
+	if err != nil {
+		return verdict{}, err
 	}
-	return string(content) == f.identity(), err
+	found, err := disk.Probe(ctx, f.device())
+	if err != nil {
+		return verdict{}, err
+	}
+	if found.Size != f.Disk.Size {
+		return verdict{}, fmt.Errorf("%s has %d bytes and not %d: another disk took its place just now; run it again", f.device(), found.Size, f.Disk.Size)
+	}
+	format := fmt.Sprintf("format %s as %s", f.Disk, f.Type)
+	mayWipe := f.Wipe != "" && f.Wipe == f.Disk.Serial
+	switch {
+	// Half of a file system has our UUID already, or nothing yet that anybody knows.
+	// What somebody else put there since is not ours to format because of the mark.
+	case mark == f.identity() && (found.UUID == f.UUID || !found.Known()):
+		return verdict{what: format + ", which was interrupted", format: true, wipes: mayWipe}, nil
+	case found.Filesystem == f.Type && (found.UUID == f.UUID || f.Adopt && found.Label == f.Label):
+		if mark != "" {
+			return verdict{what: "forget that another disk was being formatted"}, nil
+		}
+		return verdict{}, nil
+	case found.Empty:
+		return verdict{what: format, format: true}, nil
+	case !mayWipe:
+		return verdict{}, fmt.Errorf("%s holds %s and is left as it is: take another disk, or, if all of it may be lost, %s", f.Disk, found, f.howToWipe())
+	}
+	used, err := isThere(f.wiped(m))
+	if err != nil {
+		return verdict{}, err
+	}
+	if used {
+		return verdict{}, fmt.Errorf("%s holds %s, and the wipe that the seed asks for was used before: it counts once. Remove %s if it shall count again",
+			f.Disk, found, f.wiped(m))
+	}
+	return verdict{what: fmt.Sprintf("wipe %s, which holds %s, and %s", f.device(), found, format), format: true, wipes: true}, nil
+}
+
+// howToWipe is what a person has to do to have the disk wiped.
+func (f Filesystem) howToWipe() string {
+	if f.Disk.Serial == "" {
+		return "zero it by hand, as it has no serial number to name in the seed: blkdiscard --zeroout " + f.device()
+	}
+	return fmt.Sprintf("write wipe: %s into storage.volumes.%s of the seed", f.Disk.Serial, f.Volume)
 }
 
 // Diff looks at the disk, on a live machine only: in the initramfs it is not needed yet.
@@ -65,69 +127,31 @@ func (f Filesystem) Diff(ctx context.Context, m Machine, _ Changed) (Difference,
 	if f.Wrong != "" {
 		return Difference{}, errors.New(f.Wrong)
 	}
-	format := fmt.Sprintf("format %s as %s", f.Disk, f.Type)
-	interrupted, err := f.marked(m, "formatting")
-	if err != nil {
-		return Difference{}, err
-	}
-	if interrupted {
-		return Difference{What: format + ", which was interrupted"}, nil
-	}
-	found, err := disk.Probe(ctx, f.device())
-	switch {
-	case err != nil:
-		return Difference{}, err
-	case found.Filesystem == f.Type && (found.UUID == f.UUID || f.Adopt && found.Label == f.Label):
-		return Difference{}, nil
-	case found.Empty:
-		return Difference{What: format}, nil
-	}
-	wiped, err := f.marked(m, "wiped")
-	if err != nil {
-		return Difference{}, err
-	}
-	switch {
-	case f.Wipe == "" || f.Wipe != f.Disk.Serial:
-		return Difference{}, fmt.Errorf("%s holds %s and is left as it is: take another disk, or, if all of it may be lost, write wipe: %s into storage.volumes.%s of the seed",
-			f.Disk, found, f.wipeWord(), f.Volume)
-	case wiped:
-		return Difference{}, fmt.Errorf("%s holds %s, and the wipe that the seed asks for was used before: it counts once. Remove %s if it shall count again",
-			f.Disk, found, f.mark(m, "wiped"))
-	}
-	return Difference{What: fmt.Sprintf("wipe %s, which holds %s, and %s", f.device(), found, format)}, nil
-}
-
-// wipeWord is what a person has to write to have the disk wiped.
-func (f Filesystem) wipeWord() string {
-	if f.Disk.Serial == "" {
-		return "SERIAL (which this disk has not, so it has to be wiped by hand)"
-	}
-	return f.Disk.Serial
+	v, err := f.judge(ctx, m)
+	return Difference{What: v.what}, err
 }
 
 // Apply formats the disk.
-func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) error {
-	found, err := disk.Probe(ctx, f.device())
+func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) (err error) {
+	v, err := f.claimed(ctx, m)
 	if err != nil {
 		return err
 	}
-	// Nobody else may have it: a file system that is mounted, RAID, LVM.
-	claim, err := disk.Claim(f.device())
+	if !v.format {
+		return durable.Remove(f.formatting(m))
+	}
+	device, err := lockDevice(f.device())
 	if err != nil {
 		return err
 	}
-	if err := claim.Close(); err != nil { // mkfs claims it itself
-		return err
-	}
-	if err := os.MkdirAll(m.path(volumesDir), 0o700); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(f.mark(m, "formatting"), []byte(f.identity()), 0o600); err != nil {
+	defer func() { err = errors.Join(err, device.Close()) }()
+	if err := keep(m, FormattingMark(f.Volume), f.identity()); err != nil {
 		return err
 	}
 	if _, err := command.Run(ctx, "wipefs", "--all", f.device()); err != nil {
 		return err
 	}
+	// Once -F asks nothing; only twice it would take a disk that is in use.
 	args := []string{"-q", "-F", "-U", f.UUID, "-L", f.Label, f.device()}
 	if f.Type == "xfs" {
 		args = []string{"-q", "-f", "-m", "uuid=" + f.UUID, "-L", f.Label, f.device()}
@@ -135,13 +159,51 @@ func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) error {
 	if _, err := command.Run(ctx, "mkfs."+f.Type, args...); err != nil {
 		return err
 	}
-	if err := syncFile(f.device()); err != nil {
+	if err := device.Sync(); err != nil {
 		return err
 	}
-	if f.Wipe != "" && !found.Empty {
-		if err := durable.WriteFile(f.mark(m, "wiped"), []byte(f.identity()), 0o600); err != nil {
+	if v.wipes {
+		if err := durable.WriteFile(f.wiped(m), []byte(f.identity()), 0o600); err != nil {
 			return err
 		}
 	}
-	return durable.Remove(f.mark(m, "formatting"))
+	return durable.Remove(f.formatting(m))
+}
+
+// claimed judges the disk while nobody else has it: a file system that is mounted, RAID,
+// LVM. What formats it claims it for itself, which takes that we do not.
+func (f Filesystem) claimed(ctx context.Context, m Machine) (v verdict, err error) {
+	claim, err := disk.Claim(f.device())
+	if err != nil {
+		return verdict{}, err
+	}
+	defer func() { err = errors.Join(err, claim.Close()) }()
+	return f.judge(ctx, m)
+}
+
+// lockDevice keeps udev from looking at a device until it is closed, and so from telling
+// of a file system that is not whole: https://systemd.io/BLOCK_DEVICE_LOCKING. udev itself
+// has the lock only while it looks.
+func lockDevice(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+		}
+	}
+}
+
+func isThere(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -138,7 +138,9 @@ func (v volume) label() string {
 }
 
 // mountUnit is a systemd.mount(5). Nothing waits for it but what needs it, so that a disk
-// that is not there keeps nobody from logging in: it is no part of local-fs.target.
+// that is not there keeps nobody from logging in: it is no part of local-fs.target. What is
+// half formatted is not mounted, and neither is what a power cut left just after: it is
+// formatted again.
 func mountUnit(v volume, id string) string {
 	source := "/dev/disk/by-uuid/" + id
 	if v.spec.Label != "" {
@@ -152,6 +154,8 @@ Conflicts=umount.target
 Before=umount.target
 Requires=%s
 After=%[2]s local-fs-pre.target
+RequiresMountsFor=%s
+AssertPathExists=!%s
 
 [Mount]
 What=%s
@@ -161,7 +165,7 @@ Options=%s
 
 [Install]
 WantedBy=multi-user.target
-`, v.name, check, source, v.where, v.spec.Filesystem, strings.Join(append([]string{"nodev", "nosuid"}, v.spec.Options...), ","))
+`, v.name, check, facts.StateDir, converge.FormattingMark(v.name), source, v.where, v.spec.Filesystem, strings.Join(append([]string{"nodev", "nosuid"}, v.spec.Options...), ","))
 }
 
 // volumeUUID tells this node's volume from every other disk, and is the same whenever the

@@ -47,14 +47,17 @@ func (s Setting) Diff(_ context.Context, m Machine, _ Changed) (Difference, erro
 		return Difference{}, err
 	}
 	for _, path := range paths {
-		now, err := current(path)
+		now, err := s.current(path)
+		if s.isGone(err) {
+			continue
+		}
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIO) || errors.Is(err, fs.ErrPermission) {
 			return Difference{}, skip("the kernel does not let it be read: %v", err)
 		}
 		if err != nil {
 			return Difference{}, err
 		}
-		if now != strings.Join(strings.Fields(s.Value), " ") {
+		if now != s.value() {
 			return Difference{What: fmt.Sprintf("change %s to %s", now, s.Value)}, nil
 		}
 	}
@@ -70,6 +73,8 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 	for _, path := range paths {
 		err := os.WriteFile(path, []byte(s.Value+"\n"), 0o644)
 		switch {
+		case s.isGone(err):
+			continue
 		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
 			return skip("this machine does not let it be set: %v", err)
 		case errors.Is(err, unix.EINVAL) && !strings.HasPrefix(s.Path, "/proc/sys/"):
@@ -77,12 +82,12 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 		case err != nil:
 			return err
 		}
-		now, err := current(path)
-		if err == nil && s.Short != "" && now != s.Value {
-			return skip("it is %s, not %s: %s", now, s.Value, s.Short)
-		}
-		if err != nil {
+		now, err := s.current(path)
+		if err != nil && !s.isGone(err) {
 			return err
+		}
+		if err == nil && s.Short != "" && now != s.value() {
+			return skip("it is %s, not %s: %s", now, s.Value, s.Short)
 		}
 	}
 	return nil
@@ -103,16 +108,25 @@ func (s Setting) paths(m Machine) ([]string, error) {
 	return nil, skip("this kernel has no %s", strings.TrimPrefix(s.Path, "/proc/sys/"))
 }
 
+// isGone tells of an interface, or another of those that asterisks stand for, that went
+// away since they were looked for.
+func (s Setting) isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) && strings.Contains(s.Path, "*")
+}
+
+// value is as the kernel has it, with single spaces in what has several fields.
+func (s Setting) value() string { return strings.Join(strings.Fields(s.Value), " ") }
+
 // chosen is the value in a list of those that a file of /sys takes: "none [mq-deadline]".
 var chosen = regexp.MustCompile(`\[([^\]]*)\]`)
 
-// current reads a value, with single spaces in what has several.
-func current(path string) (string, error) {
+// current reads a value, in the form of value. Below /proc/sys brackets are part of it.
+func (s Setting) current(path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	if match := chosen.FindSubmatch(content); match != nil {
+	if match := chosen.FindSubmatch(content); match != nil && !strings.HasPrefix(s.Path, "/proc/sys/") {
 		return string(match[1]), nil
 	}
 	return strings.Join(strings.Fields(string(content)), " "), nil

@@ -180,7 +180,7 @@ func TestFilesystemRefuses(t *testing.T) {
 		},
 		"holds a partition table (gpt) and is left": func(t *testing.T, d facts.Disk) { script(t, d, "gpt") },
 		"holds a partition table (dos) and is left": func(t *testing.T, d facts.Disk) { script(t, d, "dos") },
-		"holds swap, UUID ":                    func(t *testing.T, d facts.Disk) { do(t, "mkswap", device(d)) },
+		"holds swap, UUID ":                         func(t *testing.T, d facts.Disk) { do(t, "mkswap", device(d)) },
 		"holds data of no known kind and is left as it is: take another disk, or, if all of it may be lost, " +
 			"write wipe: S/1 into storage.volumes.data of the seed": func(t *testing.T, d facts.Disk) { put(t, d, 0, garbage(4096)) },
 		"holds data of no known kind and": func(t *testing.T, d facts.Disk) { put(t, d, last, []byte{1}) },

@@ -34,27 +34,29 @@ func (s SwapFile) Diff(_ context.Context, m Machine, _ Changed) (Difference, err
 	if !m.Live {
 		return Difference{}, nil
 	}
-	f, err := os.Open(m.path(s.Path))
-	if errors.Is(err, fs.ErrNotExist) {
-		if s.Size == 0 {
-			return Difference{}, nil
+	path := m.path(s.Path)
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.Size == 0:
+		left, err := isThere(unfinished(path))
+		if err != nil || !left {
+			return Difference{}, err
 		}
+		return Difference{What: "remove what an interrupted run left"}, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return Difference{What: fmt.Sprintf("create with %d MiB", s.Size>>20)}, nil
+	case err != nil:
+		return Difference{}, err
+	case !info.Mode().IsRegular():
+		return Difference{}, errors.New("is no file: move it away")
+	case s.Size == 0:
+		return Difference{What: "remove"}, nil
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return Difference{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Difference{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Difference{}, errors.New("is no file: move it away")
-	}
-	if s.Size == 0 {
-		return Difference{What: "remove"}, nil
-	}
 	page := make([]byte, os.Getpagesize())
 	if _, err := f.ReadAt(page, 0); err != nil || !strings.HasSuffix(string(page), signature) || info.Mode().Perm() != 0o600 {
 		return Difference{What: fmt.Sprintf("make anew with %d MiB", s.Size>>20)}, nil
@@ -72,10 +74,10 @@ func (s SwapFile) Apply(ctx context.Context, m Machine, _ Changed) error {
 	if err := swapOff(ctx, m, path); err != nil {
 		return err
 	}
-	if err := durable.Remove(path); err != nil || s.Size == 0 {
+	next := unfinished(path)
+	if err := errors.Join(durable.Remove(path), durable.Remove(next)); err != nil || s.Size == 0 {
 		return err
 	}
-	next := filepath.Join(filepath.Dir(path), ".banyan-"+filepath.Base(path))
 	if err := allocate(next, s.Size); err != nil {
 		return fmt.Errorf("allocate %d MiB: %w", s.Size>>20, err)
 	}
@@ -84,6 +86,11 @@ func (s SwapFile) Apply(ctx context.Context, m Machine, _ Changed) error {
 		return errors.Join(err, os.Remove(next))
 	}
 	return durable.Rename(next, path)
+}
+
+// unfinished is the file's name until it is whole.
+func unfinished(path string) string {
+	return filepath.Join(filepath.Dir(path), ".banyan-"+filepath.Base(path))
 }
 
 // swapOff ends the use of a file that is swapped to.

@@ -1,12 +1,14 @@
 package converge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,25 +20,66 @@ import (
 	"banyan/internal/command"
 )
 
-// guests are the addresses from which connections to a port of TCP stand now, but for
-// those that no rule tells apart, of a link alone.
-func guests(ctx context.Context, port uint16) ([]netip.Addr, error) {
+// guest is where a connection to this machine comes from.
+type guest struct {
+	addr netip.Addr
+	at   netip.Addr // the address of this machine that it is connected to
+	by   string     // the interface that it comes in by; "" where nobody knows
+}
+
+// guests are those whose connections to a port of TCP stand now, but for this machine
+// itself and for those that no rule tells apart, of a link alone.
+func guests(ctx context.Context, port uint16) ([]guest, error) {
 	out, err := command.Run(ctx, "ss", "--no-header", "--tcp", "--numeric", "state", "established", fmt.Sprintf("sport = :%d", port))
 	if err != nil {
 		return nil, err
 	}
-	var all []netip.Addr
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line) // two queues, here, there
+	connected, err := connections(out)
+	if err != nil {
+		return nil, err
+	}
+	var all []guest
+	for _, g := range connected {
+		if g.addr.IsLoopback() || g.addr.IsLinkLocalUnicast() {
+			continue
+		}
+		routes, err := netlink.RouteGet(g.addr.AsSlice())
+		switch {
+		case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH): // gone without a word
+		case err != nil:
+			return nil, fmt.Errorf("the way to %s: %w", g.addr, err)
+		case routes[0].Type == unix.RTN_LOCAL:
+			continue
+		default:
+			by, err := net.InterfaceByIndex(routes[0].LinkIndex)
+			if err != nil {
+				return nil, fmt.Errorf("the way to %s: %w", g.addr, err)
+			}
+			g.by = by.Name
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// scope is what ss has of the interface that a socket is bound to.
+var scope = regexp.MustCompile(`%[^\]:]*`)
+
+// connections reads the lines of ss(8), each pair of addresses once.
+func connections(ss string) ([]guest, error) {
+	var all []guest
+	for line := range strings.Lines(ss) {
+		fields := strings.Fields(scope.ReplaceAllString(line, "")) // two queues, here, there
 		if len(fields) < 4 {
 			continue
 		}
-		peer, err := netip.ParseAddrPort(fields[3])
-		if err != nil {
+		here, err := netip.ParseAddrPort(fields[2])
+		there, err2 := netip.ParseAddrPort(fields[3])
+		if err := errors.Join(err, err2); err != nil {
 			return nil, fmt.Errorf("ss: %w", err)
 		}
-		if a := peer.Addr().Unmap().WithZone(""); !a.IsLoopback() && !a.IsLinkLocalUnicast() && !slices.Contains(all, a) {
-			all = append(all, a)
+		if g := (guest{addr: there.Addr().Unmap(), at: here.Addr().Unmap()}); !slices.Contains(all, g) {
+			all = append(all, g)
 		}
 	}
 	return all, nil
@@ -45,16 +88,12 @@ func guests(ctx context.Context, port uint16) ([]netip.Addr, error) {
 // patience is how long a connection over a virtual cable may take.
 const patience = 2 * time.Second
 
-// letsIn tells whether a firewall would let a new connection from an address in: it is
-// tried, between two network namespaces that nobody else is in.
-func letsIn(ctx context.Context, ruleset string, from netip.Addr, door netip.AddrPort) (open bool, err error) {
-	to := door.Addr().Unmap()
-	if from.Is4() != to.Is4() { // the node's address is of the other family: any of its own would do
-		to = netip.MustParseAddr("192.0.2.1")
-		if from.Is6() {
-			to = netip.MustParseAddr("2001:db8::1")
-		}
-	}
+// letsIn tells whether a firewall would let a new connection to a port in, from where a
+// guest is and to where it is connected: it is tried, between two network namespaces
+// that nobody else is in.
+func letsIn(ctx context.Context, ruleset string, g guest, port uint16) (open bool, err error) {
+	inside := cmp.Or(g.by, "inside")
+	door := netip.AddrPortFrom(g.at, port).String()
 	err = inNewNetwork(func() error {
 		outside, err := os.Open("/proc/thread-self/ns/net")
 		if err != nil {
@@ -65,18 +104,18 @@ func letsIn(ctx context.Context, ruleset string, from netip.Addr, door netip.Add
 			return err
 		}
 		// Inside: the node.
-		cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "inside"}, PeerName: "outside", PeerNamespace: netlink.NsFd(outside.Fd())}
+		cable := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: inside}, PeerName: "outside", PeerNamespace: netlink.NsFd(outside.Fd())}
 		if err := netlink.LinkAdd(cable); err != nil {
 			return fmt.Errorf("lay a virtual cable: %w", err)
 		}
-		if err := address("inside", to, from); err != nil {
+		if err := address(inside, g.at, g.addr); err != nil {
 			return err
 		}
 		if _, err := nft(ctx, ruleset, "--file", "-"); err != nil {
 			return err
 		}
 		var l net.ListenConfig
-		listener, err := l.Listen(ctx, "tcp", netip.AddrPortFrom(to, door.Port()).String())
+		listener, err := l.Listen(ctx, "tcp", door)
 		if err != nil {
 			return err
 		}
@@ -85,22 +124,29 @@ func letsIn(ctx context.Context, ruleset string, from netip.Addr, door netip.Add
 		if err := unix.Setns(int(outside.Fd()), unix.CLONE_NEWNET); err != nil {
 			return err
 		}
-		if err := address("outside", from, to); err != nil {
+		if err := address("outside", g.addr, g.at); err != nil {
 			return err
 		}
-		d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: from.AsSlice()}}
-		conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(to, door.Port()).String())
+		d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: g.addr.AsSlice()}}
+		conn, err := d.DialContext(ctx, "tcp", door)
 		if err == nil {
 			open = true
 			return conn.Close()
 		}
-		var kept *net.OpError
-		if errors.As(err, &kept) && ctx.Err() == nil { // it was dropped, or rejected
+		if wasKeptOut(err) && ctx.Err() == nil {
 			return nil
 		}
 		return err
 	})
 	return open, err
+}
+
+// wasKeptOut tells whether a connection failed as one does that is dropped or rejected,
+// and not before it was begun.
+func wasKeptOut(err error) bool {
+	var network net.Error
+	var call *os.SyscallError
+	return errors.As(err, &network) && network.Timeout() || errors.As(err, &call) && call.Syscall == "connect"
 }
 
 // address gives an interface of this thread's namespace an address, and a way to the one

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,13 +17,13 @@ import (
 // NFTable is a table of nftables, and the file that loads it at boot. No other table is
 // touched, and it is replaced in one step: nft(8).
 //
-// A table that would keep out who is logged in over Door right now is not loaded, now
-// and at the next boots: it is kept as refused, and the last one that was loaded stays.
+// A table that would keep out who is connected to Door right now is not loaded, now and
+// at the next boots: it is kept as refused, and the last one that was loaded stays.
 type NFTable struct {
 	Family, Name string
 	Path         string
 	Content      string // of the file: it makes the table anew, whether it is there or not
-	Door         netip.AddrPort
+	Door         uint16 // the port of TCP that one logs in by
 }
 
 // The table that was loaded last, and the one that was refused since.
@@ -56,7 +55,7 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 	}
 	if refused == t.Content {
 		return Difference{}, fmt.Errorf("this table was refused, since it would have kept out who was logged in; the earlier one stays. "+
-			"Change firewall in the seed, or remove %s to have it loaded all the same", refusedTable)
+			"Change firewall in the seed, or log out there and remove %s to have it tried again", refusedTable)
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {
@@ -67,8 +66,16 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 		return Difference{}, err
 	}
 	d, err := t.file(t.Content).Diff(ctx, m, changed)
-	if err == nil && d == (Difference{}) && now != want {
-		d = Difference{What: "load", File: true, From: now, To: want}
+	if err != nil || d != (Difference{}) {
+		return d, err
+	}
+	if now != want {
+		return Difference{What: "load", File: true, From: now, To: want}, nil
+	}
+	// The boot loads a table without a word.
+	last, err := readIfThere(m.path(loadedTable))
+	if err == nil && (last != t.Content || refused != "") {
+		d.What = "remember as the one that was loaded last"
 	}
 	return d, err
 }
@@ -86,7 +93,8 @@ func (t NFTable) atBoot(m Machine, refused string) (string, error) {
 	return before, err
 }
 
-// Apply checks the table, tries whether it lets in who is in, loads it and writes the file.
+// Apply checks the table, tries whether it lets in who is in, loads it and writes the
+// file. What is loaded already is not loaded again.
 func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
 	if !m.Live {
 		refused, err := readIfThere(m.path(refusedTable))
@@ -99,14 +107,18 @@ func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
 		}
 		return t.file(content).Apply(ctx, m, changed)
 	}
-	if _, err := nft(ctx, t.Content, "--check", "--file", "-"); err != nil {
+	now, err := t.loaded(ctx)
+	if err != nil {
 		return err
 	}
-	if err := t.keepDoorOpen(ctx, m); err != nil {
+	want, err := t.rehearsed(ctx)
+	if err != nil {
 		return err
 	}
-	if _, err := nft(ctx, t.Content, "--file", "-"); err != nil {
-		return err
+	if now != want {
+		if err := t.load(ctx, m); err != nil {
+			return err
+		}
 	}
 	if err := t.file(t.Content).Apply(ctx, m, changed); err != nil {
 		return err
@@ -117,23 +129,34 @@ func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
 	return durable.Remove(m.path(refusedTable))
 }
 
-// keepDoorOpen refuses a table that would keep out an address from which somebody is
-// logged in now.
+// load has the kernel take the table, unless that would keep somebody out.
+func (t NFTable) load(ctx context.Context, m Machine) error {
+	if _, err := nft(ctx, t.Content, "--check", "--file", "-"); err != nil {
+		return err
+	}
+	if err := t.keepDoorOpen(ctx, m); err != nil {
+		return err
+	}
+	_, err := nft(ctx, t.Content, "--file", "-")
+	return err
+}
+
+// keepDoorOpen refuses a table that would keep out who is connected to the door now.
 func (t NFTable) keepDoorOpen(ctx context.Context, m Machine) error {
-	guests, err := guests(ctx, t.Door.Port())
+	guests, err := guests(ctx, t.Door)
 	if err != nil {
 		return err
 	}
 	for _, guest := range guests {
 		open, err := letsIn(ctx, t.Content, guest, t.Door)
 		if err != nil {
-			return fmt.Errorf("try whether %s would be let in: %w", guest, err)
+			return fmt.Errorf("try whether %s would be let in: %w", guest.addr, err)
 		}
 		if !open {
 			if err := keep(m, refusedTable, t.Content); err != nil {
 				return err
 			}
-			return fmt.Errorf("refused: it would keep out %s, from where somebody is logged in now (port %d); the earlier table stays", guest, t.Door.Port())
+			return fmt.Errorf("refused: it would keep out %s, from where somebody is logged in now (port %d); the earlier table stays", guest.addr, t.Door)
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ const (
 func firewall(s seeds.Seed, self seeds.Node) []converge.Resource {
 	directory := converge.Directory{Path: "/etc/banyan", Mode: 0o755}
 	table := converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile,
-		Content: ruleset(s, self), Door: netip.AddrPortFrom(self.Address.Addr(), self.System.SSHPort)}
+		Content: ruleset(s, self), Door: self.System.SSHPort}
 	if !self.Firewall.Enabled {
 		table.Content = banner + noTable
 	}

@@ -85,8 +85,9 @@ func connections(ss string) ([]guest, error) {
 	return all, nil
 }
 
-// patience is how long a connection over a virtual cable may take.
-const patience = 2 * time.Second
+// patience is how long a connection over a virtual cable may take: IPv6 may have to ask
+// for its neighbour three times, a second apart, until the kernel counts the cable as up.
+const patience = 3500 * time.Millisecond
 
 // letsIn tells whether a firewall would let a new connection to a port in, from where a
 // guest is and to where it is connected: it is tried, between two network namespaces
@@ -114,6 +115,11 @@ func letsIn(ctx context.Context, ruleset string, g guest, port uint16) (open boo
 		if _, err := nft(ctx, ruleset, "--file", "-"); err != nil {
 			return err
 		}
+		node, err := netlink.NewHandle(unix.NETLINK_ROUTE) // stays inside
+		if err != nil {
+			return err
+		}
+		defer node.Close()
 		var l net.ListenConfig
 		listener, err := l.Listen(ctx, "tcp", door)
 		if err != nil {
@@ -125,6 +131,9 @@ func letsIn(ctx context.Context, ruleset string, g guest, port uint16) (open boo
 			return err
 		}
 		if err := address("outside", g.addr, g.at); err != nil {
+			return err
+		}
+		if err := wake(node, inside); err != nil {
 			return err
 		}
 		d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: g.addr.AsSlice()}}
@@ -139,6 +148,20 @@ func letsIn(ctx context.Context, ruleset string, g guest, port uint16) (open boo
 		return err
 	})
 	return open, err
+}
+
+// wake has an interface send at once. One that was set up before the other end of its
+// cable drops what it sends until the kernel has got round to the change, a second later
+// at times; a new queue is begun without it.
+func wake(h *netlink.Handle, name string) error {
+	link, err := h.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return h.QdiscReplace(&netlink.GenericQdisc{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+		QdiscType:  "pfifo",
+	})
 }
 
 // wasKeptOut tells whether a connection failed as one does that is dropped or rejected,

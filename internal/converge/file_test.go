@@ -90,3 +90,68 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Errorf("a secret is shown: %s", text)
 	}
 }
+
+// A content that its program refuses never has the file's name, and the old one stays.
+func TestFileIsChecked(t *testing.T) {
+	m := machine(t)
+	f := File{Path: "/etc/sudoers", Mode: 0o440, Content: "good\n", Check: []string{"grep", "--quiet", "good"}}
+	apply(t, m, f)
+	f.Content = "bad\n"
+	_, err := Apply(t.Context(), m, one(f), nil)
+	if err == nil || !strings.Contains(err.Error(), "/etc/sudoers: the new content is refused, and the old one stays: grep: exit status 1") {
+		t.Errorf("the error is %v", err)
+	}
+	if got := content(t, m.path(f.Path)); got != "good\n" {
+		t.Errorf("it holds %q", got)
+	}
+	entries, err := os.ReadDir(m.path("/etc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.Contains(e.Name(), "sudoers") && e.Name() != "sudoers" {
+			t.Errorf("%s was left behind", e.Name())
+		}
+	}
+}
+
+func TestAbsent(t *testing.T) {
+	m := machine(t)
+	write(t, m.path("/etc/file"), "")
+	for _, link := range []string{"/etc/link", "/etc/lost"} {
+		if err := os.Symlink(strings.Replace(link, "link", "passwd", 1), m.path(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/etc/file", "/etc/link", "/etc/lost", "/etc/none", "/none/at/all"} {
+		want := path + ": remove"
+		if strings.Contains(path, "none") {
+			want = ""
+		}
+		for _, want := range []string{want, ""} {
+			if got := strings.Join(changes(apply(t, m, Absent{path})), "\n"); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		if there, err := isThere(m.path(path)); there || err != nil {
+			t.Errorf("%s is there, %v", path, err)
+		}
+	}
+	content(t, m.path("/etc/passwd")) // what a link led to stays
+	if _, err := Apply(t.Context(), m, one(Absent{"/etc"}), nil); err == nil || !strings.Contains(err.Error(), "/etc: is a directory where no file belongs") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// What is on a volume is left alone where that is not mounted yet.
+func TestDirectoryOnAVolume(t *testing.T) {
+	m := machine(t)
+	d := Directory{Path: "/data", Mode: 0o700, Owner: "postgres", On: "/data"}
+	if got := changes(apply(t, m, d)); len(got) > 0 {
+		t.Errorf("off line: %q", got)
+	}
+	m.Live = true
+	if got := changes(apply(t, m, d)); len(got) != 1 || got[0] != "/data: create postgres:postgres 0700" {
+		t.Errorf("%q", got)
+	}
+}

@@ -41,7 +41,12 @@ func (p MountPoint) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 	if !info.IsDir() {
 		return Difference{}, errors.New("is not a directory: move it away")
 	}
-	mounted, err := isMounted(path)
+	dir, err := os.Open(path)
+	if err != nil {
+		return Difference{}, err
+	}
+	defer dir.Close()
+	mounted, err := isMountedOn(dir)
 	if err != nil || mounted {
 		return Difference{}, err
 	}
@@ -51,34 +56,43 @@ func (p MountPoint) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 		}
 		return Difference{}, err
 	}
-	closed, err := disk.IsImmutable(path)
-	if err != nil || closed {
+	closed, can, err := disk.IsImmutable(dir)
+	if err != nil || closed || !can { // a file system without attributes does without
 		return Difference{}, err
-	}
-	can, err := disk.HasAttributes(path)
-	if err != nil || !can {
-		return Difference{}, err // such a file system does without
 	}
 	return Difference{What: "make immutable"}, nil
 }
 
-// Apply makes the directory, and makes it immutable.
+// Apply makes the directory, and makes it immutable. Should it be mounted on meanwhile, it
+// is not the volume that becomes so.
 func (p MountPoint) Apply(_ context.Context, m Machine, _ Changed) error {
 	path := m.path(p.Path)
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	if err := disk.MakeImmutable(path); err != nil {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	mounted, err := isMountedOn(dir)
+	if err != nil || mounted {
+		return err
+	}
+	if _, can, err := disk.IsImmutable(dir); err != nil || !can {
+		return err
+	}
+	if err := disk.MakeImmutable(dir); err != nil {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(path))
 }
 
-// isMounted tells whether something is mounted on a directory, which is then on another
-// file system than its parent.
-func isMounted(path string) (bool, error) {
+// isMountedOn tells whether an open directory is what is mounted on its path, and so on
+// another file system than its parent.
+func isMountedOn(dir *os.File) (bool, error) {
 	var here, above unix.Stat_t
-	if err := errors.Join(unix.Stat(path, &here), unix.Stat(filepath.Dir(path), &above)); err != nil {
+	if err := errors.Join(unix.Fstat(int(dir.Fd()), &here), unix.Stat(filepath.Dir(dir.Name()), &above)); err != nil {
 		return false, err
 	}
 	return here.Dev != above.Dev, nil

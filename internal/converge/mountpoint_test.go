@@ -77,6 +77,10 @@ func TestMountPoint(t *testing.T) {
 	if got := changes(apply(t, m, p)); len(got) > 0 || isImmutable(t, path) {
 		t.Errorf("it is mounted: %q", got)
 	}
+	// It came to be mounted just now.
+	if err := p.Apply(t.Context(), m, nil); err != nil || isImmutable(t, path) {
+		t.Errorf("the volume is immutable, %v", err)
+	}
 }
 
 func TestMountPointInTheWay(t *testing.T) {

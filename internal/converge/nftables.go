@@ -205,10 +205,11 @@ func nft(ctx context.Context, stdin string, args ...string) (string, error) {
 	return out, err
 }
 
-// keep writes a file of state, and makes its directory.
+// keep writes a file of state, and makes its directory, durably.
 func keep(m Machine, path, content string) error {
 	path = m.path(path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := errors.Join(os.MkdirAll(dir, 0o700), durable.SyncDir(filepath.Dir(dir))); err != nil {
 		return err
 	}
 	return durable.WriteFile(path, []byte(content), 0o600)

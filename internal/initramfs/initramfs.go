@@ -217,7 +217,7 @@ func fill(pattern, dir string) error {
 	case !info.IsDir():
 		return nil
 	}
-	if closed, err := disk.IsImmutable(dir); err != nil || closed {
+	if closed, err := isImmutable(dir); err != nil || closed {
 		return err
 	}
 	entries, err := os.ReadDir(pattern)
@@ -233,6 +233,16 @@ func fill(pattern, dir string) error {
 		}
 	}
 	return nil
+}
+
+func isImmutable(path string) (bool, error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	is, _, err := disk.IsImmutable(dir)
+	return is, err
 }
 
 // copyWhole copies a directory with all that is in it. dir, which was missing, is

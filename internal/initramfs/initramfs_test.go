@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"banyan/internal/command"
-	"banyan/internal/disk"
 	"banyan/internal/facts"
 )
 
@@ -72,7 +71,7 @@ func TestFillLeavesTheMountPointOfAVolume(t *testing.T) {
 	if err := os.Mkdir(closed, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.MakeImmutable(closed); err != nil {
+	if _, err := command.Run(t.Context(), "chattr", "+i", closed); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

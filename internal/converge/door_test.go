@@ -136,8 +136,13 @@ func neighbour(t *testing.T, own, its string) int {
 	if err := address("out", b, a); err != nil {
 		t.Fatal(err)
 	}
+	outside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close()
 	enter(t, here)
-	if err := address("dc1", a, b); err != nil {
+	if err := errors.Join(address("dc1", a, b), wake(outside, "out")); err != nil {
 		t.Fatal(err)
 	}
 	return there

@@ -47,6 +47,7 @@ const (
 // unitState is what systemd knows of a unit.
 type unitState struct {
 	enabled bool
+	fixed   bool // it cannot be disabled: its file says nothing of it, or a generator made it
 	masked  bool
 	active  bool // it runs, or is on its way to
 	stale   bool // its files have changed since systemd read them
@@ -63,7 +64,7 @@ func (u Unit) actions(s unitState, live bool, changed Changed) []action {
 	}
 	add(unmask, s.masked && !u.Masked)
 	add(enable, u.Enabled && !s.enabled)
-	add(disable, !u.Enabled && s.enabled && !s.masked)
+	add(disable, !u.Enabled && s.enabled && !s.fixed && !s.masked)
 	if live {
 		add(stop, u.Masked && s.active)
 	}
@@ -129,6 +130,7 @@ func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
 	var s unitState
 	// These are what systemctl(1) is-enabled takes for enabled.
 	s.enabled = slices.Contains([]any{"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}, p["UnitFileState"])
+	s.fixed = slices.Contains(fixedStates, p["UnitFileState"])
 	s.masked = p["LoadState"] == "masked"
 	s.stale, _ = p["NeedDaemonReload"].(bool)
 	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])
@@ -137,10 +139,14 @@ func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
 	return s, nil
 }
 
+// fixedStates are those in which systemctl(1) takes a unit for enabled and that it cannot
+// change.
+var fixedStates = []any{"static", "generated"}
+
 func (u Unit) stateOffLine(ctx context.Context, m Machine) (unitState, error) {
 	// is-enabled exits with 1 for every state that is none of enablement, and
 	// for a unit that does not exist: enable then says so.
-	err := systemctl(ctx, m, "is-enabled", u.Name)
+	state, err := systemctl(ctx, m, "is-enabled", u.Name)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return unitState{}, err
 	}
@@ -148,14 +154,15 @@ func (u Unit) stateOffLine(ctx context.Context, m Machine) (unitState, error) {
 	if linkErr != nil && !errors.Is(linkErr, fs.ErrNotExist) && !errors.Is(linkErr, unix.EINVAL) { // EINVAL: it is a file
 		return unitState{}, linkErr
 	}
-	return unitState{enabled: err == nil, masked: target == "/dev/null"}, nil
+	return unitState{enabled: err == nil, fixed: slices.Contains(fixedStates, any(strings.TrimSpace(state))), masked: target == "/dev/null"}, nil
 }
 
 func (u Unit) do(ctx context.Context, m Machine, a action) error {
 	switch a {
 	case enable, disable, mask, unmask:
 		if !m.Live {
-			return systemctl(ctx, m, string(a), u.Name)
+			_, err := systemctl(ctx, m, string(a), u.Name)
+			return err
 		}
 		return m.bus.changeFiles(ctx, a, u.Name)
 	case daemonReload:
@@ -166,11 +173,10 @@ func (u Unit) do(ctx context.Context, m Machine, a action) error {
 
 // systemctl runs a verb that works on unit files, and on nothing else: there is no PID 1
 // that would have to know, or it learns of it when it starts.
-func systemctl(ctx context.Context, m Machine, verb, unit string) error {
-	c := command.Command{Name: "systemctl", Args: []string{verb, "--quiet", unit}, Env: []string{"SYSTEMD_OFFLINE=1"}}
+func systemctl(ctx context.Context, m Machine, verb, unit string) (string, error) {
+	c := command.Command{Name: "systemctl", Args: []string{verb, unit}, Env: []string{"SYSTEMD_OFFLINE=1"}}
 	if m.Root != "/" {
 		c.Args = append([]string{"--root=" + m.Root}, c.Args...)
 	}
-	_, err := c.Run(ctx)
-	return err
+	return c.Run(ctx)
 }

@@ -32,6 +32,7 @@ func TestUnitActions(t *testing.T) {
 		"runs all the same":      {idle, unitState{active: true}, true, both, []action{restart}},
 		"ought to be disabled":   {idle, unitState{enabled: true, active: true}, true, nil, []action{disable, daemonReload}},
 		"ought to be, off line":  {idle, unitState{enabled: true}, false, nil, []action{disable}},
+		"cannot be disabled":     {idle, unitState{enabled: true, fixed: true, active: true}, true, nil, nil},
 		"masked":                 {banned, unitState{masked: true}, true, both, nil},
 		"to be masked":           {banned, unitState{enabled: true, active: true}, true, nil, []action{disable, stop, mask, daemonReload}},
 		"to be masked, off line": {banned, unitState{}, false, nil, []action{mask}},
@@ -64,6 +65,19 @@ func TestUnitOffLine(t *testing.T) {
 	}
 	if _, err := os.Lstat(link); err == nil {
 		t.Error("the unit is still enabled")
+	}
+
+	write(t, m.path("/usr/lib/systemd/system/static.service"), "[Service]\nExecStart=/bin/true\n")
+	for _, enabled := range []bool{true, false} {
+		if got := changes(apply(t, m, Unit{Name: "static.service", Enabled: enabled})); len(got) != 0 {
+			t.Errorf("of a unit that cannot be enabled was changed %q", got)
+		}
+	}
+	if masked := apply(t, m, Unit{Name: "x.service", Masked: true}); changes(masked)[0] != "x.service: mask" {
+		t.Errorf("masking changed %q", changes(masked))
+	}
+	if free := apply(t, m, Unit{Name: "x.service", Enabled: true}); changes(free)[0] != "x.service: unmask, enable" {
+		t.Errorf("unmasking changed %q", changes(free))
 	}
 
 	if absent := apply(t, m, Unit{Name: "absent.service"}); len(changes(absent)) != 0 {

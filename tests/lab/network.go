@@ -66,10 +66,13 @@ func deleteNamespace(name string) error {
 }
 
 // ip runs commands of ip(8) in the network's namespace.
-func (n *network) ip(commands ...string) error {
+func (n *network) ip(commands ...string) error { return ip(n.namespace, commands...) }
+
+// ip runs commands of ip(8) in a network namespace.
+func ip(namespace string, commands ...string) error {
 	_, err := command.Command{
 		Name:  "ip",
-		Args:  []string{"-netns", n.namespace, "-batch", "-"},
+		Args:  []string{"-netns", namespace, "-batch", "-"},
 		Stdin: strings.NewReader(strings.Join(commands, "\n")),
 	}.Run(context.Background())
 	if err != nil {

@@ -56,7 +56,7 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 	}
 	if refused == t.Content {
 		return Difference{}, fmt.Errorf("this table was refused, since it would have kept out who was logged in; the earlier one stays. "+
-			"Change firewall in the seed, or remove %s to have it loaded all the same", refusedTable)
+			"Change firewall in the seed, or remove %s once nobody is logged in from there any more", refusedTable)
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {

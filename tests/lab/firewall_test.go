@@ -214,7 +214,13 @@ func TestDoor(t *testing.T) {
 		t.Errorf("a run does not say %q:\n%s", want, said)
 	}
 	n.checkRefused(table, key, look)
-	session.Close() // it was to stand until here
+	// Whoever is logged in is not kept out by mistake either.
+	n.sh("rm /var/lib/banyan/firewall/refused.nft")
+	n.exits(1, "firstboot")
+	n.checkRefused(table, key, look)
+	if err := session.Close(); err != nil {
+		t.Errorf("the connection did not stand until now: %v", err)
+	}
 	n.checkRefused(table, key, look)
 
 	n.stop()
@@ -241,7 +247,7 @@ func TestDoor(t *testing.T) {
 		"ss --no-header --listening --tcp --numeric 'sport = :22'":                               "",
 		"ss --no-header --listening --tcp --numeric --ipv4 'sport = :2222' | awk '{ print $4 }'": "0.0.0.0:2222",
 	})
-	n.login(operator, 2222, key).Close()
+	closeShell(t, n.login(operator, 2222, key))
 	if out, err := session.Root(t.Context(), "echo still here"); err != nil || out != "still here" {
 		t.Errorf("who was logged in over the first port hears %q, %v", out, err)
 	}
@@ -262,13 +268,20 @@ func (n *node) login(c client, port uint16, key ssh.Signer) *fixture.Shell {
 	return shell
 }
 
+func closeShell(t testing.TB, s *fixture.Shell) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("close an SSH connection: %v", err)
+	}
+}
+
 // checkRefused wants all but the refused table to be as it was.
 func (n *node) checkRefused(table string, key ssh.Signer, look string) {
 	n.t.Helper()
 	if got := n.sh("nft list ruleset"); got != table {
 		n.t.Errorf("the table is\n%s\nwas\n%s", got, table)
 	}
-	n.login(program, 22, key).Close()
+	closeShell(n.t, n.login(program, 22, key))
 	n.sql("select 1")
 	status := strings.Join(strings.Fields(n.exits(1, "firstboot status")), " ")
 	for _, want := range []string{"pgsql-n1 failed", "firewall", "refused", look} {

@@ -18,9 +18,55 @@ import (
 	"banyan/internal/command"
 )
 
-// guests are the addresses from which connections to a port of TCP stand now, but for
-// those that no rule tells apart, of a link alone.
+// guests are the addresses from which somebody is logged in now over a port of TCP. A
+// connection alone is no guest: who knows no key has one too, for two minutes.
 func guests(ctx context.Context, port uint16) ([]netip.Addr, error) {
+	peers, err := peers(ctx, port)
+	if err != nil || len(peers) == 0 {
+		return nil, err
+	}
+	hosts, err := remoteHosts(ctx)
+	if err != nil { // then anybody may be one
+		return peers, nil //nolint:nilerr // a machine without logind is told of nowhere else
+	}
+	return slices.DeleteFunc(peers, func(a netip.Addr) bool { return !slices.Contains(hosts, a) }), nil
+}
+
+// remoteHosts are where the sessions come from that logind knows of: loginctl(1). A name
+// in place of an address is an error, since it may be any.
+func remoteHosts(ctx context.Context) ([]netip.Addr, error) {
+	list, err := command.Run(ctx, "loginctl", "list-sessions", "--no-legend")
+	if err != nil {
+		return nil, err
+	}
+	show := []string{"show-session", "--property=RemoteHost", "--value"}
+	options := len(show)
+	for line := range strings.Lines(list) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			show = append(show, fields[0])
+		}
+	}
+	if len(show) == options { // it would show its own properties
+		return nil, nil
+	}
+	out, err := command.Run(ctx, "loginctl", show...)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.Addr
+	for host := range strings.FieldsSeq(out) {
+		a, err := netip.ParseAddr(host)
+		if err != nil {
+			return nil, fmt.Errorf("loginctl: %w", err)
+		}
+		all = append(all, a.Unmap().WithZone(""))
+	}
+	return all, nil
+}
+
+// peers are the addresses from which connections to a port of TCP stand now, but for
+// those that no rule tells apart, of a link alone.
+func peers(ctx context.Context, port uint16) ([]netip.Addr, error) {
 	out, err := command.Run(ctx, "ss", "--no-header", "--tcp", "--numeric", "state", "established", fmt.Sprintf("sport = :%d", port))
 	if err != nil {
 		return nil, err

@@ -227,11 +227,16 @@ func TestDoor(t *testing.T) {
 	n.shWithin(birthTime, "firstboot status --wait >&2 || true")
 	n.checkRefused(table, key)
 
-	// Nobody is logged in, so that nobody is kept out.
+	// Nobody is logged in, so that nobody is kept out: to knock is not to be.
+	ssh := netip.AddrPortFrom(n.addr.Addr(), 22)
+	knocking, err := n.network.from(program.ip4)(t.Context(), "tcp", ssh.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer knocking.Close()
 	n.sh("rm /var/lib/banyan/firewall/refused.nft")
 	n.exits(0, "firstboot")
 	n.waitReady()
-	ssh := netip.AddrPortFrom(n.addr.Addr(), 22)
 	for c, want := range map[client]string{operator: open, program: dropped} {
 		if got, err := knock(t.Context(), n.network.from(c.ip4), "tcp", ssh); err != nil || got != want {
 			t.Errorf("once nobody is logged in, %s is %s %v, want %s", c.name, got, err, want)

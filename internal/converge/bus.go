@@ -89,7 +89,7 @@ func (b *bus) job(ctx context.Context, a action, unit string) error {
 		case "done":
 			return nil
 		case "unsupported": // swap in a container, say
-			return skip("systemd cannot %s it on this machine", a)
+			return notStartable(a)
 		default:
 			return fmt.Errorf("%s; see journalctl -b -u %s", result, unit)
 		}
@@ -97,3 +97,5 @@ func (b *bus) job(ctx context.Context, a action, unit string) error {
 		return ctx.Err()
 	}
 }
+
+func notStartable(a action) error { return skip("systemd cannot %s it on this machine", a) }

@@ -27,16 +27,25 @@ type guest struct {
 	by   string     // the interface that it comes in by; "" where nobody knows
 }
 
-// guests are those whose connections to a port of TCP stand now, but for this machine
-// itself and for those that no rule tells apart, of a link alone.
+// guests are those who are logged in now from elsewhere, over whatever port, but for
+// those that no rule tells apart, of a link alone. A connection to the port of sshd is none
+// yet, where logind can tell: who knows no key has one too, for two minutes.
 func guests(ctx context.Context, port uint16) ([]guest, error) {
-	out, err := command.Run(ctx, "ss", "--no-header", "--tcp", "--numeric", "state", "established", fmt.Sprintf("sport = :%d", port))
+	filter := []string{"--no-header", "--tcp", "--numeric", "state", "established"}
+	hosts, unknown := remoteHosts(ctx)
+	if unknown != nil { // then whoever is connected to the port may be logged in
+		filter = append(filter, fmt.Sprintf("sport = :%d", port))
+	}
+	out, err := command.Run(ctx, "ss", filter...)
 	if err != nil {
 		return nil, err
 	}
 	connected, err := connections(out)
 	if err != nil {
 		return nil, err
+	}
+	if unknown == nil {
+		connected = slices.DeleteFunc(connected, func(g guest) bool { return !slices.Contains(hosts, g.addr) })
 	}
 	var all []guest
 	for _, g := range connected {
@@ -58,6 +67,38 @@ func guests(ctx context.Context, port uint16) ([]guest, error) {
 			g.by = by.Name
 		}
 		all = append(all, g)
+	}
+	return all, nil
+}
+
+// remoteHosts are where the sessions come from that logind knows of: loginctl(1). A name
+// in place of an address is an error, since it may be any.
+func remoteHosts(ctx context.Context) ([]netip.Addr, error) {
+	list, err := command.Run(ctx, "loginctl", "list-sessions", "--no-legend")
+	if err != nil {
+		return nil, err
+	}
+	show := []string{"show-session", "--property=RemoteHost", "--value"}
+	options := len(show)
+	for line := range strings.Lines(list) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			show = append(show, fields[0])
+		}
+	}
+	if len(show) == options { // it would show its own properties
+		return nil, nil
+	}
+	out, err := command.Run(ctx, "loginctl", show...)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.Addr
+	for host := range strings.FieldsSeq(out) {
+		a, err := netip.ParseAddr(host)
+		if err != nil {
+			return nil, fmt.Errorf("loginctl: %w", err)
+		}
+		all = append(all, a.Unmap().WithZone(""))
 	}
 	return all, nil
 }

@@ -37,7 +37,8 @@ func (s Setting) ID() string {
 	return s.Path
 }
 
-// Diff compares the value, on a live machine only. It skips what this kernel lacks.
+// Diff compares the value, on a live machine only. It skips what this kernel lacks, and
+// what differs and cannot be set here.
 func (s Setting) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
 	if !m.Live {
 		return Difference{}, nil
@@ -58,6 +59,9 @@ func (s Setting) Diff(_ context.Context, m Machine, _ Changed) (Difference, erro
 			return Difference{}, err
 		}
 		if now != s.value() {
+			if err := unix.Access(path, unix.W_OK); err != nil {
+				return Difference{}, notSettable(&fs.PathError{Op: "write", Path: path, Err: err})
+			}
 			return Difference{What: fmt.Sprintf("change %s to %s", now, s.Value)}, nil
 		}
 	}
@@ -76,7 +80,7 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 		case s.isGone(err):
 			continue
 		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
-			return skip("this machine does not let it be set: %v", err)
+			return notSettable(err)
 		case errors.Is(err, unix.EINVAL) && !strings.HasPrefix(s.Path, "/proc/sys/"):
 			return skip("this device does not take it: %v", err)
 		case err != nil:
@@ -92,6 +96,8 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 	}
 	return nil
 }
+
+func notSettable(err error) error { return skip("this machine does not let it be set: %v", err) }
 
 func (s Setting) paths(m Machine) ([]string, error) {
 	path := m.path(s.Path)

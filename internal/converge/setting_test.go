@@ -104,7 +104,7 @@ func TestSettingIsSkipped(t *testing.T) {
 		"this kernel has no kernel/sched_autogroup_enabled":                                                Sysctl("kernel.sched_autogroup_enabled", "0"),
 		"this kernel has no net/ipv4/conf/*/rp_filter":                                                     Sysctl("net.ipv4.conf.*.rp_filter", "0"),
 		"this kernel has no /sys/block/sdz/queue/scheduler":                                                {Path: "/sys/block/sdz/queue/scheduler"},
-		"this machine does not let it be set: open " + m.path("/sys/ro/value") + ": read-only file system": {Path: "/sys/ro/value", Value: "2"},
+		"this machine does not let it be set: write " + m.path("/sys/ro/value") + ": read-only file system": {Path: "/sys/ro/value", Value: "2"},
 	} {
 		if got := summary(apply(t, m, s)); len(got) != 1 || got[0] != "step: skipped "+s.ID()+" ("+want+")" {
 			t.Errorf("%q, want %s", got, want)

@@ -52,6 +52,7 @@ type unitState struct {
 	active  bool // it runs, or is on its way to
 	stale   bool // its files have changed since systemd read them
 	barred  bool // its conditions did not hold when it was last to be started
+	foreign bool // this systemd starts no such unit, as no swap in a container
 }
 
 // actions says what brings a unit from that state to u.
@@ -79,7 +80,7 @@ func (u Unit) actions(s unitState, live bool, changed Changed) []action {
 	switch {
 	case u.Masked:
 	case !s.active:
-		add(start, u.Running && (!s.barred || restarts))
+		add(start, u.Running && !s.foreign && (!s.barred || restarts))
 	case restarts:
 		add(restart, true)
 	default:
@@ -89,7 +90,7 @@ func (u Unit) actions(s unitState, live bool, changed Changed) []action {
 }
 
 // Diff lists what is to be done. A unit that is to run and whose conditions do not
-// hold on this machine is skipped.
+// hold on this machine is skipped, and so is one that systemd cannot start here.
 func (u Unit) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
 	s, err := u.state(ctx, m)
 	if err != nil {
@@ -100,6 +101,9 @@ func (u Unit) Diff(ctx context.Context, m Machine, changed Changed) (Difference,
 		words = append(words, string(a))
 	}
 	if len(words) == 0 && m.Live && u.Running && !s.active {
+		if s.foreign {
+			return Difference{}, notStartable(start)
+		}
 		return Difference{}, skip("a condition of the unit does not hold here; systemctl status %s says which", u.Name)
 	}
 	return Difference{What: strings.Join(words, ", ")}, nil
@@ -134,6 +138,7 @@ func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
 	s.masked = p["LoadState"] == "masked"
 	s.stale, _ = p["NeedDaemonReload"].(bool)
 	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])
+	s.foreign = p["LoadState"] == "loaded" && p["CanStart"] == false
 	asked, _ := p["ConditionTimestampMonotonic"].(uint64)
 	s.barred = asked > 0 && p["ConditionResult"] == false
 	return s, nil

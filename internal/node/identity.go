@@ -42,11 +42,14 @@ func hosts(s seeds.Seed) string {
 	return b.String()
 }
 
+// patronictlConfig is the variable by which patronictl(1) finds its configuration.
+const patronictlConfig = "PATRONICTL_CONFIG_FILE"
+
 // environment is what all sessions get, see pam_env(8).
 func environment(self seeds.Node, f facts.Facts) string {
 	text := banner
 	if self.Runs(seeds.ServicePostgreSQL) {
-		text += "PATRONICTL_CONFIG_FILE=" + patroniConfig + "\n"
+		text += patronictlConfig + "=" + patroniConfig + "\n"
 	}
 	if public(self.System.Proxy) {
 		text += proxyVariables(self.System.Proxy)

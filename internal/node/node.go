@@ -23,7 +23,7 @@ const (
 
 // Desired is the whole configuration of self, one of the nodes of s.
 func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, error) {
-	people, err := users(self.System, f)
+	people, err := users(self, f)
 	if err != nil {
 		return converge.State{}, err
 	}

@@ -16,7 +16,8 @@ const firstUID, lastUID = 1000, 59999
 
 // users is the people who log in, and what they may do. Each is a step, and so is
 // sudo: what is wrong with one's home is no matter of the others.
-func users(s seeds.System, f facts.Facts) ([]converge.Step, error) {
+func users(self seeds.Node, f facts.Facts) ([]converge.Step, error) {
+	s := self.System
 	uids, err := assignUIDs(s.Users, f)
 	if err != nil {
 		return nil, err
@@ -46,23 +47,28 @@ func users(s seeds.System, f facts.Facts) ([]converge.Step, error) {
 	}
 	return append(steps, converge.Step{Name: "sudo", Resources: []converge.Resource{
 		converge.File{
-			Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(s),
+			Path: "/etc/sudoers.d/banyan", Mode: 0o440, Content: sudoers(self),
 			// A mistake in one file of them and sudo lets nobody do anything.
 			Check: []string{"visudo", "--check", "--quiet", "--file"},
 		},
 	}}), nil
 }
 
-// sudoers is one file for all, so that none is left behind by a user who goes.
-func sudoers(s seeds.System) string {
+// sudoers is one file for all, so that none is left behind by a user who goes. What
+// patronictl(1) finds its cluster by outlives sudo(8), which takes most of the
+// environment away: without it `sudo patronictl list` knows of no cluster.
+func sudoers(self seeds.Node) string {
 	var b strings.Builder
 	b.WriteString(banner)
-	for _, u := range s.Users {
+	if self.Runs(seeds.ServicePostgreSQL) {
+		b.WriteString("Defaults env_keep += \"" + patronictlConfig + "\"\n")
+	}
+	for _, u := range self.System.Users {
 		if u.Sudo {
 			fmt.Fprintf(&b, "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", u.Name)
 		}
 	}
-	for _, rule := range s.Sudo {
+	for _, rule := range self.System.Sudo {
 		tag := ""
 		if rule.NoPasswd {
 			tag = "NOPASSWD: "

@@ -141,7 +141,7 @@ func checkPowerCut(t *testing.T, firmware firmware, after int64) {
 	disk.dropSeed(t, seed.text)
 	first := startWith(t, disk, firmware, more)
 	cutPower(t, first, after)
-	if leaked := seed.leaked(first.console.String()); leaked != nil {
+	if leaked := seed.secrets.Leaked(first.console.String()); leaked != nil {
 		t.Errorf("the first boot's console shows %q", leaked)
 	}
 

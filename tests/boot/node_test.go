@@ -28,7 +28,7 @@ type node struct {
 	testing.TB
 	machine *machine
 	seed    *seed
-	shell   *shell
+	shell   *fixture.Shell
 }
 
 // identity is what a node is told from others by, and one of its boots from
@@ -42,7 +42,7 @@ func login(t testing.TB, m *machine, seed *seed) *node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), loginTime)
 	defer cancel()
-	shell, err := dial(ctx, m.addr[sshPort], "dba", seed.key)
+	shell, err := fixture.SSH(ctx, nil, m.addr[sshPort], "dba", seed.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func (n *node) root(script string) string {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	out, err := n.shell.root(ctx, script)
+	out, err := n.shell.Root(ctx, script)
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (n *node) expect(checks ...check) {
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
 	for _, look := range checks {
-		got, err := n.shell.root(ctx, look.with)
+		got, err := n.shell.Root(ctx, look.with)
 		if err != nil {
 			n.Errorf("%s: %v", look.at, err)
 		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
@@ -241,7 +241,7 @@ func (n *node) checkSecrets() {
 		"the journal":   journal,
 		"command lines": n.root("ps -e -ww -o args="),
 	} {
-		if leaked := n.seed.leaked(text); leaked != nil {
+		if leaked := n.seed.secrets.Leaked(text); leaked != nil {
 			n.Errorf("%s: anybody can read %q there", where, leaked)
 		}
 	}
@@ -253,7 +253,7 @@ func (n *node) identity() identity {
 	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(machineID) {
 		n.Errorf("the machine-id is %q", machineID)
 	}
-	return identity{machineID, n.shell.hostKey, n.root("cat /proc/sys/kernel/random/boot_id")}
+	return identity{machineID, n.shell.HostKey, n.root("cat /proc/sys/kernel/random/boot_id")}
 }
 
 // reboot starts the node again and logs in once more.
@@ -263,7 +263,7 @@ func (n *node) reboot() *node {
 	defer cancel()
 	// The connection may be gone before the command's end is reported.
 	missing := new(ssh.ExitMissingError)
-	if _, err := n.shell.root(ctx, "systemctl reboot"); err != nil && !errors.As(err, &missing) {
+	if _, err := n.shell.Root(ctx, "systemctl reboot"); err != nil && !errors.As(err, &missing) {
 		n.Fatal(err)
 	}
 	n.machine.waitReset()
@@ -275,7 +275,7 @@ func (n *node) reboot() *node {
 // that is off.
 func checkBanyan(t *testing.T, disk *disk, seed *seed) {
 	t.Helper()
-	if leaked := seed.leaked(disk.readBanyan(t)); leaked != nil {
+	if leaked := seed.secrets.Leaked(disk.readBanyan(t)); leaked != nil {
 		t.Errorf("the BANYAN partition still holds %q", leaked)
 	}
 }

@@ -4,21 +4,20 @@ package boot
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"banyan/tests/fixture"
 )
 
 // seed is the seed of a one-node cluster and what only its author knows.
 type seed struct {
 	text    string
-	secrets map[string]string // by the names that the seed gives them
-	key     ssh.Signer        // of the user dba
+	secrets fixture.Secrets
+	key     ssh.Signer // of the user dba
 }
 
 // newSeed makes a seed. Its addresses are those of QEMU's user networking; its
@@ -33,11 +32,7 @@ func newSeed(t testing.TB) *seed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &seed{key: key, secrets: map[string]string{
-		"superuser_password":   rand.Text(),
-		"replication_password": rand.Text(),
-		"rewind_password":      rand.Text(),
-	}}
+	s := &seed{key: key, secrets: fixture.NewSecrets()}
 	s.text = fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
 nodes:
@@ -50,20 +45,6 @@ system:
   timezone: Europe/Moscow
   users:
     - {name: dba, sudo: true, ssh_authorized_keys: [%q]}
-secrets:
-`, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))))
-	for _, name := range slices.Sorted(maps.Keys(s.secrets)) {
-		s.text += fmt.Sprintf("  %s: %s\n", name, s.secrets[name])
-	}
+%s`, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))), s.secrets.Section())
 	return s
-}
-
-// leaked names the secrets that text holds.
-func (s *seed) leaked(text string) (names []string) {
-	for name, secret := range s.secrets {
-		if strings.Contains(text, secret) {
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -148,7 +148,54 @@ func (c *container) kill() error {
 	} else if err := unix.Kill(c.leader, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
-	<-c.exited
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-c.exited:
+			return nil
+		case <-again.C:
+			if err := reapOrphans(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// reapOrphans takes note of the end of what a script in a container left to this
+// process, PID 1 of the lab, when the nsenter before it was ended for its time. Until
+// then the container's own PID 1 cannot end: pid_namespaces(7).
+func reapOrphans() error {
+	all, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		return err
+	}
+	for _, name := range all {
+		status, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) { // it is gone by now
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fields := map[string][]string{}
+		for line := range strings.Lines(string(status)) {
+			key, value, _ := strings.Cut(line, ":")
+			fields[key] = strings.Fields(value)
+		}
+		// What this process has started itself is in its own namespace, and has one id.
+		ids := fields["NSpid"]
+		if len(ids) < 2 || fields["State"][0] != "Z" || fields["PPid"][0] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		pid, err := strconv.Atoi(ids[0])
+		if err != nil {
+			return err
+		}
+		if _, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != nil && !errors.Is(err, unix.ECHILD) {
+			return err
+		}
+	}
 	return nil
 }
 

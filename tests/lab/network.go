@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
+	"banyan/tests/fixture"
 )
 
 // namespaces is where ip-netns(8) keeps the names of network namespaces.
@@ -65,10 +66,13 @@ func deleteNamespace(name string) error {
 }
 
 // ip runs commands of ip(8) in the network's namespace.
-func (n *network) ip(commands ...string) error {
+func (n *network) ip(commands ...string) error { return ip(n.namespace, commands...) }
+
+// ip runs commands of ip(8) in a network namespace.
+func ip(namespace string, commands ...string) error {
 	_, err := command.Command{
 		Name:  "ip",
-		Args:  []string{"-netns", n.namespace, "-batch", "-"},
+		Args:  []string{"-netns", namespace, "-batch", "-"},
 		Stdin: strings.NewReader(strings.Join(commands, "\n")),
 	}.Run(context.Background())
 	if err != nil {
@@ -90,22 +94,51 @@ func (n *network) unplug(host string) error { return n.ip("link delete " + host)
 // dial connects from inside the network. The address is an IP address: a name would
 // be looked up by whatever thread comes, and so outside.
 func (n *network) dial(ctx context.Context, protocol, addr string) (net.Conn, error) {
+	return inNamespace(n.namespace, func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, protocol, addr) })
+}
+
+// from is dial for a client that has an address of its own in the network, see addClient.
+func (n *network) from(client netip.Addr) fixture.Dial {
+	return func(ctx context.Context, protocol, addr string) (net.Conn, error) {
+		var d net.Dialer
+		switch {
+		case strings.HasPrefix(protocol, "tcp"):
+			d.LocalAddr = &net.TCPAddr{IP: client.AsSlice()}
+		case strings.HasPrefix(protocol, "udp"):
+			d.LocalAddr = &net.UDPAddr{IP: client.AsSlice()}
+		default:
+			d.LocalAddr = &net.IPAddr{IP: client.AsSlice()}
+		}
+		return inNamespace(n.namespace, func() (net.Conn, error) { return d.DialContext(ctx, protocol, addr) })
+	}
+}
+
+// addClient gives clients an address more.
+func (n *network) addClient(t testing.TB, addr netip.Prefix) {
+	t.Helper()
+	if err := n.ip(fmt.Sprintf("address add %s dev bridge nodad", addr)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inNamespace calls a function in a network namespace. What it opens stays in there.
+func inNamespace[T any](name string, do func() (T, error)) (T, error) {
 	type result struct {
-		conn net.Conn
-		err  error
+		value T
+		err   error
 	}
 	done := make(chan result, 1)
 	go func() {
 		runtime.LockOSThread() // for good: the thread, which is in the network, ends with this function
-		if err := setNamespace(n.namespace); err != nil {
-			done <- result{nil, err}
+		if err := setNamespace(name); err != nil {
+			done <- result{err: err}
 			return
 		}
-		conn, err := new(net.Dialer).DialContext(ctx, protocol, addr)
-		done <- result{conn, err}
+		value, err := do()
+		done <- result{value, err}
 	}()
 	r := <-done
-	return r.conn, r.err
+	return r.value, r.err
 }
 
 // setNamespace moves the calling thread to a network namespace.

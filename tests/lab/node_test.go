@@ -6,6 +6,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"banyan/internal/diff"
@@ -18,12 +22,13 @@ type node struct {
 	seed seed
 }
 
-// born plants a host and waits until it is the node of a cluster of its own.
-func born(t testing.TB) *node {
+// born plants a host and waits until it is the node of a cluster of its own. Its seed
+// has these sections too.
+func born(t testing.TB, sections ...string) *node {
 	t.Helper()
 	n := newNetwork(t, prefix)
 	h := newHost(t, n, "pgsql-n1", address(11))
-	s := newSeed(h)
+	s := newSeed(h, sections...)
 	h.plant(s.text)
 	h.waitReady()
 	return &node{h, s}
@@ -43,7 +48,31 @@ func (n *node) sql(statements string) string {
 
 func (n *node) query(ctx context.Context, statements string) (string, error) {
 	addr := net.JoinHostPort(n.addr.Addr().String(), "5432")
-	return fixture.SQL(ctx, n.network.dial, addr, n.seed.password, statements)
+	return fixture.SQL(ctx, n.network.dial, addr, n.seed.secrets["superuser_password"], statements)
+}
+
+// sealed is where the host keeps its own copy of its seed.
+func (h *host) sealed() string { return filepath.Join(h.state(), "var/lib/banyan/seed.yaml") }
+
+// reseed gives the node another seed with the same secrets. What comes of it is for
+// the next run.
+func (n *node) reseed(sections ...string) {
+	n.t.Helper()
+	n.seed.text = clusterFile(n.host) + n.seed.secrets.Section() + strings.Join(sections, "")
+	if err := os.WriteFile(n.sealed(), []byte(n.seed.text), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// exits runs a command that is to end with that exit code, and returns all it said.
+func (n *node) exits(code int, command string) string {
+	n.t.Helper()
+	out := n.sh("exec 2>&1\ncode=0\n" + command + " || code=$?\necho $code")
+	at := strings.LastIndexByte(out, '\n') + 1
+	if got := out[at:]; got != strconv.Itoa(code) {
+		n.t.Fatalf("%s: exit code %s, want %d:\n%s", command, got, code, out[:at])
+	}
+	return out[:at]
 }
 
 // expect runs scripts on the node, and wants what they print.

@@ -258,7 +258,9 @@ func TestRefusedTable(t *testing.T) {
 	if err := os.Remove(m.path(second.Path)); err != nil { // as /etc is empty in the initramfs
 		t.Fatal(err)
 	}
-	apply(t, boot, second)
+	if _, err := Apply(t.Context(), boot, one(second), nil); !errors.Is(err, errRefused) {
+		t.Errorf("off line the error is %v", err)
+	}
 	if got := content(t, m.path(second.Path)); got != first.Content {
 		t.Errorf("the boot loads %s", got)
 	}

@@ -2,6 +2,7 @@ package converge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,9 +36,9 @@ type Filesystem struct {
 }
 
 // volumesDir holds what is known of the volumes of this machine: VOLUME.formatting, while
-// its disk is being formatted, and SERIAL.wiped, once a disk was wiped, for whichever
-// volume it was.
-const volumesDir = facts.StateDir + "/volumes"
+// its disk is being formatted, VOLUME.disk, which disk it is on, and SERIAL.wiped, once a
+// disk was wiped, for whichever volume it was.
+const volumesDir = facts.VolumesDir
 
 // FormattingMark is the file that is there while a volume's disk is being formatted, and
 // after that was interrupted. What mounts the volume has to refuse to for so long: the
@@ -59,14 +60,29 @@ func (f Filesystem) wiped(m Machine) string {
 }
 
 // identity tells the disk that a mark is about from one that took its place.
-func (f Filesystem) identity() string {
-	return fmt.Sprintf("%s %d\n", f.Disk.Serial, f.Disk.Size)
+func (f Filesystem) identity() string { return f.Disk.Identity() + "\n" }
+
+func (f Filesystem) record(m Machine) string {
+	return m.path(facts.VolumeRecord(f.Volume))
+}
+
+// recorded is the disk that the volume was on when it was last made or found.
+func (f Filesystem) recorded(m Machine) (*facts.Disk, error) {
+	content, err := readIfThere(f.record(m))
+	if err != nil || content == "" {
+		return nil, err
+	}
+	var d facts.Disk
+	if err := json.Unmarshal([]byte(content), &d); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it if the disk is the right one", f.record(m), err)
+	}
+	return &d, nil
 }
 
 // verdict is what is to be done with a disk.
 type verdict struct {
 	what   string // in words; "" is nothing
-	format bool   // or else only the mark is to be removed
+	format bool   // or else only what is kept of the disk is wrong
 	wipes  bool   // that uses up the permission to wipe
 }
 
@@ -83,6 +99,10 @@ func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
 	if found.Size != f.Disk.Size {
 		return verdict{}, fmt.Errorf("%s has %d bytes and not %d: another disk took its place just now; run it again", f.device(), found.Size, f.Disk.Size)
 	}
+	before, err := f.recorded(m)
+	if err != nil {
+		return verdict{}, err
+	}
 	format := fmt.Sprintf("format %s as %s", f.Disk, f.Type)
 	mayWipe := f.Wipe != "" && f.Wipe == f.Disk.Serial
 	switch {
@@ -94,7 +114,13 @@ func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
 		if mark != "" {
 			return verdict{what: "forget that another disk was being formatted"}, nil
 		}
+		if before == nil || before.Identity() != f.Disk.Identity() {
+			return verdict{what: "remember " + f.Disk.String()}, nil
+		}
 		return verdict{}, nil
+	// The disk with the data may only be away: whoever knows that it is gone says so.
+	case found.Empty && before != nil && before.Identity() != f.Disk.Identity() && !mayWipe:
+		return verdict{}, fmt.Errorf("%s is empty, and the volume %s was on %s: put that one back, or, if it is lost, %s", f.Disk, f.Volume, before, f.howToWipe())
 	case found.Empty:
 		return verdict{what: format, format: true}, nil
 	case !mayWipe:
@@ -133,12 +159,15 @@ func (f Filesystem) Diff(ctx context.Context, m Machine, _ Changed) (Difference,
 
 // Apply formats the disk.
 func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) (err error) {
-	v, err := f.claimed(ctx, m)
+	v, err := f.judge(ctx, m)
 	if err != nil {
 		return err
 	}
-	if !v.format {
-		return durable.Remove(f.formatting(m))
+	if !v.format { // it may be mounted
+		return errors.Join(durable.Remove(f.formatting(m)), f.remember(m))
+	}
+	if v, err = f.claimed(ctx, m); err != nil {
+		return err
 	}
 	device, err := lockDevice(f.device())
 	if err != nil {
@@ -167,7 +196,18 @@ func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) (err error)
 			return err
 		}
 	}
+	if err := f.remember(m); err != nil {
+		return err
+	}
 	return durable.Remove(f.formatting(m))
+}
+
+func (f Filesystem) remember(m Machine) error {
+	content, err := json.Marshal(f.Disk)
+	if err != nil {
+		return err
+	}
+	return keep(m, facts.VolumeRecord(f.Volume), string(content)+"\n")
 }
 
 // claimed judges the disk while nobody else has it: a file system that is mounted, RAID,

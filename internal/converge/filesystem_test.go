@@ -152,7 +152,7 @@ func TestFilesystem(t *testing.T) {
 	do(t, "e2fsck", "-fn", device(f.Disk))
 
 	xfs := ours(attach(t, 320))
-	xfs.Type = "xfs"
+	xfs.Volume, xfs.Type = "wal", "xfs"
 	formatted(t, m, xfs, "as xfs")
 	do(t, "xfs_repair", "-n", device(xfs.Disk))
 
@@ -235,8 +235,10 @@ func TestFilesystemIsAdopted(t *testing.T) {
 	m := liveMachine(t)
 	refused(t, m, f, `holds ext4, labelled "pgdata"`)
 	f.Adopt = true
-	if got := changes(apply(t, m, f)); len(got) > 0 {
-		t.Errorf("got %q", got)
+	for _, want := range []string{"volume data: remember " + f.Disk.String(), ""} {
+		if got := strings.Join(changes(apply(t, m, f)), ""); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 	other := f
 	other.Label = "pgwal"
@@ -250,6 +252,51 @@ func TestFilesystemIsAdopted(t *testing.T) {
 	}
 	if there, err := isThere(f.formatting(m)); there || err != nil || hash(t, f.Disk) != before {
 		t.Errorf("the mark is there: %t, %v", there, err)
+	}
+}
+
+// A disk that is away may come back: an empty one in its place is not taken for it.
+func TestFilesystemThatIsAway(t *testing.T) {
+	m := liveMachine(t)
+	first := ours(attach(t, 4))
+	formatted(t, m, first, "format")
+	second := ours(attach(t, 5))
+	second.Disk.Serial = "S/2"
+	refused(t, m, second, "/dev/"+second.Disk.Name+", serial S/2, 5 MB is empty, and the volume data was on /dev/"+first.Disk.Name+", serial S/1, 4 MB: put that one back, or, if it is lost, write wipe: S/2")
+	if got := changes(apply(t, m, first)); len(got) > 0 {
+		t.Errorf("it came back: %q", got)
+	}
+	second.Wipe = "S/2"
+	formatted(t, m, second, "format")
+
+	write(t, second.record(m), "{")
+	refused(t, m, second, "remove it if the disk is the right one")
+}
+
+// What is mounted has to be the disk that was looked at.
+func TestMountedFrom(t *testing.T) {
+	m := liveMachine(t)
+	right, wrong := ours(attach(t, 4)), ours(attach(t, 5))
+	for i, f := range []Filesystem{right, wrong} {
+		f.Volume = fmt.Sprint(i)
+		formatted(t, m, f, "format")
+	}
+	at := t.TempDir()
+	do(t, "mount", device(right.Disk), at)
+	t.Cleanup(func() {
+		if _, err := command.Run(context.WithoutCancel(t.Context()), "umount", at); err != nil {
+			t.Error(err)
+		}
+	})
+	m.Root = "/"
+	if got, err := Diff(t.Context(), m, one(MountedFrom{at, device(right.Disk)})); err != nil || len(changes(got)) > 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := Diff(t.Context(), m, one(MountedFrom{at, device(wrong.Disk)})); err == nil || !strings.Contains(err.Error(), "and not "+device(wrong.Disk)) {
+		t.Errorf("of another disk: %v", err)
+	}
+	if _, err := Diff(t.Context(), Machine{Root: "/"}, one(MountedFrom{at, device(wrong.Disk)})); err != nil {
+		t.Errorf("off line: %v", err)
 	}
 }
 

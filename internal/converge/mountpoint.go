@@ -98,6 +98,32 @@ func isMountedOn(dir *os.File) (bool, error) {
 	return here.Dev != above.Dev, nil
 }
 
+// MountedFrom is that a directory has the file system of that disk mounted, and not one of
+// the same UUID or label on another.
+type MountedFrom struct{ Path, Device string }
+
+// ID is "mount" and the directory's path.
+func (f MountedFrom) ID() string { return "mount " + f.Path }
+
+// Diff compares numbers of devices, on a live machine; nothing can be done about another.
+func (f MountedFrom) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
+	if !m.Live {
+		return Difference{}, nil
+	}
+	var here, disk unix.Stat_t
+	if err := errors.Join(unix.Stat(m.path(f.Path), &here), unix.Stat(f.Device, &disk)); err != nil {
+		return Difference{}, err
+	}
+	if here.Dev != disk.Rdev {
+		return Difference{}, fmt.Errorf("device %d:%d is mounted at %s, and not %s: two disks have one UUID or label; see lsblk -o NAME,UUID,LABEL, and take the wrong one away",
+			unix.Major(here.Dev), unix.Minor(here.Dev), f.Path, f.Device)
+	}
+	return Difference{}, nil
+}
+
+// Apply is never called.
+func (f MountedFrom) Apply(context.Context, Machine, Changed) error { return nil }
+
 // firstFile is a file below dir, or "" where there are directories alone.
 func firstFile(dir string) (string, error) {
 	found := ""

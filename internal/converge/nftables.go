@@ -17,12 +17,14 @@ import (
 // NFTable is a table of nftables, and the file that loads it at boot. No other table is
 // touched, and it is replaced in one step: nft(8).
 //
-// A table that would keep out who is connected to Door right now is not loaded, now and
-// at the next boots: it is kept as refused, and the last one that was loaded stays.
+// A table that would keep out who is logged in right now is not loaded, now and at the next
+// boots: it is kept as refused. The next boot loads the table that was loaded last, and
+// so never one that nft does not take, or that was not tried.
 type NFTable struct {
 	Family, Name string
 	Path         string
 	Content      string // of the file: it makes the table anew, whether it is there or not
+	Fallback     string // is loaded where nothing was loaded yet and nft does not take Content
 	Door         uint16 // the port of TCP that one logs in by
 }
 
@@ -39,80 +41,90 @@ func (t NFTable) file(content string) File {
 	return File{Path: t.Path, Mode: 0o644, Content: content}
 }
 
+// memory is what is kept of a table from run to run.
+type memory struct{ loaded, refused string }
+
+func remember(m Machine) (memory, error) {
+	loaded, err := readIfThere(m.path(loadedTable))
+	refused, err2 := readIfThere(m.path(refusedTable))
+	return memory{loaded, refused}, errors.Join(err, err2)
+}
+
+var errRefused = fmt.Errorf("this table was refused, since it would have kept out who was logged in; the earlier one stays. "+
+	"Change firewall in the seed, or log out there and remove %s to have it tried again", refusedTable)
+
 // Diff compares the file and, on a live machine, what the kernel has with what it would
 // have of this content, by nft's own words.
 func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
-	refused, err := readIfThere(m.path(refusedTable))
+	kept, err := remember(m)
 	if err != nil {
 		return Difference{}, err
 	}
 	if !m.Live {
-		content, err := t.atBoot(m, refused)
-		if err != nil {
-			return Difference{}, err
+		d, err := t.file(t.atBoot(kept)).Diff(ctx, m, changed)
+		if err == nil && d == (Difference{}) && kept.refused == t.Content {
+			err = errRefused
 		}
-		return t.file(content).Diff(ctx, m, changed)
+		return d, err
 	}
-	if refused == t.Content {
-		return Difference{}, fmt.Errorf("this table was refused, since it would have kept out who was logged in; the earlier one stays. "+
-			"Change firewall in the seed, or log out there and remove %s to have it tried again", refusedTable)
+	if kept.refused == t.Content {
+		return Difference{}, errRefused
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {
 		return Difference{}, err
 	}
-	want, err := t.rehearsed(ctx)
+	want, err := t.rehearsed(ctx, t.Content)
 	if err != nil {
+		if kept.loaded == "" { // Apply says why, and loads what it can
+			return Difference{What: "load without the rules that nft does not take"}, nil
+		}
 		return Difference{}, err
 	}
 	d, err := t.file(t.Content).Diff(ctx, m, changed)
 	if err != nil || d != (Difference{}) {
 		return d, err
 	}
-	if now != want {
-		return Difference{What: "load", File: true, From: now, To: want}, nil
-	}
-	// The boot loads a table without a word.
-	last, err := readIfThere(m.path(loadedTable))
-	if err == nil && (last != t.Content || refused != "") {
+	switch {
+	case now != want:
+		d = Difference{What: "load", File: true, From: now, To: want}
+	case kept != memory{loaded: t.Content}:
 		d.What = "remember as the one that was loaded last"
 	}
-	return d, err
+	return d, nil
 }
 
-// atBoot is the content that the next boot loads: not one that was refused, where there
-// is another.
-func (t NFTable) atBoot(m Machine, refused string) (string, error) {
-	if refused != t.Content {
-		return t.Content, nil
+// atBoot is the content that the next boot loads.
+func (t NFTable) atBoot(kept memory) string {
+	if kept.loaded != "" {
+		return kept.loaded
 	}
-	before, err := readIfThere(m.path(loadedTable))
-	if before == "" {
-		before = t.Content
-	}
-	return before, err
+	return t.Fallback
 }
 
 // Apply checks the table, tries whether it lets in who is in, loads it and writes the
 // file. What is loaded already is not loaded again.
 func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
+	kept, err := remember(m)
+	if err != nil {
+		return err
+	}
 	if !m.Live {
-		refused, err := readIfThere(m.path(refusedTable))
-		if err != nil {
-			return err
+		err := t.file(t.atBoot(kept)).Apply(ctx, m, changed)
+		if err == nil && kept.refused == t.Content {
+			err = errRefused // for what rests on this table
 		}
-		content, err := t.atBoot(m, refused)
-		if err != nil {
-			return err
-		}
-		return t.file(content).Apply(ctx, m, changed)
+		return err
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {
 		return err
 	}
-	want, err := t.rehearsed(ctx)
+	want, err := t.rehearsed(ctx, t.Content)
 	if err != nil {
+		if kept.loaded == "" {
+			return errors.Join(err, t.fallBack(ctx, m, changed))
+		}
 		return err
 	}
 	if now != want {
@@ -120,6 +132,20 @@ func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
 			return err
 		}
 	}
+	return t.settle(ctx, m, changed)
+}
+
+// fallBack loads the table without what nft does not take: better than none.
+func (t NFTable) fallBack(ctx context.Context, m Machine, changed Changed) error {
+	t.Content = t.Fallback
+	if err := t.load(ctx, m); err != nil {
+		return err
+	}
+	return t.settle(ctx, m, changed)
+}
+
+// settle writes what the next boot loads, and remembers it.
+func (t NFTable) settle(ctx context.Context, m Machine, changed Changed) error {
 	if err := t.file(t.Content).Apply(ctx, m, changed); err != nil {
 		return err
 	}
@@ -185,9 +211,9 @@ func (t NFTable) in(listing string) string {
 // rehearsed is what a kernel makes of the content: it is loaded into a network namespace
 // of its own, where nobody is kept out of anything. A rule that names an interface by
 // number (iif, oif) fails there, as it may at boot.
-func (t NFTable) rehearsed(ctx context.Context) (listing string, err error) {
+func (t NFTable) rehearsed(ctx context.Context, content string) (listing string, err error) {
 	err = inNewNetwork(func() error {
-		if _, err := nft(ctx, t.Content, "--file", "-"); err != nil {
+		if _, err := nft(ctx, content, "--file", "-"); err != nil {
 			return fmt.Errorf("%w; name interfaces by iifname and oifname, not by iif and oif", err)
 		}
 		listing, err = t.loaded(ctx)

@@ -8,9 +8,11 @@ import (
 
 // table is one of ours with these rules of its input.
 func table(rules ...string) NFTable {
-	return NFTable{Family: "inet", Name: "banyan", Path: "/etc/banyan/firewall.nft", Door: 22,
-		Content: "table inet banyan\ndelete table inet banyan\ntable inet banyan {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\t" +
-			"ct state established,related accept\n\t\tmeta l4proto { icmp, ipv6-icmp } accept\n\t\t" + strings.Join(rules, "\n\t\t") + "\n\t}\n}\n"}
+	content := func(rules ...string) string {
+		return "table inet banyan\ndelete table inet banyan\ntable inet banyan {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\t" +
+			"ct state established,related accept\n\t\tmeta l4proto { icmp, ipv6-icmp } accept\n\t\t" + strings.Join(rules, "\n\t\t") + "\n\t}\n}\n"
+	}
+	return NFTable{Family: "inet", Name: "banyan", Path: "/etc/banyan/firewall.nft", Door: 22, Content: content(rules...), Fallback: content()}
 }
 
 // firewalled is a machine with a network of its own.
@@ -140,8 +142,29 @@ func TestBrokenNFTable(t *testing.T) {
 	}
 }
 
-// Off line the file is written, of the table that was loaded last where this one was
-// refused.
+// Where nothing is loaded yet, a table with a mistake is loaded without its own rules, and
+// the mistake is told at every run.
+func TestNFTableFallsBack(t *testing.T) {
+	m := firewalled(t)
+	wrong := table("tcp dport 25 acept")
+	for range 2 {
+		if _, err := Apply(t.Context(), m, one(wrong), nil); err == nil || !strings.Contains(err.Error(), "acept") {
+			t.Errorf("the error is %v", err)
+		}
+		for _, path := range []string{wrong.Path, loadedTable} {
+			if got := content(t, m.path(path)); got != wrong.Fallback {
+				t.Errorf("%s has %s", path, got)
+			}
+		}
+		if now := listed(t); !strings.Contains(now, "policy drop") {
+			t.Errorf("there is %s", now)
+		}
+	}
+	loads(t, m, table("tcp dport 25 accept"), "change content")
+}
+
+// Off line the file is written, of the table that was loaded last: this one has not been
+// tried. One that was refused is told of, for what rests on it.
 func TestNFTableOffLine(t *testing.T) {
 	m := Machine{Root: t.TempDir()}
 	ssh := table("tcp dport 22 accept")
@@ -149,12 +172,12 @@ func TestNFTableOffLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ refused, loaded, want, change string }{
-		{"", "", ssh.Content, "create root:root 0644"},
-		{"", "another", ssh.Content, ""},
-		{"yet another", "another", ssh.Content, ""},
-		{ssh.Content, "another", "another", "change content"},
-		{ssh.Content, "another", "another", ""},
-		{ssh.Content, "", ssh.Content, "change content"}, // the only one there is
+		{"", "", ssh.Fallback, "create root:root 0644"},
+		{"", ssh.Content, ssh.Content, "change content"},
+		{"", "another", "another", "change content"},
+		{"yet another", "another", "another", ""},
+		{ssh.Content, "another", "another", "refused"},
+		{ssh.Content, "yet another", "yet another", "refused"},
 	} {
 		for path, content := range map[string]string{refusedTable: c.refused, loadedTable: c.loaded} {
 			if err := os.RemoveAll(m.path(path)); err != nil {
@@ -164,8 +187,13 @@ func TestNFTableOffLine(t *testing.T) {
 				write(t, m.path(path), content)
 			}
 		}
-		if got := strings.TrimPrefix(strings.Join(changes(apply(t, m, ssh)), ""), ssh.Path+": "); got != c.change {
-			t.Errorf("%+v: %q", c, got)
+		report, err := Apply(t.Context(), m, one(ssh), nil)
+		got := strings.TrimPrefix(strings.Join(changes(report), ""), ssh.Path+": ")
+		if err != nil {
+			got = "refused"
+		}
+		if got != c.change {
+			t.Errorf("%+v: %q, %v", c, got, err)
 		}
 		if got := content(t, m.path(ssh.Path)); got != c.want {
 			t.Errorf("%+v: the file has %s", c, got)

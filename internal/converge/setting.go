@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,8 @@ import (
 type Setting struct {
 	Path  string // may have asterisks, as in /proc/sys/net/ipv4/conf/*/rp_filter
 	Value string
+	// Except are paths that the asterisks do not stand for.
+	Except []string
 	// Short is what it means where the kernel has taken less than Value: not an error but
 	// what it could do. Without it, a value that does not stay is an error.
 	Short string
@@ -103,6 +106,9 @@ func (s Setting) paths(m Machine) ([]string, error) {
 	path := m.path(s.Path)
 	if strings.Contains(path, "*") {
 		paths, err := filepath.Glob(path)
+		paths = slices.DeleteFunc(paths, func(p string) bool {
+			return slices.ContainsFunc(s.Except, func(except string) bool { return m.path(except) == p })
+		})
 		if err != nil || len(paths) > 0 {
 			return paths, err
 		}

@@ -101,9 +101,9 @@ func TestSettingIsSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, s := range map[string]Setting{
-		"this kernel has no kernel/sched_autogroup_enabled":                                                Sysctl("kernel.sched_autogroup_enabled", "0"),
-		"this kernel has no net/ipv4/conf/*/rp_filter":                                                     Sysctl("net.ipv4.conf.*.rp_filter", "0"),
-		"this kernel has no /sys/block/sdz/queue/scheduler":                                                {Path: "/sys/block/sdz/queue/scheduler"},
+		"this kernel has no kernel/sched_autogroup_enabled":                                                 Sysctl("kernel.sched_autogroup_enabled", "0"),
+		"this kernel has no net/ipv4/conf/*/rp_filter":                                                      Sysctl("net.ipv4.conf.*.rp_filter", "0"),
+		"this kernel has no /sys/block/sdz/queue/scheduler":                                                 {Path: "/sys/block/sdz/queue/scheduler"},
 		"this machine does not let it be set: write " + m.path("/sys/ro/value") + ": read-only file system": {Path: "/sys/ro/value", Value: "2"},
 	} {
 		if got := summary(apply(t, m, s)); len(got) != 1 || got[0] != "step: skipped "+s.ID()+" ("+want+")" {

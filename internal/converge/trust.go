@@ -7,14 +7,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"banyan/internal/command"
+	"banyan/internal/durable"
 )
 
 // TrustStore is the authorities that the system's programs trust: those of the
-// distribution, those of the administrator and the *.crt files, each of one certificate,
-// in Dir.
-type TrustStore struct{ Dir string }
+// distribution, those of the administrator and the files of these names, each of one
+// certificate, in Dir. Other *.crt files in Dir go away.
+type TrustStore struct {
+	Dir   string
+	Names []string
+}
 
 // localCertificates are the administrator's, or were baked into the image. The place of
 // update-ca-certificates for them is named ours, and so ours leads there.
@@ -39,6 +45,9 @@ func (t TrustStore) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 	if err != nil {
 		return Difference{}, err
 	}
+	if former, err := t.former(m); err != nil || len(former) > 0 {
+		return Difference{What: "take out " + baseNames(former)}, err
+	}
 	files, err := t.files(m)
 	if err != nil {
 		return Difference{}, err
@@ -53,6 +62,24 @@ func (t TrustStore) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 		}
 	}
 	return Difference{}, nil
+}
+
+// formerSuffix ends the name of a certificate that is being taken out of the bundle, until
+// it is out: a run that is cut off is seen by it.
+const formerSuffix = ".former"
+
+// former are files in Dir that were ours once.
+func (t TrustStore) former(m Machine) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(m.path(t.Dir), "*.crt*"))
+	return slices.DeleteFunc(files, func(f string) bool { return slices.Contains(t.Names, filepath.Base(f)) }), err
+}
+
+func baseNames(files []string) string {
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Base(f))
+	}
+	return strings.Join(names, ", ")
 }
 
 // files are the certificates that are not of the distribution.
@@ -78,12 +105,31 @@ func (t TrustStore) Apply(ctx context.Context, m Machine, _ Changed) error {
 	if err != nil {
 		return err
 	}
+	former, err := t.former(m)
+	if err != nil {
+		return err
+	}
 	if local {
 		link := Symlink{Path: filepath.Join(t.Dir, localLink), Target: m.path(localCertificates)}
 		if err := link.Apply(ctx, m, nil); err != nil {
 			return err
 		}
 	}
-	_, err = command.Run(ctx, "update-ca-certificates", "--localcertsdir", m.path(t.Dir))
-	return err
+	for i, file := range former {
+		if filepath.Ext(file) != formerSuffix {
+			former[i] += formerSuffix
+			if err := os.Rename(file, former[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := command.Run(ctx, "update-ca-certificates", "--localcertsdir", m.path(t.Dir)); err != nil {
+		return err
+	}
+	for _, file := range former {
+		if err := durable.Remove(file); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -100,7 +100,7 @@ func fewAuthorities(t *testing.T) {
 func TestTrustStore(t *testing.T) {
 	ownDirectories(t, "/etc", "/usr/local/share")
 	m := Machine{Root: "/", Live: true}
-	store := TrustStore{Dir: t.TempDir()}
+	store := TrustStore{Dir: t.TempDir(), Names: []string{"0123.crt"}}
 	fewAuthorities(t)
 	before := content(t, bundle)
 	if got := changes(apply(t, m, store)); len(got) > 0 {
@@ -149,11 +149,26 @@ func TestTrustStore(t *testing.T) {
 	if got := strings.Join(changes(apply(t, m, store)), "\n"); got != bundle+": add last.crt" {
 		t.Errorf("%q", got)
 	}
+
+	// One that is trusted no longer, also where the run that took it out was cut off.
+	store.Names = nil
+	if err := os.Rename(filepath.Join(store.Dir, "0123.crt"), filepath.Join(store.Dir, "0123.crt"+formerSuffix)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(store.Dir, "4567.crt"), ours)
+	for _, want := range []string{bundle + ": take out 0123.crt" + formerSuffix + ", 4567.crt", ""} {
+		if got := strings.Join(changes(apply(t, m, store)), "\n"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if after := content(t, bundle); strings.Contains(after, ours) || !strings.Contains(after, theirs) {
+		t.Error("the bundle has ours, or not theirs")
+	}
 }
 
 func TestNoTrustStore(t *testing.T) {
 	want := "step: skipped " + bundle + " (the package ca-certificates is not installed)"
-	if got := summary(apply(t, liveMachine(t), TrustStore{"/ca"})); got[0] != want {
+	if got := summary(apply(t, liveMachine(t), TrustStore{Dir: "/ca"})); got[0] != want {
 		t.Errorf("%q", got)
 	}
 }

@@ -27,11 +27,50 @@ type Disk struct {
 	Size   int64           // in bytes
 	Class  seeds.DiskClass // never any
 	Boot   bool            // this machine was booted from it, or it holds /, /usr, /var or what is at or below /boot
+	Wrong  string          // why it cannot be described; such a disk is known by its name alone
 	InUse  string          // what is known to have it or a part of it, such as "mounted at /data", "swap" or "in use by dm-0"; the kernel alone knows all (O_EXCL)
+}
+
+// Identity tells a disk from another one.
+func (d Disk) Identity() string { return fmt.Sprintf("%s %d", d.Serial, d.Size) }
+
+// VolumesDir holds what is known of the volumes of this machine.
+const VolumesDir = StateDir + "/volumes"
+
+const recordSuffix = ".disk"
+
+// VolumeRecord is the file that says, as JSON, which disk a volume is on.
+func VolumeRecord(volume string) string { return VolumesDir + "/" + volume + recordSuffix }
+
+// volumeRecords reads the disk of each volume that was made or found here before.
+func volumeRecords(root string) (map[string]Disk, error) {
+	files, err := filepath.Glob(filepath.Join(root, VolumesDir, "*"+recordSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var found map[string]Disk
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var d Disk
+		if err := json.Unmarshal(content, &d); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if found == nil {
+			found = map[string]Disk{}
+		}
+		found[strings.TrimSuffix(filepath.Base(file), recordSuffix)] = d
+	}
+	return found, nil
 }
 
 // String is the disk as a person may find it.
 func (d Disk) String() string {
+	if d.Wrong != "" {
+		return fmt.Sprintf("/dev/%s, which cannot be read: %s", d.Name, d.Wrong)
+	}
 	words := []string{"/dev/" + d.Name, d.Model}
 	if d.Serial != "" {
 		words = append(words, "serial "+d.Serial)
@@ -65,10 +104,9 @@ func disks(root string) ([]Disk, error) {
 			continue
 		}
 		disk, err := describe(root, d)
-		if err != nil {
-			return nil, err
-		}
-		if disk.Size == 0 {
+		if err != nil { // one sick disk keeps nothing else from being known
+			disk = Disk{Name: d.name, Wrong: err.Error()}
+		} else if disk.Size == 0 {
 			continue // a card reader without a card, or gone since
 		}
 		disk.Boot = uses.boot[d.name]

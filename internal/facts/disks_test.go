@@ -159,11 +159,19 @@ func TestDisksOfBtrfs(t *testing.T) {
 	}
 }
 
+// One sick disk keeps nothing else from being known, and is known by its name.
+func TestDisksThatCannotBeRead(t *testing.T) {
+	got, err := disks(machine(t, merge(disk("sda", "8:0", gigabyte, nil), disk("sdb", "8:16", gigabyte, nil),
+		map[string]string{"sys/block/sda/size": "much\n", "proc/self/mountinfo": ""})))
+	if err != nil || len(got) != 2 || got[0].Name != "sda" || got[0].Size != 0 || !strings.Contains(got[0].String(), "/dev/sda, which cannot be read: ") || got[1].Wrong != "" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // Whether a disk may be taken must not be guessed.
 func TestDisksRefuse(t *testing.T) {
 	sda := disk("sda", "8:0", gigabyte, nil)
 	for want, files := range map[string]map[string]string{
-		"sda/size":  merge(sda, map[string]string{"sys/block/sda/size": "much\n"}),
 		"boot.json": merge(sda, map[string]string{"run/banyan/boot.json": "{"}),
 		"no mount":  merge(sda, map[string]string{"proc/self/mountinfo": "rootfs / rootfs rw\n"}),
 		"mountinfo": sda,

@@ -27,6 +27,9 @@ const BornMarker = StateDir + "/born"
 // with. Its data may be on a volume, which is not mounted where /etc is rendered.
 const VersionFile = StateDir + "/postgresql"
 
+// SSHPortFile is where the seed's port of sshd is written.
+const SSHPortFile = "/etc/ssh/sshd_config.d/10-banyan-port.conf"
+
 // BootFile says which disk and slot this boot is from, as JSON; there is none on a
 // host that is not an image's. It is written by internal/initramfs (Boot).
 const BootFile = "/run/banyan/boot.json"
@@ -40,14 +43,15 @@ type Facts struct {
 	Born           bool           // this node has been a member of its cluster
 
 	// What the system is sized from.
-	Memory    int64    // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
-	CPUs      int      // logical CPUs that are online
-	Disks     []Disk   // whole disks, by name
-	Watchdogs []string // identities of the hardware watchdogs that the kernel knows
-	DataSize  int64    // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
-	ReadOnly  bool     // the root is read-only, as an image's; what is written lies below /var, /home and /root
-	Container bool     // this is a container, whose kernel and disks are the host's
-	Kernel    Version  // the running one; zero where none tells
+	Memory   int64           // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
+	CPUs     int             // logical CPUs that are online
+	Disks    []Disk          // whole disks, by name
+	Volumes  map[string]Disk // which disk each volume of storage was on when it was made, or found again
+	DataSize int64           // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
+	ReadOnly bool            // the root is read-only, as an image's; what is written lies below /var, /home and /root
+	Kernel   Version         // the running one; zero where none tells
+
+	SSHPorts []uint16 // that sshd's own configuration names, beside that of SSHPortFile
 
 	// What the machine is recognised by, beside its NICs: "" where it does not tell.
 	Serial   string
@@ -89,11 +93,11 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.Memory, memory, filepath.Join(root, "proc/meminfo"))
 	gather(&errs, &f.CPUs, cpus, filepath.Join(root, "sys/devices/system/cpu/online"))
 	gather(&errs, &f.Disks, disks, root)
-	gather(&errs, &f.Watchdogs, watchdogs, filepath.Join(root, "sys/class/watchdog"))
+	gather(&errs, &f.Volumes, volumeRecords, root)
 	gather(&errs, &f.DataSize, fileSystemSize, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.ReadOnly, readOnly, root)
-	gather(&errs, &f.Container, container, root)
 	gather(&errs, &f.Kernel, kernel, filepath.Join(root, "proc/sys/kernel/osrelease"))
+	gather(&errs, &f.SSHPorts, sshPorts, root)
 	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))
 	gather(&errs, &f.UUID, systemUUID, filepath.Join(root, "sys/class/dmi/id/product_uuid"))
 	gather(&errs, &f.Hostname, hostname, filepath.Join(root, "proc/sys/kernel/hostname"))

@@ -68,24 +68,24 @@ func TestGather(t *testing.T) {
 		"sys/class/net/ib0/address":                    "80:00:\n",
 		"sys/class/net/bonding_masters":                "\n",
 
-		"usr/lib/postgresql/9.6/bin/postgres":   "",
-		"usr/lib/postgresql/17/bin/postgres":    "",
-		"usr/lib/postgresql/13/bin/postgres":    "",
-		"usr/lib/postgresql/15/bin/psql":        "", // the client alone
-		"home/dba/":                             "",
-		"home/lost+found/":                      "",
-		"home/notes":                            "a file",
-		"var/lib/banyan/born":                   "",
-		"sys/class/dmi/id/product_serial":       "CZ12345678 \n",
-		"sys/class/dmi/id/product_uuid":         "4C4C4544-0051-3510-8052-B4C04F4A3432\n",
-		"proc/sys/kernel/hostname":              "rack3-u12\n",
-		"proc/sys/kernel/osrelease":             "6.12.41+deb13-amd64\n",
-		"proc/meminfo":                          "MemTotal:       65778824 kB\nMemFree:        60000000 kB\nHugePages_Total:    1024\n",
-		"sys/devices/system/cpu/online":         "0-3,6,8-9\n",
-		"sys/class/watchdog/watchdog0/identity": "iTCO_wdt\n",
-		"sys/class/watchdog/watchdog1/identity": "Software Watchdog\n",
-		"sys/class/watchdog/watchdog2/state":    "inactive\n",
-		"run/systemd/container":                 "systemd-nspawn\n",
+		"usr/lib/postgresql/9.6/bin/postgres": "",
+		"usr/lib/postgresql/17/bin/postgres":  "",
+		"usr/lib/postgresql/13/bin/postgres":  "",
+		"usr/lib/postgresql/15/bin/psql":      "", // the client alone
+		"home/dba/":                           "",
+		"home/lost+found/":                    "",
+		"home/notes":                          "a file",
+		"var/lib/banyan/born":                 "",
+		"sys/class/dmi/id/product_serial":     "CZ12345678 \n",
+		"sys/class/dmi/id/product_uuid":       "4C4C4544-0051-3510-8052-B4C04F4A3432\n",
+		"proc/sys/kernel/hostname":            "rack3-u12\n",
+		"proc/sys/kernel/osrelease":           "6.12.41+deb13-amd64\n",
+		"proc/meminfo":                        "MemTotal:       65778824 kB\nMemFree:        60000000 kB\nHugePages_Total:    1024\n",
+		"sys/devices/system/cpu/online":       "0-3,6,8-9\n",
+		"etc/ssh/sshd_config":                 "# Port 1\nInclude /etc/ssh/sshd_config.d/*.conf\nport = 2222\n",
+		"etc/ssh/sshd_config.d/50-more.conf":  "Port 2223 # and another\n",
+		SSHPortFile:                           "Port 22\n",
+		VolumeRecord("data"):                  `{"Serial": "S1", "Size": 4096, "Class": "nvme"}`,
 
 		"sys/block/sda/dev":              "8:0\n",
 		"sys/block/sda/size":             "2048\n",
@@ -145,10 +145,10 @@ func TestGather(t *testing.T) {
 		Memory:         65778824 << 10,
 		CPUs:           7,
 		Disks:          []Disk{{Name: "sda", Model: "QEMU HARDDISK", Size: 1 << 20, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /"}},
-		Watchdogs:      []string{"iTCO_wdt"},
 		DataSize:       sizeOf(t, root),
-		Container:      true,
 		Kernel:         Version{6, 12},
+		SSHPorts:       []uint16{2223, 2222},
+		Volumes:        map[string]Disk{"data": {Serial: "S1", Size: 4096, Class: "nvme"}},
 		Serial:         "CZ12345678",
 		UUID:           "4c4c4544-0051-3510-8052-b4c04f4a3432",
 		Hostname:       "rack3-u12",
@@ -176,7 +176,7 @@ func TestGatherUnborn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Born || got.NICs != nil || got.PostgreSQL != nil || got.PostgreSQLData != nil ||
-		got.Disks != nil || got.Watchdogs != nil || got.Container || got.Kernel != (Version{}) || len(got.Accounts) > 0 || got.Groups != nil || got.Shells != nil || got.Timezones != nil {
+		got.Disks != nil || got.SSHPorts != nil || got.Volumes != nil || got.Kernel != (Version{}) || len(got.Accounts) > 0 || got.Groups != nil || got.Shells != nil || got.Timezones != nil {
 		t.Errorf("a bare machine has %+v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package facts
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,28 +52,6 @@ func cpus(online string) (int, error) {
 	return n, nil
 }
 
-// watchdogs lists the identities of watchdogs, without the kernel's softdog: that
-// one stops with the kernel that it watches. The files are described in the
-// kernel's Documentation/ABI/testing/sysfs-class-watchdog.
-func watchdogs(class string) ([]string, error) {
-	const softdog = "Software Watchdog" // drivers/watchdog/softdog.c
-	files, err := filepath.Glob(filepath.Join(class, "watchdog*", "identity"))
-	if err != nil {
-		return nil, err
-	}
-	var found []string
-	for _, f := range files {
-		identity, err := attribute(f)
-		if err != nil {
-			return nil, err
-		}
-		if identity != "" && identity != softdog {
-			found = append(found, identity)
-		}
-	}
-	return found, nil
-}
-
 // fileSystemSize is the size in bytes of the file system that holds path, or will
 // hold it. The kernel's own, such as sysfs, have none.
 func fileSystemSize(path string) (int64, error) {
@@ -100,29 +77,6 @@ func readOnly(path string) (bool, error) {
 	}
 	const stRDONLY = 1
 	return s.Flags&stRDONLY != 0, nil
-}
-
-// container tells whether a container manager says that this is a container, as
-// systemd's Container Interface asks of it: by the variable container of PID 1,
-// which systemd keeps in a file, or by a file of its own. What systemd-detect-virt
-// guesses beyond that is left out. An initramfs has neither, whatever its root is.
-func container(root string) (bool, error) {
-	for _, name := range []string{"run/host/container-manager", "run/systemd/container"} {
-		manager, err := attribute(filepath.Join(root, name))
-		if err != nil || manager != "" {
-			return err == nil, err
-		}
-	}
-	environment, err := os.ReadFile(filepath.Join(root, "proc/1/environ"))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // not told, as with systemd-detect-virt
-		return false, nil
-	}
-	for variable := range bytes.SplitSeq(environment, []byte{0}) {
-		if manager, ok := bytes.CutPrefix(variable, []byte("container=")); ok {
-			return len(manager) > 0, err
-		}
-	}
-	return false, err
 }
 
 // kernel is the version of the running kernel.

@@ -1,7 +1,6 @@
 package facts
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,27 +35,6 @@ func TestMemoryRefuses(t *testing.T) {
 		path := filepath.Join(machine(t, map[string]string{"meminfo": content}), "meminfo")
 		if got, err := memory(path); got != 0 || err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: %d, %v", content, got, err)
-		}
-	}
-}
-
-func TestContainer(t *testing.T) {
-	for name, c := range map[string]struct {
-		files map[string]string
-		want  bool
-	}{
-		"a machine":        {map[string]string{"proc/1/environ": "HOME=/\x00TERM=linux\x00"}, false},
-		"an initramfs":     {map[string]string{"proc/1/environ": "BOOT_IMAGE=/vmlinuz\x00rootmnt=/root\x00", "run/systemd/": "", "run/host/": ""}, false},
-		"its own systemd":  {map[string]string{"run/systemd/container": "lxc\n"}, true},
-		"nspawn":           {map[string]string{"run/host/container-manager": "systemd-nspawn\n"}, true},
-		"another PID 1":    {map[string]string{"proc/1/environ": "HOME=/\x00container=podman\x00"}, true},
-		"explicitly not":   {map[string]string{"proc/1/environ": "container=\x00TERM=linux\x00"}, false},
-		"another variable": {map[string]string{"proc/1/environ": "mycontainer=docker\x00container_uuid=1\x00"}, false},
-	} {
-		files := bare()
-		maps.Copy(files, c.files)
-		if f, err := Gather(machine(t, files)); f.Container != c.want || err != nil {
-			t.Errorf("%s: %t, %v", name, f.Container, err)
 		}
 	}
 }

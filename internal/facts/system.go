@@ -2,6 +2,7 @@ package facts
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -121,6 +122,35 @@ func locales(gen string) ([]string, error) {
 		names = append(names, name)
 	}
 	return names, nil
+}
+
+// sshPorts are those of the lines Port of sshd_config(5) and of the directory that Debian
+// includes in it.
+func sshPorts(root string) ([]uint16, error) {
+	files, err := filepath.Glob(filepath.Join(root, "etc/ssh/sshd_config.d/*.conf"))
+	if err != nil {
+		return nil, err
+	}
+	var ports []uint16
+	for _, file := range append(files, filepath.Join(root, "etc/ssh/sshd_config")) {
+		if file == filepath.Join(root, SSHPortFile) {
+			continue
+		}
+		lines, err := readLines(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range lines {
+			if f := strings.Fields(strings.Replace(l, "=", " ", 1)); len(f) > 1 && strings.EqualFold(f[0], "Port") {
+				port, err := strconv.ParseUint(f[1], 10, 16)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %q: %w", file, l, err)
+				}
+				ports = append(ports, uint16(port))
+			}
+		}
+	}
+	return ports, nil
 }
 
 // readLines reads a file of a host's configuration without its comments and empty

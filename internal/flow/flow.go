@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/internal/initramfs"
 	"banyan/internal/member"
 	"banyan/internal/node"
 	"banyan/internal/status"
+	"banyan/seeds"
 )
 
 // runTime is how long a node may take from its first step to a PostgreSQL that
@@ -104,11 +106,38 @@ func (r *reporter) run(ctx context.Context) error {
 	// A secret that stays where anybody can read it fails the run, but not the node.
 	exposed := r.step("secrets", func() error { return redactOwnPartition(ctx, n.Node.Name) })
 	made, applied := r.apply(ctx, n.desired)
+	if again, changed, err := seenAgain(n); err != nil {
+		return errors.Join(exposed, applied, err)
+	} else if changed {
+		n = again
+		made, applied = r.apply(ctx, n.desired)
+	}
 	if made.Failed(node.StepEtcd) || made.Failed(node.StepPatroni) {
 		return errors.Join(exposed, applied)
 	}
 	// A swap file that cannot be made, or the like, keeps no node from its cluster.
 	return errors.Join(exposed, applied, r.join(ctx, n))
+}
+
+// seenAgain looks whether a volume that is mounted by now has the data of another
+// version of PostgreSQL than the one that n was computed for, as that of a node which is
+// installed anew.
+func seenAgain(n planted) (planted, bool, error) {
+	if !n.Node.Runs(seeds.ServicePostgreSQL) {
+		return n, false, nil
+	}
+	f, err := facts.Gather("/")
+	if err != nil {
+		return n, false, fmt.Errorf("gather facts: %w", err)
+	}
+	before, err := node.PostgreSQLVersion(n.Node, n.facts)
+	now, err2 := node.PostgreSQLVersion(n.Node, f)
+	if err := errors.Join(err, err2); err != nil || before == now {
+		return n, false, err
+	}
+	log.Printf("PostgreSQL %d has data here, which was not mounted before", now)
+	again, err := compute(n.Found, f)
+	return again, true, err
 }
 
 // look is the command that shows more of an error.

@@ -19,9 +19,9 @@ const (
 func firewall(s seeds.Seed, self seeds.Node) []converge.Resource {
 	directory := converge.Directory{Path: "/etc/banyan", Mode: 0o755}
 	table := converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile,
-		Content: ruleset(s, self), Door: self.System.SSHPort}
+		Content: ruleset(s, self, self.Firewall.Rules), Fallback: ruleset(s, self, nil), Door: self.System.SSHPort}
 	if !self.Firewall.Enabled {
-		table.Content = banner + noTable
+		table.Content, table.Fallback = banner+noTable, banner+noTable
 	}
 	return []converge.Resource{
 		directory,
@@ -34,8 +34,9 @@ func firewall(s seeds.Seed, self seeds.Node) []converge.Resource {
 const noTable = "table inet banyan\ndelete table inet banyan\n"
 
 // ruleset drops what nothing lets in, and forwards nothing: ip_forward is 1 for what
-// listens on an address of another node, not to make a router of this one.
-func ruleset(s seeds.Seed, self seeds.Node) string {
+// listens on an address of another node, not to make a router of this one. The seed's
+// own rules come last.
+func ruleset(s seeds.Seed, self seeds.Node, rules []string) string {
 	var b strings.Builder
 	b.WriteString(banner + noTable + "table inet banyan {\n\tchain input {\n")
 	rule := func(format string, args ...any) { fmt.Fprintf(&b, "\t\t"+format+"\n", args...) }
@@ -56,7 +57,7 @@ func ruleset(s seeds.Seed, self seeds.Node) string {
 			rule("%s%s dport %s accept", source, allow.Protocol, allow.Port)
 		}
 	}
-	for _, r := range self.Firewall.Rules {
+	for _, r := range rules {
 		rule("%s", r)
 	}
 	if self.Firewall.Log {

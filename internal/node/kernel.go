@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	sysctlFile  = "/etc/sysctl.d/90-banyan.conf"
+	sysctlFile  = "/etc/sysctl.d/zz-banyan.conf" // after 99-sysctl.conf, which a host may have
 	modulesFile = "/etc/modules-load.d/banyan.conf"
 	modulesUnit = "systemd-modules-load.service"
 	thpDir      = "/sys/kernel/mm/transparent_hugepage/"
@@ -24,26 +25,32 @@ type sysctl struct{ name, value string }
 
 // kernel is what the kernel is told: by files at each boot, and at once. The parameters
 // do not build on one another.
-func kernel(self seeds.Node, m sizes, f facts.Facts) converge.Step {
-	sys := self.System
-	thp := string(sys.TransparentHugepage)
+func kernel(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) converge.Step {
+	settings := memorySettings(self, m)
+	var text []string
+	for _, s := range settings {
+		text = append(text, "w "+s.Path+" - - - - "+s.Value)
+	}
 	resources := []converge.Resource{
 		file(modulesFile, banner+lines(modules(self))),
 		// What nf_conntrack_max sets is there once its module is.
 		converge.Unit{Name: modulesUnit, Enabled: true, Running: true, RestartOn: []string{modulesFile}},
-		file("/etc/tmpfiles.d/banyan.conf", banner+
-			"w "+thpDir+"enabled - - - - "+thp+"\n"+
-			"w "+thpDir+"defrag - - - - "+thp+"\n"),
-		converge.Setting{Path: thpDir + "enabled", Value: thp},
-		converge.Setting{Path: thpDir + "defrag", Value: thp},
+		file("/etc/tmpfiles.d/banyan.conf", banner+lines(text)),
 	}
-	var text []string
-	for _, p := range kernelParameters(self, m, f) {
+	for _, s := range settings {
+		resources = append(resources, s)
+	}
+	text = nil
+	parameters := kernelParameters(s, self, m, f)
+	for _, p := range parameters {
 		// The dash keeps systemd from failing over one that this kernel lacks.
 		text = append(text, "-"+p.name+" = "+p.value)
 		setting := converge.Sysctl(p.name, p.value)
-		if p.name == hugePages {
-			setting.Short = "memory is in too many pieces by now; the next boot has them all"
+		for _, other := range parameters { // as systemd-sysctl does
+			named := converge.Sysctl(other.name, "").Path
+			if fits, err := path.Match(setting.Path, named); err == nil && fits && other != p {
+				setting.Except = append(setting.Except, named)
+			}
 		}
 		resources = append(resources, setting)
 	}
@@ -57,13 +64,28 @@ func kernel(self seeds.Node, m sizes, f facts.Facts) converge.Step {
 	return converge.Step{Name: "kernel", Loose: true, Resources: resources}
 }
 
-const hugePages = "vm.nr_hugepages"
+// memorySettings are those that are no parameters of sysctl: transparent huge pages, and
+// how many huge pages of 2 MB there are, whichever size is the kernel's default.
+func memorySettings(self seeds.Node, m sizes) []converge.Setting {
+	thp := string(self.System.TransparentHugepage)
+	settings := []converge.Setting{
+		{Path: thpDir + "enabled", Value: thp},
+		{Path: thpDir + "defrag", Value: thp},
+	}
+	if _, given := self.System.Sysctl["vm.nr_hugepages"]; given || m.memory == 0 || m.hugePage == seeds.HugePageSize1GB {
+		return settings
+	}
+	return append(settings, converge.Setting{
+		Path: "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", Value: strconv.FormatInt(m.hugePages(), 10),
+		Short: "memory is in too many pieces by now; the next boot has them all",
+	})
+}
 
 // kernelParameters are in the order of their names, which is also one in which
 // they can be set.
-func kernelParameters(self seeds.Node, m sizes, f facts.Facts) []sysctl {
+func kernelParameters(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) []sysctl {
 	values := map[string]string{}
-	maps.Copy(values, networkParameters(self))
+	maps.Copy(values, networkParameters(s, self))
 	maps.Copy(values, panicParameters)
 	if self.Runs(seeds.ServicePostgreSQL) {
 		maps.Copy(values, memoryParameters(m))
@@ -89,18 +111,19 @@ func kernelParameters(self seeds.Node, m sizes, f facts.Facts) []sysctl {
 
 // networkParameters are for members and balancers alike; the values are pgsql_cluster's:
 // https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
-func networkParameters(self seeds.Node) map[string]string {
+func networkParameters(s seeds.Seed, self seeds.Node) map[string]string {
 	values := map[string]string{
-		"net.core.netdev_max_backlog":        "10000",
-		"net.core.somaxconn":                 "65535",
-		"net.ipv4.ip_forward":                "1",
-		"net.ipv4.ip_local_port_range":       "10000 65535",
-		"net.ipv4.ip_nonlocal_bind":          "1",
-		"net.ipv4.tcp_max_syn_backlog":       "8192",
-		"net.ipv4.tcp_tw_reuse":              "1",
-		"net.netfilter.nf_conntrack_max":     "1048576",
-		"net.ipv4.conf.all.accept_redirects": "0", // a router's, since ip_forward is 1
-		"net.ipv4.conf.all.send_redirects":   "0",
+		"net.core.netdev_max_backlog":    "10000",
+		"net.core.somaxconn":             "65535",
+		"net.ipv4.ip_forward":            "1",
+		"net.ipv4.ip_local_port_range":   "10000 65535",
+		"net.ipv4.ip_nonlocal_bind":      "1",
+		"net.ipv4.tcp_max_syn_backlog":   "8192",
+		"net.ipv4.tcp_tw_reuse":          "1",
+		"net.netfilter.nf_conntrack_max": "1048576",
+	}
+	if reserved := listeners(s, self); len(reserved) > 0 {
+		values["net.ipv4.ip_local_reserved_ports"] = strings.Join(reserved, ",")
 	}
 	// A packet has to come in where its answer would go out (RFC 3704). With several
 	// networks an answer may go another way: then it only has to have one.
@@ -110,8 +133,37 @@ func networkParameters(self seeds.Node) map[string]string {
 	}
 	for _, at := range []string{"all", "default", "*"} { // of all and the interface's own, the greater one counts
 		values["net.ipv4.conf."+at+".rp_filter"] = strict
+		values["net.ipv4.conf."+at+".accept_redirects"] = "0" // are a router's, which ip_forward would make of it
+		values["net.ipv4.conf."+at+".send_redirects"] = "0"
 	}
 	return values
+}
+
+// listeners are the ports that a service listens on and an outgoing connection could have
+// taken before it starts, since they are in ip_local_port_range.
+func listeners(s seeds.Seed, self seeds.Node) []string {
+	var ports []seeds.PortRange
+	for _, p := range s.Ports(self) {
+		ports = append(ports, seeds.PortRange{First: p.Number, Last: p.Number})
+	}
+	for _, allow := range self.Firewall.Allow {
+		ports = append(ports, allow.Port)
+	}
+	ports = slices.DeleteFunc(ports, func(p seeds.PortRange) bool { return p.Last < 10000 || p.Last-p.First > 1000 })
+	slices.SortFunc(ports, func(a, b seeds.PortRange) int { return int(a.First) - int(b.First) })
+	var merged []seeds.PortRange // as the kernel writes them
+	for _, p := range ports {
+		if last := len(merged) - 1; last >= 0 && int(p.First) <= int(merged[last].Last)+1 {
+			merged[last].Last = max(merged[last].Last, p.Last)
+		} else {
+			merged = append(merged, p)
+		}
+	}
+	var all []string
+	for _, p := range merged {
+		all = append(all, p.String())
+	}
+	return all
 }
 
 // panicParameters end a kernel that is no longer sound: another member takes over, and
@@ -125,7 +177,7 @@ var panicParameters = map[string]string{
 // memoryParameters are PostgreSQL's: https://www.kernel.org/doc/html/latest/admin-guide/sysctl/vm.html
 func memoryParameters(m sizes) map[string]string {
 	values := map[string]string{
-		"vm.dirty_background_bytes": "0",
+		"vm.dirty_background_ratio": "10", // dirty_background_bytes is 0 by that, and cannot be set to it
 		"vm.min_free_kbytes":        "102400",
 		"vm.overcommit_memory":      "2",
 		"vm.swappiness":             "1",
@@ -135,9 +187,6 @@ func memoryParameters(m sizes) map[string]string {
 		// 100 MB are too much of a small machine.
 		values["vm.min_free_kbytes"] = strconv.FormatInt(min(102400, m.memory/1024/20), 10)
 		values["vm.overcommit_ratio"] = strconv.Itoa(m.overcommitRatio())
-		if m.hugePage != seeds.HugePageSize1GB {
-			values[hugePages] = strconv.FormatInt(m.hugePages(), 10)
-		}
 	}
 	return values
 }
@@ -158,7 +207,8 @@ var pageSize = map[seeds.HugePageSize]int64{seeds.HugePageSize2MB: 2 * mb, seeds
 type sizes struct {
 	memory        int64 // bytes of RAM; 0 where the machine is not known
 	sharedBuffers int64 // bytes
-	locks         int64 // of all transactions: max_connections times max_locks_per_transaction
+	walBuffers    int64 // bytes; negative where PostgreSQL chooses, up to 16 MB
+	locks         int64 // of all transactions: max_connections and max_prepared_transactions times max_locks_per_transaction
 	hugePage      seeds.HugePageSize
 }
 
@@ -172,7 +222,7 @@ func (m sizes) hugePages() int64 {
 	if size == 0 || m.memory == 0 {
 		return 0
 	}
-	shared := m.sharedBuffers + m.sharedBuffers/20 + 512*m.locks + 32*mb
+	shared := m.sharedBuffers + m.sharedBuffers/20 + 512*m.locks + max(0, m.walBuffers) + 32*mb
 	return (shared + size - 1) / size
 }
 

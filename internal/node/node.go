@@ -48,15 +48,16 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	}
 	steps = append(steps, storage(s, self, f)...)
 	add("swap", swap(self.System.Swap)) // first: from then on memory is promised by the rules of the kernel step
-	steps = append(steps, kernel(self, sized, f), converge.Step{
+	steps = append(steps, kernel(s, self, sized, f), converge.Step{
 		Name: "disks", Loose: true, Resources: ioSchedulers(self.System.IOScheduler, f.Disks),
 	})
 	add("journal", journal())
 	add("clock", clock(self.System.NTP))
 	add("trust", trust(s.PKI, self.System.CACertificates))
 	add("proxy", proxy(self.System.Proxy))
-	add("ssh", ssh(self.System.SSHPort))
 	add("firewall", firewall(s, self))
+	// After it: where a new port is not let in, sshd keeps the old one.
+	steps = append(steps, converge.Step{Name: "ssh", Needs: []string{"firewall"}, Resources: ssh(self.System.SSHPort)})
 	if runs {
 		add("limits", limits(self.System.NoFile))
 		add("watchdog", watchdog(self.Patroni.Watchdog))
@@ -89,10 +90,11 @@ func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 		checkAccounts(self.System.Users, f),
 		checkUIDs(self.System.Users, f),
 		checkStorage(s, self, f),
+		checkSSH(self.System.SSHPort, f),
 	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		_, noVersion := PostgreSQLVersion(self, f)
-		errs = append(errs, noVersion, checkInitdb(self.PostgreSQL.Initdb, f), checkPatroni(self.Patroni, f))
+		errs = append(errs, noVersion, checkMemory(s, self, f), checkInitdb(self.PostgreSQL.Initdb, f), checkPatroni(self.Patroni, f))
 	}
 	return errors.Join(errs...)
 }

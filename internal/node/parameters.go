@@ -159,7 +159,7 @@ func effectiveCacheSize(z sizing, s settings) any {
 
 // hugePageSize is given for pages that are not the kernel's own choice on amd64, 2 MB.
 func hugePageSize(z sizing, _ settings) any {
-	if z.hugePage != "1GB" {
+	if pageSize[z.hugePage] == 0 {
 		return nil
 	}
 	return string(z.hugePage)

@@ -33,7 +33,7 @@ var parameters = []parameter{
 	{name: "huge_pages", value: "try"},
 	{
 		name: "huge_page_size", rule: hugePageSize, own: true, first: 14, base: 1 << 10,
-		words:  "1GB where system.huge_page_size is, else not set: the kernel's default",
+		words:  "that of system.huge_page_size, since the kernel's default may be another",
 		source: postgresqlDocs + "runtime-config-resource.html#GUC-HUGE-PAGE-SIZE",
 	},
 	{name: "max_files_per_process", value: 4096},

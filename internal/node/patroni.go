@@ -130,8 +130,12 @@ func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) 
 
 // sizes is what the kernel divides its memory by.
 func (d database) sizes(self seeds.Node) sizes {
+	given := map[string]any{}
+	for name, value := range self.PostgreSQL.Parameters {
+		given[strings.ToLower(name)] = value
+	}
 	inForce := func(name string, base int64) int64 {
-		for _, from := range []map[string]any{self.PostgreSQL.Parameters, d.own, d.cluster} {
+		for _, from := range []map[string]any{given, d.own, d.cluster} {
 			if n, ok := number(from[name], base); ok {
 				return n
 			}
@@ -141,8 +145,23 @@ func (d database) sizes(self seeds.Node) sizes {
 	return sizes{
 		memory: d.sizing.memory, hugePage: d.sizing.hugePage,
 		sharedBuffers: inForce("shared_buffers", 8<<10),
-		locks:         inForce("max_connections", 0) * inForce("max_locks_per_transaction", 0),
+		walBuffers:    inForce("wal_buffers", 8<<10),
+		locks:         (inForce("max_connections", 0) + inForce("max_prepared_transactions", 0)) * inForce("max_locks_per_transaction", 0),
 	}
+}
+
+// checkMemory refuses huge pages that leave a machine nothing to work in.
+func checkMemory(s seeds.Seed, self seeds.Node, f facts.Facts) error {
+	d, err := databaseOf(s, self, f)
+	if err != nil {
+		return nil //nolint:nilerr // which is told of as such
+	}
+	m := d.sizes(self)
+	if pages := m.hugePages() * pageSize[m.hugePage]; m.memory > 0 && pages > m.memory/4*3 {
+		return fmt.Errorf("system.huge_page_size: shared_buffers of %s take %s in pages of %s, of the %s that this machine has: lower shared_buffers or the size of a page",
+			seeds.Size(m.sharedBuffers), seeds.Size(pages), m.hugePage, seeds.Size(m.memory/mb*mb))
+	}
+	return nil
 }
 
 // disk is the size of the file system that a path is on, and the kind of disk below it.

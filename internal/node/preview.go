@@ -76,6 +76,8 @@ func show(state converge.State) []Shown {
 			case converge.Filesystem:
 				shown.Kind, shown.Name = "volume", r.Volume
 				shown.Detail = cmp.Or(r.Wrong, fmt.Sprintf("%s: %s UUID=%s LABEL=%s adopt=%t wipe=%q", r.Disk, r.Type, r.UUID, r.Label, r.Adopt, r.Wipe))
+			case converge.MountedFrom:
+				shown.Kind, shown.Name, shown.Detail = "mounted", r.Path, "from "+r.Device
 			case converge.MountPoint:
 				shown.Kind, shown.Name = "mount", r.Path
 			case converge.Device:

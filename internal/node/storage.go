@@ -22,7 +22,7 @@ import (
 type volume struct {
 	name  string
 	where string // it is mounted
-	owner string // of what is on it; "" is root
+	owner string // of what is on it; "" is nobody's to say
 	spec  seeds.StorageVolume
 	disk  facts.Disk // that matches
 	wrong string     // why none does, or several
@@ -55,15 +55,19 @@ func volumes(s seeds.Seed, self seeds.Node, f facts.Facts) []volume {
 		if v.owner == "postgres" && !self.Runs(seeds.ServicePostgreSQL) || v.owner == "etcd" && !s.IsEtcdMember(self) {
 			continue // whose disk it would be does not run here
 		}
-		v.disk, v.wrong = matchDisk(v.spec.Match, f.Disks)
+		before := f.Volumes[name]
+		if v.disk, v.wrong = matchDisk(v.spec.Match, f.Disks, before); v.wrong != "" {
+			v.disk = before // by which PostgreSQL is sized while the disk is away
+		}
 		all = append(all, v)
 	}
 	slices.SortStableFunc(all, func(a, b volume) int { return strings.Compare(a.where, b.where) })
 	return all
 }
 
-// matchDisk is the one disk that fits, or why there is not one.
-func matchDisk(m seeds.DiskMatch, disks []facts.Disk) (found facts.Disk, wrong string) {
+// matchDisk is the one disk that fits, or why there is not one. Of several it is the one that
+// the volume was on before.
+func matchDisk(m seeds.DiskMatch, disks []facts.Disk, before facts.Disk) (found facts.Disk, wrong string) {
 	var fits []facts.Disk
 	var others []string
 	for _, d := range disks {
@@ -75,6 +79,9 @@ func matchDisk(m seeds.DiskMatch, disks []facts.Disk) (found facts.Disk, wrong s
 		default:
 			others = append(others, d.String())
 		}
+	}
+	if i := slices.IndexFunc(fits, func(d facts.Disk) bool { return d.Identity() == before.Identity() }); i >= 0 {
+		return fits[i], ""
 	}
 	switch len(fits) {
 	case 1:
@@ -94,7 +101,7 @@ func matchDisk(m seeds.DiskMatch, disks []facts.Disk) (found facts.Disk, wrong s
 
 func fitsDisk(m seeds.DiskMatch, d facts.Disk) bool {
 	model, err := path.Match(m.Model, d.Model)
-	return (m.ByID == "" || slices.Contains(d.ByID, m.ByID)) &&
+	return d.Wrong == "" && (m.ByID == "" || slices.Contains(d.ByID, m.ByID)) &&
 		(m.Serial == "" || m.Serial == d.Serial) &&
 		(m.Model == "" || err == nil && model) &&
 		(m.MinSize == 0 || d.Size >= int64(m.MinSize)) &&
@@ -123,7 +130,10 @@ func storage(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Step {
 			file(unitFile, mountUnit(v, id)),
 			converge.MountPoint{Path: v.where, On: onVolumePath(all, filepath.Dir(v.where))},
 			converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{unitFile}},
-			converge.Directory{Path: v.where, Mode: 0o755, Owner: v.owner, On: v.where},
+			converge.MountedFrom{Path: v.where, Device: "/dev/" + v.disk.Name},
+		}
+		if v.owner != "" { // else it belongs to whom its user has given it
+			step.Resources = append(step.Resources, converge.Directory{Path: v.where, Mode: 0o755, Owner: v.owner, On: v.where})
 		}
 		steps = append(steps, step)
 	}

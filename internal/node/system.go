@@ -5,9 +5,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
@@ -38,7 +40,9 @@ func clock(servers []string) []converge.Resource {
 	for _, server := range servers {
 		sources = append(sources, "server "+server+" iburst")
 	}
-	text := banner + lines(sources) + `sourcedir /run/chrony-dhcp
+	text := banner + lines(sources) + `confdir /etc/chrony/conf.d
+sourcedir /run/chrony-dhcp
+sourcedir /etc/chrony/sources.d
 keyfile /etc/chrony/chrony.keys
 driftfile /var/lib/chrony/chrony.drift
 ntsdumpdir /var/lib/chrony
@@ -63,23 +67,34 @@ func trust(p seeds.PKI, more []seeds.PEM) []converge.Resource {
 		converge.Directory{Path: "/etc/banyan", Mode: 0o755},
 		converge.Directory{Path: caDir, Mode: 0o755},
 	}
-	seen := map[string]bool{}
+	store := converge.TrustStore{Dir: caDir}
 	for _, certificates := range append([]seeds.PEM{p.CA}, more...) {
 		for block, rest := pem.Decode([]byte(certificates)); block != nil; block, rest = pem.Decode(rest) {
 			// OpenSSL wants one certificate in a file, and no two names for one.
-			path := fmt.Sprintf("%s/%x.crt", caDir, sha256.Sum256(block.Bytes))
-			if !seen[path] {
-				seen[path] = true
-				resources = append(resources, file(path, string(pem.EncodeToMemory(block))))
+			name := fmt.Sprintf("%x.crt", sha256.Sum256(block.Bytes))
+			if !slices.Contains(store.Names, name) {
+				store.Names = append(store.Names, name)
+				resources = append(resources, file(caDir+"/"+name, string(pem.EncodeToMemory(block))))
 			}
 		}
 	}
-	return append(resources, converge.TrustStore{Dir: caDir})
+	return append(resources, store)
+}
+
+// checkSSH refuses a host whose sshd listens elsewhere too: ports add up, and the firewall
+// lets in the seed's alone.
+func checkSSH(port uint16, f facts.Facts) error {
+	for _, other := range f.SSHPorts {
+		if other != port {
+			return fmt.Errorf("system.ssh_port: it is %d, and /etc/ssh has sshd listen on %d: write that port, or take its Port line away", port, other)
+		}
+	}
+	return nil
 }
 
 // ssh is the port of sshd; its keys are the image's matter.
 func ssh(port uint16) []converge.Resource {
-	const conf = "/etc/ssh/sshd_config.d/10-banyan-port.conf"
+	const conf = facts.SSHPortFile
 	return []converge.Resource{
 		file(conf, banner+fmt.Sprintf("Port %d\n", port)),
 		converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{conf}},

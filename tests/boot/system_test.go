@@ -62,7 +62,7 @@ func TestSystem(t *testing.T) {
 	n.expect(
 		check{"the disk that may be wiped", "findmnt --noheadings --output FSTYPE,LABEL /var/lib/archive | xargs", `ext4 archive`},
 		check{"what was on it", "ls -A /var/lib/archive", `lost\+found`},
-		check{"a second wipe", "cat /var/lib/banyan/volumes/archive.wiped", foreignSerial + ` \d+`},
+		check{"a second wipe", "cat /var/lib/banyan/volumes/" + foreignSerial + ".wiped", foreignSerial + ` \d+`},
 		check{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},
 	)
 
@@ -90,12 +90,12 @@ func TestSystem(t *testing.T) {
 func (n *node) checkKernel() {
 	n.Helper()
 	n.expect(
-		check{"sysctl", `sed -n 's/^-\([^ ]*\) = /\1 /p' /etc/sysctl.d/90-banyan.conf | while read -r name value; do
+		check{"sysctl", `sed -n 's/^-\([^ ]*\) = /\1 /p' /etc/sysctl.d/zz-banyan.conf | while read -r name value; do
 	for file in /proc/sys/$(echo "$name" | tr . /); do
 		[ "$(xargs <"$file")" = "$value" ] || echo "$file is $(xargs <"$file"), not $value"
 	done
 done`, ``},
-		check{"how many of them", "grep -c = /etc/sysctl.d/90-banyan.conf", `2\d`},
+		check{"how many of them", "grep -c = /etc/sysctl.d/zz-banyan.conf", `[23]\d`},
 		check{"overcommit", "cat /proc/sys/vm/overcommit_memory", `2`},
 		check{"transparent huge pages", "cat /sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/transparent_hugepage/defrag | grep -o '\\[.*\\]' | xargs", `\[never\] \[never\]`},
 		check{"schedulers", `for disk in /sys/block/vd* /sys/block/sd* /sys/block/nvme*; do grep -o '\[.*\]' $disk/queue/scheduler; done | sort -u`, `\[mq-deadline\]`},

@@ -23,8 +23,8 @@ func people(key string) string {
 // drift is what others make of a node, by what a dry run says of it.
 var drift = []struct{ made, step, resource, what, line string }{
 	{
-		made: "echo net.core.somaxconn = 1 >>/etc/sysctl.d/90-banyan.conf",
-		step: "kernel", resource: "/etc/sysctl.d/90-banyan.conf", what: "change content", line: "-net.core.somaxconn = 1",
+		made: "echo net.core.somaxconn = 1 >>/etc/sysctl.d/zz-banyan.conf",
+		step: "kernel", resource: "/etc/sysctl.d/zz-banyan.conf", what: "change content", line: "-net.core.somaxconn = 1",
 	},
 	{
 		made: "echo 1000 >/proc/sys/net/core/somaxconn",

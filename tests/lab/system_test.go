@@ -95,10 +95,10 @@ func TestSystem(t *testing.T) {
 func (n *node) checkSysctl() {
 	n.t.Helper()
 	skipped := n.skipped()
-	for line := range strings.Lines(n.sh("grep ^- /etc/sysctl.d/90-banyan.conf") + "\n") {
+	for line := range strings.Lines(n.sh("grep ^- /etc/sysctl.d/zz-banyan.conf") + "\n") {
 		name, want, found := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "-")), " = ")
 		if !found {
-			n.t.Fatalf("/etc/sysctl.d/90-banyan.conf has the line %q", line)
+			n.t.Fatalf("/etc/sysctl.d/zz-banyan.conf has the line %q", line)
 		}
 		// Some of net are one for the machine.
 		own := strings.HasPrefix(name, "net.") && name != "net.core.netdev_max_backlog" && name != "net.netfilter.nf_conntrack_max"

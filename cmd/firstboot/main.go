@@ -185,7 +185,8 @@ func renderCommand() *cobra.Command {
 			if err := needRoot(); err != nil {
 				return err
 			}
-			return flow.Render(cmd.Context())
+			flow.Render(cmd.Context())
+			return nil
 		},
 	}
 }

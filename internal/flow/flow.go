@@ -28,30 +28,29 @@ import (
 const runTime = 30 * time.Minute
 
 // Initramfs is what the initramfs does once the root is mounted: it prepares the
-// machine and renders /etc. Only what leaves no machine to boot is an error: what
-// cannot be rendered is shown, and Run will meet it again and report it.
+// machine and renders /etc. Only what leaves no machine to boot is an error.
 func Initramfs(ctx context.Context, boot initramfs.Boot) error {
 	if err := initramfs.Prepare(ctx, boot); err != nil {
 		return err
 	}
-	if err := Render(ctx); err != nil {
-		log.Printf("/etc could not be rendered, so this boot goes on without: %v", err)
-	}
+	Render(ctx)
 	return nil
 }
 
 // Render makes the files of the sealed seed, and starts nothing: it is for a root
-// whose PID 1 is still to come. Where no seed was planted it does nothing.
-func Render(ctx context.Context) error {
+// whose PID 1 is still to come. Where no seed was planted it does nothing. What cannot be
+// rendered is shown and keeps nothing from its boot: Run meets it again, and reports it.
+func Render(ctx context.Context) {
 	n, err := load()
 	if errors.Is(err, errNoSeed) {
-		return nil
+		return
+	}
+	if err == nil {
+		_, err = converge.Apply(ctx, converge.Machine{Root: "/"}, n.desired, nil)
 	}
 	if err != nil {
-		return err
+		log.Printf("this boot goes on without what of /etc could not be rendered: %v", err)
 	}
-	_, err = converge.Apply(ctx, converge.Machine{Root: "/"}, n.desired, nil)
-	return err
 }
 
 // Run makes the machine what its sealed seed says, joins the cluster and

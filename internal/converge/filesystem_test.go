@@ -282,6 +282,11 @@ func TestMountedFrom(t *testing.T) {
 		formatted(t, m, f, "format")
 	}
 	at := t.TempDir()
+	for _, path := range []string{at, at + "/missing"} {
+		if got, err := Diff(t.Context(), m, one(MountedFrom{path, device(wrong.Disk)})); err != nil || len(changes(got)) > 0 {
+			t.Errorf("%s, where nothing is mounted yet: %v, %v", path, got, err)
+		}
+	}
 	do(t, "mount", device(right.Disk), at)
 	t.Cleanup(func() {
 		if _, err := command.Run(context.WithoutCancel(t.Context()), "umount", at); err != nil {

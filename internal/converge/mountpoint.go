@@ -105,13 +105,25 @@ type MountedFrom struct{ Path, Device string }
 // ID is "mount" and the directory's path.
 func (f MountedFrom) ID() string { return "mount " + f.Path }
 
-// Diff compares numbers of devices, on a live machine; nothing can be done about another.
+// Diff compares numbers of devices, on a live machine where the directory is mounted by
+// now; nothing can be done about another.
 func (f MountedFrom) Diff(_ context.Context, m Machine, _ Changed) (Difference, error) {
 	if !m.Live {
 		return Difference{}, nil
 	}
+	dir, err := os.Open(m.path(f.Path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Difference{}, nil
+	}
+	if err != nil {
+		return Difference{}, err
+	}
+	defer dir.Close()
+	if mounted, err := isMountedOn(dir); err != nil || !mounted {
+		return Difference{}, err
+	}
 	var here, disk unix.Stat_t
-	if err := errors.Join(unix.Stat(m.path(f.Path), &here), unix.Stat(f.Device, &disk)); err != nil {
+	if err := errors.Join(unix.Fstat(int(dir.Fd()), &here), unix.Stat(f.Device, &disk)); err != nil {
 		return Difference{}, err
 	}
 	if here.Dev != disk.Rdev {

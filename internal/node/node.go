@@ -55,9 +55,8 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	add("clock", clock(self.System.NTP))
 	add("trust", trust(s.PKI, self.System.CACertificates))
 	add("proxy", proxy(self.System.Proxy))
-	add("firewall", firewall(s, self))
-	// After it: where a new port is not let in, sshd keeps the old one.
-	steps = append(steps, converge.Step{Name: "ssh", Needs: []string{"firewall"}, Resources: ssh(self.System.SSHPort)})
+	// Where a new port is not let in, sshd keeps the old one.
+	steps = append(steps, firewall(s, self), converge.Step{Name: "ssh", Needs: []string{"firewall"}, Resources: ssh(self.System.SSHPort)})
 	if runs {
 		add("limits", limits(self.System.NoFile))
 		add("watchdog", watchdog(self.Patroni.Watchdog))

@@ -68,7 +68,7 @@ func Firstboot(o Options) (name string, err error) {
 			"Patroni. Nothing reaches in from outside.",
 		Overridables: nfpm.Overridables{
 			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
-				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server",
+				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "libpam-systemd", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server",
 				"netbase", // without its /etc/protocols nft knows no ipv6-icmp, and loads no firewall
 			},
 			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client", "xfsprogs"},
@@ -77,6 +77,7 @@ func Firstboot(o Options) (name string, err error) {
 				file(source("banyan-plant.service"), units+"banyan-plant.service", 0o644),
 				file(source("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
 				file(source("banyan-firewall.service"), units+"banyan-firewall.service", 0o644),
+				file(source("nftables.conf"), units+"nftables.service.d/banyan-firewall.conf", 0o644),
 				file(source("firstboot.8.gz"), share+"man/man8/firstboot.8.gz", 0o644),
 				file(source("changelog.gz"), share+"doc/banyan-firstboot/changelog.gz", 0o644),
 				file(source("copyright"), share+"doc/banyan-firstboot/copyright", 0o644),

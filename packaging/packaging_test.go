@@ -33,7 +33,7 @@ func TestFirstboot(t *testing.T) {
 	}
 	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n" +
 		"Depends: systemd, systemd-resolved | systemd (<< 251), dbus, init-system-helpers (>= 1.52), passwd, sudo, " +
-		"locales, tzdata, fdisk, e2fsprogs, udev, iproute2, nftables, chrony, ca-certificates, openssh-server, netbase\n"; fields != want {
+		"locales, tzdata, fdisk, e2fsprogs, udev, libpam-systemd, iproute2, nftables, chrony, ca-certificates, openssh-server, netbase\n"; fields != want {
 		t.Errorf("fields:\n%s", fields)
 	}
 	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)
@@ -42,7 +42,7 @@ func TestFirstboot(t *testing.T) {
 	}
 	for _, want := range []string{
 		"-rwxr-xr-x root/root", "./usr/sbin/firstboot", "./usr/lib/systemd/system/banyan-plant.service",
-		"./usr/lib/systemd/system/banyan-firstboot.service", "./usr/lib/systemd/system/banyan-firewall.service", "./usr/share/man/man8/firstboot.8.gz",
+		"./usr/lib/systemd/system/banyan-firstboot.service", "./usr/lib/systemd/system/banyan-firewall.service", "./usr/lib/systemd/system/nftables.service.d/banyan-firewall.conf", "./usr/share/man/man8/firstboot.8.gz",
 		"./usr/share/doc/banyan-firstboot/changelog.gz", "./usr/share/doc/banyan-firstboot/copyright",
 		"./usr/share/bash-completion/completions/firstboot", "./usr/share/zsh/vendor-completions/_firstboot",
 		"./usr/share/fish/vendor_completions.d/firstboot.fish",

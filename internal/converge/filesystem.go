@@ -104,33 +104,38 @@ func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
 		return verdict{}, err
 	}
 	format := fmt.Sprintf("format %s as %s", f.Disk, f.Type)
-	mayWipe := f.Wipe != "" && f.Wipe == f.Disk.Serial
+	same := before != nil && before.Same(f.Disk)
+	remembered := before != nil && before.Identity() == f.Disk.Identity()
+	mayWipe, used := f.Wipe != "" && f.Wipe == f.Disk.Serial, false
+	if mayWipe {
+		if used, err = isThere(f.wiped(m)); err != nil {
+			return verdict{}, err
+		}
+	}
+	ours := found.Filesystem == f.Type && (found.UUID == f.UUID || f.Adopt && found.Label == f.Label)
 	switch {
 	// Half of a file system has our UUID already, or nothing yet that anybody knows.
 	// What somebody else put there since is not ours to format because of the mark.
-	case mark == f.identity() && (found.UUID == f.UUID || !found.Known()):
+	case mark == f.identity() && (found.UUID == f.UUID || found.Empty || !found.Known() && f.Disk.Serial != ""):
 		return verdict{what: format + ", which was interrupted", format: true, wipes: mayWipe}, nil
-	case found.Filesystem == f.Type && (found.UUID == f.UUID || f.Adopt && found.Label == f.Label):
-		if mark != "" {
-			return verdict{what: "forget that another disk was being formatted"}, nil
-		}
-		if before == nil || before.Identity() != f.Disk.Identity() {
-			return verdict{what: "remember " + f.Disk.String()}, nil
-		}
+	case ours && mark != "":
+		return verdict{what: "forget that another disk was being formatted"}, nil
+	// What the seed lets be wiped is there: nothing is left to be lost by that word.
+	case ours && (!remembered || mayWipe && !used):
+		return verdict{what: "remember " + f.Disk.String(), wipes: mayWipe}, nil
+	case ours:
 		return verdict{}, nil
-	// The disk with the data may only be away: whoever knows that it is gone says so.
-	case found.Empty && before != nil && before.Identity() != f.Disk.Identity() && !mayWipe:
-		return verdict{}, fmt.Errorf("%s is empty, and the volume %s was on %s: put that one back, or, if it is lost, %s", f.Disk, f.Volume, before, f.howToWipe())
+	// The disk with the data may only be away, or damaged: whoever knows better says so.
+	case same:
+		return verdict{}, fmt.Errorf("the volume %s is on %s, which holds %s now: mend it (see fsck.%s), or, if it is lost, remove %s and wipe the disk by hand: wipefs --all",
+			f.Volume, f.Disk, found, f.Type, f.record(m))
+	case found.Empty && before != nil && (!mayWipe || used):
+		return verdict{}, fmt.Errorf("%s is empty, and the volume %s was on %s: put that one back, or, if it is lost, remove %s", f.Disk, f.Volume, before, f.record(m))
 	case found.Empty:
-		return verdict{what: format, format: true}, nil
+		return verdict{what: format, format: true, wipes: mayWipe}, nil
 	case !mayWipe:
 		return verdict{}, fmt.Errorf("%s holds %s and is left as it is: take another disk, or, if all of it may be lost, %s", f.Disk, found, f.howToWipe())
-	}
-	used, err := isThere(f.wiped(m))
-	if err != nil {
-		return verdict{}, err
-	}
-	if used {
+	case used:
 		return verdict{}, fmt.Errorf("%s holds %s, and the wipe that the seed asks for was used before: it counts once. Remove %s if it shall count again",
 			f.Disk, found, f.wiped(m))
 	}
@@ -164,7 +169,7 @@ func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) (err error)
 		return err
 	}
 	if !v.format { // it may be mounted
-		return errors.Join(durable.Remove(f.formatting(m)), f.remember(m))
+		return errors.Join(f.useUp(m, v), durable.Remove(f.formatting(m)), f.remember(m))
 	}
 	if v, err = f.claimed(ctx, m); err != nil {
 		return err
@@ -191,15 +196,18 @@ func (f Filesystem) Apply(ctx context.Context, m Machine, _ Changed) (err error)
 	if err := device.Sync(); err != nil {
 		return err
 	}
-	if v.wipes {
-		if err := durable.WriteFile(f.wiped(m), []byte(f.identity()), 0o600); err != nil {
-			return err
-		}
-	}
-	if err := f.remember(m); err != nil {
+	if err := errors.Join(f.useUp(m, v), f.remember(m)); err != nil {
 		return err
 	}
 	return durable.Remove(f.formatting(m))
+}
+
+// useUp notes that the permission to wipe the disk was used.
+func (f Filesystem) useUp(m Machine, v verdict) error {
+	if !v.wipes {
+		return nil
+	}
+	return keep(m, filepath.Join(volumesDir, url.PathEscape(f.Disk.Serial)+".wiped"), f.identity())
 }
 
 func (f Filesystem) remember(m Machine) error {

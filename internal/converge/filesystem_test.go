@@ -262,7 +262,7 @@ func TestFilesystemThatIsAway(t *testing.T) {
 	formatted(t, m, first, "format")
 	second := ours(attach(t, 5))
 	second.Disk.Serial = "S/2"
-	refused(t, m, second, "/dev/"+second.Disk.Name+", serial S/2, 5 MB is empty, and the volume data was on /dev/"+first.Disk.Name+", serial S/1, 4 MB: put that one back, or, if it is lost, write wipe: S/2")
+	refused(t, m, second, "/dev/"+second.Disk.Name+", serial S/2, 5 MB is empty, and the volume data was on /dev/"+first.Disk.Name+", serial S/1, 4 MB: put that one back, or, if it is lost, remove "+second.record(m))
 	if got := changes(apply(t, m, first)); len(got) > 0 {
 		t.Errorf("it came back: %q", got)
 	}
@@ -314,7 +314,10 @@ func TestFilesystemIsWipedOnce(t *testing.T) {
 	formatted(t, m, f, "volume data: wipe "+device(f.Disk)+`, which holds ext4, labelled "old", UUID `)
 
 	do(t, "mkfs.vfat", "-I", device(f.Disk))
-	refused(t, m, f, "holds vfat, UUID ")
+	refused(t, m, f, "the volume data is on "+f.Disk.String()+", which holds vfat, UUID ")
+	if err := os.Remove(f.record(m)); err != nil {
+		t.Fatal(err)
+	}
 	refused(t, m, f, "the wipe that the seed asks for was used before: it counts once. Remove "+f.wiped(m))
 	f.Volume = "wal"
 	refused(t, m, f, "was used before")
@@ -371,7 +374,57 @@ func TestWipeIsInterrupted(t *testing.T) {
 func refusedLater(t *testing.T, m Machine, f Filesystem) {
 	t.Helper()
 	do(t, "mkfs.vfat", "-I", device(f.Disk))
+	if err := os.Remove(f.record(m)); err != nil {
+		t.Fatal(err)
+	}
 	refused(t, m, f, "was used before")
+}
+
+// The word that lets a disk be wiped is used up also where nothing had to be wiped.
+func TestWipeOfAnEmptyDisk(t *testing.T) {
+	for name, before := range map[string]func(t *testing.T, f Filesystem){
+		"empty": func(*testing.T, Filesystem) {},
+		"ours": func(t *testing.T, f Filesystem) {
+			do(t, "mkfs.ext4", "-q", "-U", f.UUID, "-L", f.Label, device(f.Disk))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := liveMachine(t)
+			f := ours(attach(t, 4))
+			f.Wipe = "S/1"
+			before(t, f)
+			formatted(t, m, f, "volume data: ")
+			refusedLater(t, m, f)
+		})
+	}
+}
+
+// What was ours and is damaged can be mended, and is not formatted, whatever the seed says.
+func TestDamagedFilesystem(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, d facts.Disk){
+		"superblock": func(t *testing.T, d facts.Disk) { put(t, d, 1024+56, []byte{0, 0}) },
+		"zeroed":     func(t *testing.T, d facts.Disk) { do(t, "blkdiscard", "--zeroout", device(d)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := liveMachine(t)
+			f := ours(attach(t, 4))
+			formatted(t, m, f, "format")
+			damage(t, f.Disk)
+			f.Wipe = "S/1"
+			refused(t, m, f, "the volume data is on "+f.Disk.String()+", which holds ")
+		})
+	}
+}
+
+// Two disks without serial numbers may be two.
+func TestDisksWithoutSerialNumbers(t *testing.T) {
+	m := liveMachine(t)
+	f := ours(attach(t, 4))
+	f.Disk.Serial = ""
+	formatted(t, m, f, "format")
+	other := ours(attach(t, 4))
+	other.Disk.Serial = ""
+	refused(t, m, other, "is empty, and the volume data was on ")
 }
 
 // While it is formatted the mark is there, for all that is done to the disk.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"banyan/internal/command"
@@ -26,12 +27,15 @@ type NFTable struct {
 	Content      string // of the file: it makes the table anew, whether it is there or not
 	Fallback     string // is loaded where nothing was loaded yet and nft does not take Content
 	Door         uint16 // the port of TCP that one logs in by
+	With         File   // has to fit the table, as the port of sshd does: an older table keeps an older one
 }
 
-// The table that was loaded last, and the one that was refused since.
+// The table that was loaded last, and the one that was refused since. What fits the first
+// is in a comment at its head: one file is old or new as a whole.
 const (
 	loadedTable  = facts.StateDir + "/firewall/loaded.nft"
 	refusedTable = facts.StateDir + "/firewall/refused.nft"
+	headComment  = "# with "
 )
 
 // ID is the file's path.
@@ -42,12 +46,20 @@ func (t NFTable) file(content string) File {
 }
 
 // memory is what is kept of a table from run to run.
-type memory struct{ loaded, refused string }
+type memory struct{ loaded, with, refused string }
 
-func remember(m Machine) (memory, error) {
+func recall(m Machine) (memory, error) {
 	loaded, err := readIfThere(m.path(loadedTable))
 	refused, err2 := readIfThere(m.path(refusedTable))
-	return memory{loaded, refused}, errors.Join(err, err2)
+	if err := errors.Join(err, err2); err != nil || loaded == "" {
+		return memory{refused: refused}, err
+	}
+	head, loaded, _ := strings.Cut(loaded, "\n")
+	with, err := strconv.Unquote(strings.TrimPrefix(head, headComment))
+	if err != nil {
+		return memory{}, fmt.Errorf("%s does not begin with %s: remove it", m.path(loadedTable), headComment)
+	}
+	return memory{loaded, with, refused}, nil
 }
 
 var errRefused = fmt.Errorf("this table was refused, since it would have kept out who was logged in; the earlier one stays. "+
@@ -56,14 +68,15 @@ var errRefused = fmt.Errorf("this table was refused, since it would have kept ou
 // Diff compares the file and, on a live machine, what the kernel has with what it would
 // have of this content, by nft's own words.
 func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
-	kept, err := remember(m)
+	kept, err := recall(m)
 	if err != nil {
 		return Difference{}, err
 	}
 	if !m.Live {
-		d, err := t.file(t.atBoot(kept)).Diff(ctx, m, changed)
-		if err == nil && d == (Difference{}) && kept.refused == t.Content {
-			err = errRefused
+		table, with := t.atBoot(kept)
+		d, err := table.Diff(ctx, m, changed)
+		if err == nil && d == (Difference{}) {
+			d, err = with.Diff(ctx, m, changed)
 		}
 		return d, err
 	}
@@ -85,36 +98,39 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 	if err != nil || d != (Difference{}) {
 		return d, err
 	}
+	if d, err = t.With.Diff(ctx, m, changed); err != nil || d != (Difference{}) {
+		d.What += " of " + t.With.Path
+		return d, err
+	}
 	switch {
 	case now != want:
 		d = Difference{What: "load", File: true, From: now, To: want}
-	case kept != memory{loaded: t.Content}:
+	case kept != memory{loaded: t.Content, with: t.With.Content}:
 		d.What = "remember as the one that was loaded last"
 	}
 	return d, nil
 }
 
-// atBoot is the content that the next boot loads.
-func (t NFTable) atBoot(kept memory) string {
-	if kept.loaded != "" {
-		return kept.loaded
+// atBoot is the table that the next boot loads, and what fits it.
+func (t NFTable) atBoot(kept memory) (table, with File) {
+	if kept.loaded == "" {
+		return t.file(t.Fallback), t.With
 	}
-	return t.Fallback
+	with = t.With
+	with.Content = kept.with
+	return t.file(kept.loaded), with
 }
 
 // Apply checks the table, tries whether it lets in who is in, loads it and writes the
 // file. What is loaded already is not loaded again.
 func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
-	kept, err := remember(m)
+	kept, err := recall(m)
 	if err != nil {
 		return err
 	}
 	if !m.Live {
-		err := t.file(t.atBoot(kept)).Apply(ctx, m, changed)
-		if err == nil && kept.refused == t.Content {
-			err = errRefused // for what rests on this table
-		}
-		return err
+		table, with := t.atBoot(kept)
+		return errors.Join(table.Apply(ctx, m, changed), with.Apply(ctx, m, changed))
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {
@@ -146,10 +162,12 @@ func (t NFTable) fallBack(ctx context.Context, m Machine, changed Changed) error
 
 // settle writes what the next boot loads, and remembers it.
 func (t NFTable) settle(ctx context.Context, m Machine, changed Changed) error {
-	if err := t.file(t.Content).Apply(ctx, m, changed); err != nil {
-		return err
+	for _, file := range []File{t.file(t.Content), t.With} {
+		if err := file.Apply(ctx, m, changed); err != nil {
+			return err
+		}
 	}
-	if err := keep(m, loadedTable, t.Content); err != nil {
+	if err := keep(m, loadedTable, headComment+strconv.Quote(t.With.Content)+"\n"+t.Content); err != nil {
 		return err
 	}
 	return durable.Remove(m.path(refusedTable))
@@ -174,9 +192,11 @@ func (t NFTable) keepDoorOpen(ctx context.Context, m Machine) error {
 		return err
 	}
 	for _, guest := range guests {
-		open, err := letsIn(ctx, t.Content, guest, t.Door)
-		if err != nil {
-			return fmt.Errorf("try whether %s would be let in: %w", guest.addr, err)
+		open := false
+		for tries := 0; tries < 2 && !open; tries++ { // a machine that is busy may be late once
+			if open, err = letsIn(ctx, t.Content, guest, t.Door); err != nil {
+				return fmt.Errorf("try whether %s would be let in: %w", guest.addr, err)
+			}
 		}
 		if !open {
 			if err := keep(m, refusedTable, t.Content); err != nil {
@@ -188,9 +208,9 @@ func (t NFTable) keepDoorOpen(ctx context.Context, m Machine) error {
 	return nil
 }
 
-// loaded is what the kernel has of the table, or "".
+// loaded is what the kernel has of the table, or "", without what it has counted or met.
 func (t NFTable) loaded(ctx context.Context) (string, error) {
-	all, err := nft(ctx, "", "--stateless", "list", "ruleset", t.Family)
+	all, err := nft(ctx, "", "--stateless", "--terse", "list", "ruleset", t.Family)
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package converge
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -12,8 +13,12 @@ func table(rules ...string) NFTable {
 		return "table inet banyan\ndelete table inet banyan\ntable inet banyan {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\t" +
 			"ct state established,related accept\n\t\tmeta l4proto { icmp, ipv6-icmp } accept\n\t\t" + strings.Join(rules, "\n\t\t") + "\n\t}\n}\n"
 	}
-	return NFTable{Family: "inet", Name: "banyan", Path: "/etc/banyan/firewall.nft", Door: 22, Content: content(rules...), Fallback: content()}
+	return NFTable{Family: "inet", Name: "banyan", Path: "/etc/banyan/firewall.nft", Door: 22, Content: content(rules...), Fallback: content(),
+		With: File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: "Port 22\n"}}
 }
+
+// asLoaded is what is kept of a table that was loaded.
+func asLoaded(table, with string) string { return headComment + strconv.Quote(with) + "\n" + table }
 
 // firewalled is a machine with a network of its own.
 func firewalled(t *testing.T) Machine {
@@ -37,7 +42,10 @@ func loads(t *testing.T, m Machine, table NFTable, want string) {
 	if got := content(t, m.path(table.Path)); got != table.Content {
 		t.Errorf("the file has %s", got)
 	}
-	if got := content(t, m.path(loadedTable)); got != table.Content {
+	if got := content(t, m.path(table.With.Path)); got != table.With.Content {
+		t.Errorf("with it is %s", got)
+	}
+	if got := content(t, m.path(loadedTable)); got != asLoaded(table.Content, table.With.Content) {
 		t.Errorf("as loaded is remembered %s", got)
 	}
 }
@@ -98,10 +106,11 @@ func TestNFTableOfTheBoot(t *testing.T) {
 	m := firewalled(t)
 	ssh := table("tcp dport 22 counter packets 7 bytes 7 accept")
 	write(t, m.path(ssh.Path), ssh.Content)
+	write(t, m.path(ssh.With.Path), ssh.With.Content)
 	if _, err := nft(t.Context(), strings.Replace(ssh.Content, "packets 7", "packets 9", 1), "--file", "-"); err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string]string{loadedTable: "of before", refusedTable: "of before"} {
+	for path, content := range map[string]string{loadedTable: asLoaded("of before", ssh.With.Content), refusedTable: "of before"} {
 		write(t, m.path(path), content)
 		loads(t, m, ssh, "remember as the one that was loaded last")
 	}
@@ -151,8 +160,8 @@ func TestNFTableFallsBack(t *testing.T) {
 		if _, err := Apply(t.Context(), m, one(wrong), nil); err == nil || !strings.Contains(err.Error(), "acept") {
 			t.Errorf("the error is %v", err)
 		}
-		for _, path := range []string{wrong.Path, loadedTable} {
-			if got := content(t, m.path(path)); got != wrong.Fallback {
+		for path, want := range map[string]string{wrong.Path: wrong.Fallback, loadedTable: asLoaded(wrong.Fallback, wrong.With.Content)} {
+			if got := content(t, m.path(path)); got != want {
 				t.Errorf("%s has %s", path, got)
 			}
 		}
@@ -163,23 +172,28 @@ func TestNFTableFallsBack(t *testing.T) {
 	loads(t, m, table("tcp dport 25 accept"), "change content")
 }
 
-// Off line the file is written, of the table that was loaded last: this one has not been
-// tried. One that was refused is told of, for what rests on it.
+// Off line the file is written, of the table that was loaded last, and what fits that one:
+// this one has not been tried.
 func TestNFTableOffLine(t *testing.T) {
 	m := Machine{Root: t.TempDir()}
 	ssh := table("tcp dport 22 accept")
 	if err := os.MkdirAll(m.path("/etc/banyan"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ refused, loaded, want, change string }{
-		{"", "", ssh.Fallback, "create root:root 0644"},
-		{"", ssh.Content, ssh.Content, "change content"},
-		{"", "another", "another", "change content"},
-		{"yet another", "another", "another", ""},
-		{ssh.Content, "another", "another", "refused"},
-		{ssh.Content, "yet another", "yet another", "refused"},
+	for _, c := range []struct{ refused, loaded, with, want, change string }{
+		{"", "", "Port 22\n", ssh.Fallback, "create root:root 0644"},
+		{"", ssh.Content, "Port 22\n", ssh.Content, "change content"},
+		{"", "another", "Port 22\n", "another", "change content"},
+		{"", "another", "Port 2222\n", "another", "change content"},
+		{"yet another", "another", "Port 2222\n", "another", ""},
+		{ssh.Content, "another", "Port 2222\n", "another", ""},
+		{ssh.Content, "yet another", "Port 2200\n", "yet another", "change content"},
 	} {
-		for path, content := range map[string]string{refusedTable: c.refused, loadedTable: c.loaded} {
+		kept := c.loaded
+		if kept != "" {
+			kept = asLoaded(c.loaded, c.with)
+		}
+		for path, content := range map[string]string{refusedTable: c.refused, loadedTable: kept} {
 			if err := os.RemoveAll(m.path(path)); err != nil {
 				t.Fatal(err)
 			}
@@ -187,16 +201,13 @@ func TestNFTableOffLine(t *testing.T) {
 				write(t, m.path(path), content)
 			}
 		}
-		report, err := Apply(t.Context(), m, one(ssh), nil)
-		got := strings.TrimPrefix(strings.Join(changes(report), ""), ssh.Path+": ")
-		if err != nil {
-			got = "refused"
+		if got := strings.TrimPrefix(strings.Join(changes(apply(t, m, ssh)), ""), ssh.Path+": "); got != c.change {
+			t.Errorf("%+v: %q", c, got)
 		}
-		if got != c.change {
-			t.Errorf("%+v: %q, %v", c, got, err)
-		}
-		if got := content(t, m.path(ssh.Path)); got != c.want {
-			t.Errorf("%+v: the file has %s", c, got)
+		for path, want := range map[string]string{ssh.Path: c.want, ssh.With.Path: c.with} {
+			if got := content(t, m.path(path)); got != want {
+				t.Errorf("%+v: %s has %s", c, path, got)
+			}
 		}
 	}
 }

@@ -2,15 +2,18 @@ package converge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -62,6 +65,13 @@ func (s Setting) Diff(_ context.Context, m Machine, _ Changed) (Difference, erro
 			return Difference{}, err
 		}
 		if now != s.value() {
+			tried, err := s.tried(m)
+			if err != nil {
+				return Difference{}, err
+			}
+			if tried.Value == s.Value && tried.Left == now {
+				return Difference{}, skip("%s", tried.Reason)
+			}
 			if err := unix.Access(path, unix.W_OK); err != nil {
 				return Difference{}, notSettable(&fs.PathError{Op: "write", Path: path, Err: err})
 			}
@@ -85,7 +95,8 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
 			return notSettable(err)
 		case errors.Is(err, unix.EINVAL) && !strings.HasPrefix(s.Path, "/proc/sys/"):
-			return skip("this device does not take it: %v", err)
+			now, readErr := s.current(path)
+			return errors.Join(readErr, s.tell(m, now, fmt.Sprintf("this device does not take it: %v", err)))
 		case err != nil:
 			return err
 		}
@@ -94,10 +105,43 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 			return err
 		}
 		if err == nil && s.Short != "" && now != s.value() {
-			return skip("it is %s, not %s: %s", now, s.Value, s.Short)
+			return s.tell(m, now, fmt.Sprintf("it is %s, not %s: %s", now, s.Value, s.Short))
 		}
 	}
 	return nil
+}
+
+// try is what became of a value that the kernel did not take as it is. It is kept until
+// the next boot, so that nobody tries it in vain at each run.
+type try struct{ Value, Left, Reason string }
+
+func (s Setting) triedFile(m Machine) string {
+	return m.path("/run/banyan/tried/" + url.PathEscape(s.ID()))
+}
+
+// tried is the last try of this boot, if there was one.
+func (s Setting) tried(m Machine) (t try, err error) {
+	content, err := readIfThere(s.triedFile(m))
+	if err == nil && content != "" {
+		err = json.Unmarshal([]byte(content), &t)
+	}
+	return t, err
+}
+
+// tell keeps what became of a try, and is a skip.
+func (s Setting) tell(m Machine, left, reason string) error {
+	content, err := json.Marshal(try{s.Value, left, reason})
+	if err != nil {
+		return err
+	}
+	file := s.triedFile(m)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(file, content, 0o600, renameio.WithTempDir(filepath.Dir(file))); err != nil {
+		return err
+	}
+	return skip("%s", reason)
 }
 
 func notSettable(err error) error { return skip("this machine does not let it be set: %v", err) }

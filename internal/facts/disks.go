@@ -31,8 +31,11 @@ type Disk struct {
 	InUse  string          // what is known to have it or a part of it, such as "mounted at /data", "swap" or "in use by dm-0"; the kernel alone knows all (O_EXCL)
 }
 
-// Identity tells a disk from another one.
+// Identity tells a disk from another one, of its size where it has no serial number.
 func (d Disk) Identity() string { return fmt.Sprintf("%s %d", d.Serial, d.Size) }
+
+// Same tells whether a disk is known to be another one: those without serial numbers are not.
+func (d Disk) Same(other Disk) bool { return d.Serial != "" && d.Identity() == other.Identity() }
 
 // VolumesDir holds what is known of the volumes of this machine.
 const VolumesDir = StateDir + "/volumes"
@@ -50,13 +53,10 @@ func volumeRecords(root string) (map[string]Disk, error) {
 	}
 	var found map[string]Disk
 	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
 		var d Disk
-		if err := json.Unmarshal(content, &d); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+		content, err := os.ReadFile(file)
+		if err := errors.Join(err, json.Unmarshal(content, &d)); err != nil { // a damaged one keeps nothing else from being known
+			d = Disk{Wrong: err.Error()}
 		}
 		if found == nil {
 			found = map[string]Disk{}

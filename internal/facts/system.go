@@ -2,7 +2,6 @@ package facts
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -142,11 +141,10 @@ func sshPorts(root string) ([]uint16, error) {
 		}
 		for _, l := range lines {
 			if f := strings.Fields(strings.Replace(l, "=", " ", 1)); len(f) > 1 && strings.EqualFold(f[0], "Port") {
-				port, err := strconv.ParseUint(f[1], 10, 16)
-				if err != nil {
-					return nil, fmt.Errorf("%s: %q: %w", file, l, err)
+				// What is no port is sshd's own to refuse.
+				if port, err := strconv.ParseUint(strings.Trim(f[1], `"`), 10, 16); err == nil {
+					ports = append(ports, uint16(port))
 				}
-				ports = append(ports, uint16(port))
 			}
 		}
 	}

@@ -217,8 +217,12 @@ func fill(pattern, dir string) error {
 	case !info.IsDir():
 		return nil
 	}
-	if closed, err := isImmutable(dir); err != nil || closed {
-		return err
+	closed, err := isImmutable(dir)
+	if err != nil { // what is wrong with one directory keeps nothing from its boot
+		log.Printf("look at %s: %v", dir, err)
+	}
+	if closed || err != nil {
+		return nil
 	}
 	entries, err := os.ReadDir(pattern)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
@@ -15,20 +16,29 @@ const (
 	firewallUnit = "banyan-firewall.service"
 )
 
-// firewall is a table of its own, which other tables do not know of: nft(8). Its unit loads
-// the earlier table where this one is refused.
-func firewall(s seeds.Seed, self seeds.Node) converge.Step {
+// firewall is a table of its own, which other tables do not know of, nft(8), and the port of
+// sshd that it lets in; sshd's keys are the image's matter.
+func firewall(s seeds.Seed, self seeds.Node) []converge.Step {
 	directory := converge.Directory{Path: "/etc/banyan", Mode: 0o755}
 	table := converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile,
-		Content: ruleset(s, self, self.Firewall.Rules), Fallback: ruleset(s, self, nil), Door: self.System.SSHPort}
+		Content: ruleset(s, self, self.Firewall.Rules), Fallback: ruleset(s, self, nil), Door: self.System.SSHPort,
+		With: file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort))}
 	if !self.Firewall.Enabled {
 		table.Content, table.Fallback = banner+noTable, banner+noTable
 	}
-	return converge.Step{Name: "firewall", Loose: true, Resources: []converge.Resource{
-		directory,
-		table,
-		converge.Unit{Name: firewallUnit, Enabled: true, Running: true},
-	}}
+	return []converge.Step{
+		{Name: "firewall", Resources: []converge.Resource{
+			directory,
+			// Whatever becomes of this table, the next boot loads one.
+			converge.Unit{Name: firewallUnit, Enabled: true},
+			table,
+		}},
+		// Started, the unit loads the file, and sshd listens where the table lets in.
+		{Name: "ssh", Needs: []string{"firewall"}, Resources: []converge.Resource{
+			converge.Unit{Name: firewallUnit, Enabled: true, Running: true},
+			converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{firewallFile}},
+		}},
+	}
 }
 
 // noTable is that the table is not there, whether it was or not.

@@ -46,6 +46,9 @@ func kernel(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) converge.Step
 		// The dash keeps systemd from failing over one that this kernel lacks.
 		text = append(text, "-"+p.name+" = "+p.value)
 		setting := converge.Sysctl(p.name, p.value)
+		if _, given := self.System.Sysctl[p.name]; given { // which nobody here knows the form of
+			setting.Short = "that is what the kernel has made of it"
+		}
 		for _, other := range parameters { // as systemd-sysctl does
 			named := converge.Sysctl(other.name, "").Path
 			if fits, err := path.Match(setting.Path, named); err == nil && fits && other != p {
@@ -85,7 +88,7 @@ func memorySettings(self seeds.Node, m sizes) []converge.Setting {
 // they can be set.
 func kernelParameters(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) []sysctl {
 	values := map[string]string{}
-	maps.Copy(values, networkParameters(s, self))
+	maps.Copy(values, networkParameters(s, self, f.NICs))
 	maps.Copy(values, panicParameters)
 	if self.Runs(seeds.ServicePostgreSQL) {
 		maps.Copy(values, memoryParameters(m))
@@ -101,6 +104,7 @@ func kernelParameters(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) []s
 	}
 	for name, value := range self.System.Sysctl {
 		values[name] = fmt.Sprint(value)
+		delete(values, twins[name])
 	}
 	var all []sysctl
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -109,9 +113,16 @@ func kernelParameters(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) []s
 	return all
 }
 
+// twins are parameters of which the kernel keeps the one that was set last, and ours by
+// that of the seed: https://www.kernel.org/doc/html/latest/admin-guide/sysctl/vm.html
+var twins = map[string]string{
+	"vm.dirty_background_bytes": "vm.dirty_background_ratio",
+	"vm.overcommit_kbytes":      "vm.overcommit_ratio",
+}
+
 // networkParameters are for members and balancers alike; the values are pgsql_cluster's:
 // https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
-func networkParameters(s seeds.Seed, self seeds.Node) map[string]string {
+func networkParameters(s seeds.Seed, self seeds.Node, nics []facts.NIC) map[string]string {
 	values := map[string]string{
 		"net.core.netdev_max_backlog":    "10000",
 		"net.core.somaxconn":             "65535",
@@ -128,7 +139,7 @@ func networkParameters(s seeds.Seed, self seeds.Node) map[string]string {
 	// A packet has to come in where its answer would go out (RFC 3704). With several
 	// networks an answer may go another way: then it only has to have one.
 	strict := "1"
-	if n := self.Network; len(n.Interfaces) > 0 || len(n.VLANs) > 0 || !n.Manage {
+	if n := self.Network; len(n.Interfaces) > 0 || len(n.VLANs) > 0 || !n.Manage || len(physical(nics)) > 1 {
 		strict = "2"
 	}
 	for _, at := range []string{"all", "default", "*"} { // of all and the interface's own, the greater one counts
@@ -223,7 +234,11 @@ func (m sizes) hugePages() int64 {
 		return 0
 	}
 	shared := m.sharedBuffers + m.sharedBuffers/20 + 512*m.locks + max(0, m.walBuffers) + 32*mb
-	return (shared + size - 1) / size
+	pages := (shared + size - 1) / size
+	if pages*size > m.memory/4*3 {
+		return 0 // a machine that has lost memory still has to boot; PostgreSQL does without
+	}
+	return pages
 }
 
 // kernelArguments reserve huge pages of 1 GB, which later cannot be found any more.
@@ -231,7 +246,11 @@ func (m sizes) kernelArguments() []string {
 	if m.hugePage != seeds.HugePageSize1GB || m.memory == 0 {
 		return nil
 	}
-	return []string{"default_hugepagesz=1G", "hugepagesz=1G", fmt.Sprintf("hugepages=%d", m.hugePages())}
+	pages := m.hugePages()
+	if pages == 0 {
+		return nil
+	}
+	return []string{"default_hugepagesz=1G", "hugepagesz=1G", fmt.Sprintf("hugepages=%d", pages)}
 }
 
 // overcommitRatio is how much of the memory that is no huge page may be promised to

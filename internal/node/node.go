@@ -55,8 +55,7 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	add("clock", clock(self.System.NTP))
 	add("trust", trust(s.PKI, self.System.CACertificates))
 	add("proxy", proxy(self.System.Proxy))
-	// Where a new port is not let in, sshd keeps the old one.
-	steps = append(steps, firewall(s, self), converge.Step{Name: "ssh", Needs: []string{"firewall"}, Resources: ssh(self.System.SSHPort)})
+	steps = append(steps, firewall(s, self)...)
 	if runs {
 		add("limits", limits(self.System.NoFile))
 		add("watchdog", watchdog(self.Patroni.Watchdog))

@@ -157,9 +157,9 @@ func checkMemory(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 		return nil //nolint:nilerr // which is told of as such
 	}
 	m := d.sizes(self)
-	if pages := m.hugePages() * pageSize[m.hugePage]; m.memory > 0 && pages > m.memory/4*3 {
-		return fmt.Errorf("system.huge_page_size: shared_buffers of %s take %s in pages of %s, of the %s that this machine has: lower shared_buffers or the size of a page",
-			seeds.Size(m.sharedBuffers), seeds.Size(pages), m.hugePage, seeds.Size(m.memory/mb*mb))
+	if m.memory > 0 && pageSize[m.hugePage] > 0 && m.hugePages() == 0 {
+		return fmt.Errorf("system.huge_page_size: shared_buffers of %s take more than three quarters of the %s that this machine has, in pages of %s: lower shared_buffers or the size of a page",
+			seeds.Size(m.sharedBuffers), seeds.Size(m.memory/mb*mb), m.hugePage)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func matchDisk(m seeds.DiskMatch, disks []facts.Disk, before facts.Disk) (found 
 			others = append(others, d.String())
 		}
 	}
-	if i := slices.IndexFunc(fits, func(d facts.Disk) bool { return d.Identity() == before.Identity() }); i >= 0 {
+	if i := slices.IndexFunc(fits, func(d facts.Disk) bool { return d.Same(before) }); i >= 0 {
 		return fits[i], ""
 	}
 	switch len(fits) {
@@ -127,7 +127,7 @@ func storage(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Step {
 				Volume: v.name, Disk: v.disk, Wrong: v.wrong, Type: string(v.spec.Filesystem), UUID: id,
 				Label: v.label(), Adopt: v.spec.Label != "", Wipe: v.spec.Wipe,
 			},
-			file(unitFile, mountUnit(v, id)),
+			file(unitFile, mountUnit(v, id, abilities(f).checksQuietly())),
 			converge.MountPoint{Path: v.where, On: onVolumePath(all, filepath.Dir(v.where))},
 			converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{unitFile}},
 			converge.MountedFrom{Path: v.where, Device: "/dev/" + v.disk.Name},
@@ -151,19 +151,22 @@ func (v volume) label() string {
 // that is not there keeps nobody from logging in: it is no part of local-fs.target. What is
 // half formatted is not mounted, and neither is what a power cut left just after: it is
 // formatted again.
-func mountUnit(v volume, id string) string {
+func mountUnit(v volume, id string, checked bool) string {
 	source := "/dev/disk/by-uuid/" + id
 	if v.spec.Label != "" {
 		source = "/dev/disk/by-label/" + v.spec.Label
 	}
-	check := "systemd-fsck@" + unit.UnitNamePathEscape(source) + ".service"
+	after := "local-fs-pre.target"
+	if checked {
+		fsck := "systemd-fsck@" + unit.UnitNamePathEscape(source) + ".service"
+		after += " " + fsck + "\nRequires=" + fsck
+	}
 	return banner + fmt.Sprintf(`[Unit]
 Description=Volume %s
 DefaultDependencies=no
 Conflicts=umount.target
 Before=umount.target
-Requires=%s
-After=%[2]s local-fs-pre.target
+After=%s
 RequiresMountsFor=%s
 AssertPathExists=!%s
 
@@ -175,7 +178,7 @@ Options=%s
 
 [Install]
 WantedBy=multi-user.target
-`, v.name, check, facts.StateDir, converge.FormattingMark(v.name), source, v.where, v.spec.Filesystem, strings.Join(append([]string{"nodev", "nosuid"}, v.spec.Options...), ","))
+`, v.name, after, facts.StateDir, converge.FormattingMark(v.name), source, v.where, v.spec.Filesystem, strings.Join(append([]string{"nodev", "nosuid"}, v.spec.Options...), ","))
 }
 
 // volumeUUID tells this node's volume from every other disk, and is the same whenever the

@@ -92,15 +92,6 @@ func checkSSH(port uint16, f facts.Facts) error {
 	return nil
 }
 
-// ssh is the port of sshd; its keys are the image's matter.
-func ssh(port uint16) []converge.Resource {
-	const conf = facts.SSHPortFile
-	return []converge.Resource{
-		file(conf, banner+fmt.Sprintf("Port %d\n", port)),
-		converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{conf}},
-	}
-}
-
 // proxy is for apt, on a host that has packages of its own. A proxy without a password is
 // told to everybody, see environment.
 func proxy(p seeds.Proxy) []converge.Resource {

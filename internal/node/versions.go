@@ -24,6 +24,11 @@ type abilities facts.Facts
 // https://github.com/systemd/systemd/blob/main/NEWS, version 251.
 func (a abilities) matchesKinds() bool { return !a.Systemd.Before(251, 0) }
 
+// checksQuietly: systemd-fsck of a file system that cannot be mended fails its unit; an
+// older one starts emergency.target, where nobody can log in.
+// https://github.com/systemd/systemd/blob/main/NEWS, version 250.
+func (a abilities) checksQuietly() bool { return !a.Systemd.Before(250, 0) }
+
 // hidesMigrationCost: kernel.sched_migration_cost_ns has gone to debugfs.
 // https://git.kernel.org/linus/8a99b6833c884fa0e7919030d93fecedc69fc625
 func (a abilities) hidesMigrationCost() bool { return !a.Kernel.Before(5, 13) }

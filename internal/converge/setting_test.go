@@ -151,6 +151,9 @@ func TestSettingOfTheKernel(t *testing.T) {
 	if got := summary(apply(t, m, ports)); got[0] != want {
 		t.Errorf("%q, want %s", got, want)
 	}
+	if report, err := Diff(t.Context(), m, one(ports)); err != nil || summary(report)[0] != want {
+		t.Errorf("a dry run tells %q, %v", summary(report), err)
+	}
 	ports.Value = " 1-3 "
 	if got := summary(apply(t, m, ports)); got[0] != "step:" {
 		t.Errorf("%q", got)

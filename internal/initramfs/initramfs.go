@@ -217,11 +217,7 @@ func fill(pattern, dir string) error {
 	case !info.IsDir():
 		return nil
 	}
-	closed, err := isImmutable(dir)
-	if err != nil { // what is wrong with one directory keeps nothing from its boot
-		log.Printf("look at %s: %v", dir, err)
-	}
-	if closed || err != nil {
+	if isClosed(dir) {
 		return nil
 	}
 	entries, err := os.ReadDir(pattern)
@@ -239,14 +235,19 @@ func fill(pattern, dir string) error {
 	return nil
 }
 
-func isImmutable(path string) (bool, error) {
+// isClosed tells whether nothing can be made in a directory, or even read of it: what is
+// wrong with one directory keeps nothing from its boot.
+func isClosed(path string) bool {
 	dir, err := os.Open(path)
-	if err != nil {
-		return false, err
+	if err == nil {
+		defer dir.Close()
+		var closed bool
+		if closed, _, err = disk.IsImmutable(dir); err == nil {
+			return closed
+		}
 	}
-	defer dir.Close()
-	is, _, err := disk.IsImmutable(dir)
-	return is, err
+	log.Printf("%v: what the image has for it is left out", err)
+	return true
 }
 
 // copyWhole copies a directory with all that is in it. dir, which was missing, is

@@ -18,15 +18,13 @@ const (
 // firewall is a table of its own, which other tables do not know of: nft(8). Its unit loads
 // the earlier table where this one is refused.
 func firewall(s seeds.Seed, self seeds.Node) converge.Step {
-	directory := converge.Directory{Path: "/etc/banyan", Mode: 0o755}
-	table := converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile,
-		Content: ruleset(s, self, self.Firewall.Rules), Fallback: ruleset(s, self, nil), Door: self.System.SSHPort}
-	if !self.Firewall.Enabled {
-		table.Content, table.Fallback = banner+noTable, banner+noTable
+	content, fallback := banner+noTable, banner+noTable
+	if self.Firewall.Enabled {
+		content, fallback = ruleset(s, self, self.Firewall.Rules), ruleset(s, self, nil)
 	}
 	return converge.Step{Name: "firewall", Loose: true, Resources: []converge.Resource{
-		directory,
-		table,
+		ownDirectory,
+		converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile, Content: content, Fallback: fallback, Door: self.System.SSHPort},
 		converge.Unit{Name: firewallUnit, Enabled: true, Running: true},
 	}}
 }

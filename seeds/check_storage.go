@@ -44,7 +44,7 @@ func (d document) checkStorage(prefix string, s Storage) {
 		if other := labels[d.checkLabel(path, name, volume)]; other != "" {
 			d.Refuse(d.given(path+".label", prefix+"volumes."+other+".label"), "%s and %s have one label: give each its own", other, name)
 		}
-		labels[volume.label(name)] = name
+		labels[volume.LabelOf(name)] = name
 		for i, option := range volume.Options {
 			if option == "" || strings.ContainsAny(option, " ,\t\"'#") {
 				d.Refuse(fmt.Sprintf("%s.options[%d]", path, i), "%s is not one option of mount: write an item for each", quote(option))
@@ -55,7 +55,8 @@ func (d document) checkStorage(prefix string, s Storage) {
 	}
 }
 
-func (v StorageVolume) label(name string) string {
+// LabelOf is the label of the file system on the volume of that name.
+func (v StorageVolume) LabelOf(name string) string {
 	if v.Label != "" {
 		return v.Label
 	}
@@ -93,7 +94,7 @@ func (d document) checkDiskMatch(path string, m DiskMatch) {
 
 // checkLabel returns the label, for comparing.
 func (d document) checkLabel(path, name string, volume StorageVolume) string {
-	label, longest := volume.label(name), longestLabels[volume.Filesystem]
+	label, longest := volume.LabelOf(name), longestLabels[volume.Filesystem]
 	switch {
 	case volume.Label != "" && !volumeText.MatchString(label):
 		d.Refuse(path+".label", "%s is not a label: use letters, digits, dots, hyphens and underscores", quote(label))

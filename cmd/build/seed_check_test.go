@@ -61,6 +61,8 @@ func TestSeedNewAndCheck(t *testing.T) {
 		"all nodes: services: [postgresql etcd haproxy] -> [postgresql etcd]\n")
 	contains(t, printed(t, "seed check b.yaml --diff a.yaml --node pgsql-n2"),
 		"--- a.yaml /etc/patroni/config.yml\n+++ b.yaml /etc/patroni/config.yml\n", "-scope: \"pgsql-cl\"\n+scope: \"other\"\n")
+	save(t, "c.yaml", strings.Replace(content(t, "a.yaml"), "version: banyan/v1\n", "version: banyan/v1\nfirewall: {rules: [tcp dport 4444 accept]}\n", 1), 0o600)
+	contains(t, printed(t, "seed check c.yaml --diff a.yaml --node pgsql-n1"), "\n+\t\ttcp dport 4444 accept\n")
 	if text := printed(t, "seed check a.yaml --diff a.yaml --json"); text != "[]\n" {
 		t.Errorf("a seed differs from itself: %s", text)
 	}

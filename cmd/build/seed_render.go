@@ -37,22 +37,21 @@ func writeShown(shown []node.Shown, dir string) error {
 	}
 	for _, s := range shown {
 		path := filepath.Join(dir, s.Name)
-		if !slices.Contains([]string{"file", "nftables", "directory", "symlink"}, s.Kind) {
+		var write func() error
+		switch {
+		case s.IsFile():
+			write = func() error { return os.WriteFile(path, []byte(s.Content), os.FileMode(s.Mode)) }
+		case s.Kind == "directory":
+			write = func() error { return os.MkdirAll(path, os.FileMode(s.Mode)) }
+		case s.Kind == "symlink":
+			write = func() error { return os.Symlink(s.Target, path) }
+		default:
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		var err error
-		switch s.Kind {
-		case "file", "nftables":
-			err = os.WriteFile(path, []byte(s.Content), os.FileMode(s.Mode))
-		case "directory":
-			err = os.MkdirAll(path, os.FileMode(s.Mode))
-		case "symlink":
-			err = os.Symlink(s.Target, path)
-		}
-		if err != nil {
+		if err := write(); err != nil {
 			return err
 		}
 	}
@@ -124,7 +123,7 @@ func (o seedCheck) printFileDiff(ctx context.Context, from, to checked, p *rootf
 func textOf(shown []node.Shown, name string) string {
 	for _, s := range shown {
 		switch {
-		case s.Name == name && s.Kind == "file":
+		case s.Name == name && s.IsFile():
 			return s.Content
 		case s.Name == name:
 			return s.String()

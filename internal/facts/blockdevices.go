@@ -13,12 +13,12 @@ import (
 // blockDevice is an entry of /sys/block: a disk, or a device that is made of others.
 type blockDevice struct {
 	name, dir  string
-	number     string   // MAJOR:MINOR
-	partitions []string // by name
-	madeOf     []string // devices and partitions below it, where device-mapper, md or the like made it
-
-	partitionNumbers []string // MAJOR:MINOR of each
+	number     string      // MAJOR:MINOR
+	partitions []partition // by name
+	madeOf     []string    // devices and partitions below it, where device-mapper, md or the like made it
 }
+
+type partition struct{ name, number string }
 
 // blockDevices reads /sys/block, by name: the kernel's
 // Documentation/ABI/stable/sysfs-block. Where it is not there the result is nil.
@@ -79,64 +79,38 @@ func (d *blockDevice) look() error {
 			return err
 		}
 		if isPartition && number != "" {
-			d.partitions, d.partitionNumbers = append(d.partitions, e.Name()), append(d.partitionNumbers, number)
+			d.partitions = append(d.partitions, partition{e.Name(), number})
 		}
 	}
 	return nil
 }
 
-// deviceUses says what block devices are used for.
-type deviceUses struct {
-	boot map[string]bool   // names of whole devices that the system runs from
-	by   map[string]string // who has a device or a partition, by its name
-}
-
-// lookUses looks at the mounts and the swap of the machine, and at what it was
-// booted from.
-func lookUses(root string, tree []blockDevice) (deviceUses, error) {
-	names, below := index(tree)
-	uses := deviceUses{boot: map[string]bool{}, by: map[string]string{}}
-	use := func(name, how string) {
-		if uses.by[name] == "" {
-			uses.by[name] = how
-		}
-	}
+// bootDisks are the whole devices that the system runs from, by the mounts of the machine
+// and by what it was booted from.
+func bootDisks(root string, tree []blockDevice) (map[string]bool, error) {
 	booted, err := bootedDisk(root)
 	if err != nil {
-		return uses, err
+		return nil, err
 	}
-	uses.boot[booted] = true
 	mounts, err := readMounts(filepath.Join(root, "proc/self/mountinfo"))
 	if err != nil {
-		return uses, err
+		return nil, err
 	}
+	names, below := index(tree)
+	boot := map[string]bool{booted: true}
 	for _, m := range mounts {
+		if !slices.Contains([]string{"/", "/usr", "/var", "/boot"}, m.at) && !strings.HasPrefix(m.at, "/boot/") {
+			continue
+		}
 		name := names[m.number]
 		if name == "" && strings.HasPrefix(m.source, "/dev/") { // btrfs has numbers of its own
 			name = deviceName(root, m.source)
 		}
-		use(name, "mounted at "+m.at)
-		if slices.Contains([]string{"/", "/usr", "/var", "/boot"}, m.at) || strings.HasPrefix(m.at, "/boot/") {
-			for _, whole := range below(name) {
-				uses.boot[whole] = true
-			}
+		for _, whole := range below(name) {
+			boot[whole] = true
 		}
 	}
-	swaps, err := readLines(filepath.Join(root, "proc/swaps"))
-	if err != nil {
-		return uses, err
-	}
-	for _, l := range swaps {
-		if f := strings.Fields(l); len(f) > 1 && f[1] == "partition" { // proc_swaps(5): or file
-			use(deviceName(root, f[0]), "swap")
-		}
-	}
-	for _, d := range tree {
-		for _, name := range d.madeOf {
-			use(name, "in use by "+d.name)
-		}
-	}
-	return uses, nil
+	return boot, nil
 }
 
 // index gives the names of devices and partitions by their numbers, and the whole
@@ -146,8 +120,8 @@ func index(tree []blockDevice) (names map[string]string, below func(string) []st
 	wholes := map[string]blockDevice{} // by the names of their partitions too
 	for _, d := range tree {
 		names[d.number], wholes[d.name] = d.name, d
-		for i, part := range d.partitions {
-			names[d.partitionNumbers[i]], wholes[part] = part, d
+		for _, p := range d.partitions {
+			names[p.number], wholes[p.name] = p.name, d
 		}
 	}
 	below = func(name string) []string {

@@ -28,7 +28,6 @@ type Disk struct {
 	Class  seeds.DiskClass // never any
 	Boot   bool            // this machine was booted from it, or it holds /, /usr, /var or what is at or below /boot
 	Wrong  string          // why it cannot be described; such a disk is known by its name alone
-	InUse  string          // what is known to have it or a part of it, such as "mounted at /data", "swap" or "in use by dm-0"; the kernel alone knows all (O_EXCL)
 }
 
 // Identity tells a disk from another one, of its size where it has no serial number.
@@ -90,7 +89,7 @@ func disks(root string) ([]Disk, error) {
 	if err != nil || tree == nil {
 		return nil, err
 	}
-	uses, err := lookUses(root, tree)
+	boot, err := bootDisks(root, tree)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +108,7 @@ func disks(root string) ([]Disk, error) {
 		} else if disk.Size == 0 {
 			continue // a card reader without a card, or gone since
 		}
-		disk.Boot = uses.boot[d.name]
-		for _, part := range append([]string{d.name}, d.partitions...) {
-			disk.InUse = cmp.Or(disk.InUse, uses.by[part])
-		}
+		disk.Boot = boot[d.name]
 		found = append(found, disk)
 	}
 	return found, nil
@@ -182,6 +178,9 @@ func readUdev(path string) (udevRecord, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
+	if err != nil {
+		return r, err
+	}
 	for l := range strings.Lines(string(content)) {
 		switch letter, value, _ := strings.Cut(strings.TrimSuffix(l, "\n"), ":"); letter {
 		case "E":
@@ -194,7 +193,7 @@ func readUdev(path string) (udevRecord, error) {
 		}
 	}
 	slices.Sort(r.byID)
-	return r, err
+	return r, nil
 }
 
 var encoded = regexp.MustCompile(`\\x[0-9a-fA-F]{2}`)

@@ -71,8 +71,8 @@ func TestDisks(t *testing.T) {
 					"28 27 254:16 / /var/lib/postgresql\\040old rw,noatime shared:4 - ext4 /dev/vdb rw\n",
 			},
 		), []Disk{
-			{Name: "vda", Serial: "overlayblk", Size: 1 << 30, Class: seeds.DiskClassRotational, Boot: true, InUse: "mounted at /"},
-			{Name: "vdb", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "mounted at /var/lib/postgresql old"},
+			{Name: "vda", Serial: "overlayblk", Size: 1 << 30, Class: seeds.DiskClassRotational, Boot: true},
+			{Name: "vdb", Size: 1 << 30, Class: seeds.DiskClassSSD},
 			{Name: "vdc", Size: 1 << 30, Class: seeds.DiskClassSSD},
 		}},
 		// The root in the initramfs is mounted already, and state is not.
@@ -90,13 +90,12 @@ func TestDisks(t *testing.T) {
 			map[string]string{
 				"proc/self/mountinfo": "26 1 253:0 / / rw - ext4 /dev/mapper/vg-root rw\n27 26 8:1 / /boot/efi rw - vfat /dev/sda1 rw\n" +
 					"28 26 253:1 / /srv rw - xfs /dev/mapper/vg2-srv rw\n",
-				"proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n/dev/dm-2  partition\t1024\t0\t-2\n/dev/sdd1 partition\t1024\t0\t-3\n/sde file\t1024\t0\t-4\n",
 			},
 		), []Disk{
-			{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /boot/efi"},
-			{Name: "sdb", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "in use by md0"},
-			{Name: "sdc", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "in use by dm-1"},
-			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "swap"},
+			{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true},
+			{Name: "sdb", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true},
+			{Name: "sdc", Size: 1 << 30, Class: seeds.DiskClassSSD},
+			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD},
 			{Name: "sde", Size: 1 << 30, Class: seeds.DiskClassSSD},
 		}},
 		"a host of many disks": {merge(
@@ -106,10 +105,10 @@ func TestDisks(t *testing.T) {
 					"29 26 8:32 / /usr rw - ext4 /dev/sdc rw\n30 26 8:48 / /var/lib/postgresql rw - ext4 /dev/sdd rw\n31 26 8:48 /17 /srv/17 rw - ext4 /dev/sdd rw\n",
 			},
 		), []Disk{
-			{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /boot/efi"},
-			{Name: "sdb", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /var"},
-			{Name: "sdc", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /usr"},
-			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD, InUse: "mounted at /var/lib/postgresql"},
+			{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true},
+			{Name: "sdb", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true},
+			{Name: "sdc", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true},
+			{Name: "sdd", Size: 1 << 30, Class: seeds.DiskClassSSD},
 		}},
 		"a multipath NVMe": {merge(
 			disk("nvme0n1", "259:1", gigabyte, map[string]string{"nvme0n1p1": "259:2"}), disk("nvme0c0n1", "259:0", gigabyte, nil),
@@ -120,7 +119,7 @@ func TestDisks(t *testing.T) {
 				"proc/self/mountinfo": "26 1 259:2 / /data rw - ext4 /dev/nvme0n1p1 rw\n",
 			},
 		), []Disk{
-			{Name: "nvme0n1", Serial: "S64HNE0R000000", Model: "SAMSUNG MZQL23T8HCLS-00A07", Size: 1 << 30, Class: seeds.DiskClassNVMe, InUse: "mounted at /data"},
+			{Name: "nvme0n1", Serial: "S64HNE0R000000", Model: "SAMSUNG MZQL23T8HCLS-00A07", Size: 1 << 30, Class: seeds.DiskClassNVMe},
 		}},
 		"udev": {merge(
 			disk("sda", "8:0", gigabyte, nil), disk("sdb", "8:16", gigabyte, nil), disk("vda", "254:0", gigabyte, nil),
@@ -154,7 +153,7 @@ func TestDisksOfBtrfs(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := disks(root)
-	if want := []Disk{{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true, InUse: "in use by dm-0"}}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []Disk{{Name: "sda", Size: 1 << 30, Class: seeds.DiskClassSSD, Boot: true}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -144,7 +144,7 @@ func TestGather(t *testing.T) {
 		Born:           true,
 		Memory:         65778824 << 10,
 		CPUs:           7,
-		Disks:          []Disk{{Name: "sda", Model: "QEMU HARDDISK", Size: 1 << 20, Class: seeds.DiskClassSSD, Boot: true, InUse: "mounted at /"}},
+		Disks:          []Disk{{Name: "sda", Model: "QEMU HARDDISK", Size: 1 << 20, Class: seeds.DiskClassSSD, Boot: true}},
 		DataSize:       sizeOf(t, root),
 		Kernel:         Version{6, 12},
 		SSHPorts:       []uint16{2223, 2222},

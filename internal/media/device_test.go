@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"banyan/internal/command"
-	"banyan/internal/disk"
 	"banyan/seeds"
 )
 
@@ -194,20 +193,6 @@ func TestWriteDeviceRefuses(t *testing.T) {
 		if _, err := WriteDevice(t.Context(), name, one("x"), true); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// While seeds are written nobody mounts what they are written to, and what is in use
-// by other means than a mount is not written to.
-func TestClaim(t *testing.T) {
-	device := attach(t, blank(t, 16))
-	first, err := disk.Claim(device)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	if _, err := disk.Claim(device); err == nil || !strings.Contains(err.Error(), "is in use") {
-		t.Errorf("got %v", err)
 	}
 }
 

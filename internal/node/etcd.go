@@ -25,7 +25,7 @@ const (
 
 // etcd is the node's member of the DCS. It starts by itself once it is born; the
 // first start is for package member, after a look at what is there.
-func etcd(s seeds.Seed, self seeds.Node, f facts.Facts) converge.Step {
+func etcd(s seeds.Seed, self seeds.Node, f facts.Facts, volumes []volume) converge.Step {
 	// A born member that lost its data must not begin a second, empty cluster.
 	// etcd reads this only where it finds no data, so a change restarts nothing.
 	state := "new"
@@ -36,17 +36,16 @@ func etcd(s seeds.Seed, self seeds.Node, f facts.Facts) converge.Step {
 	// etcd cannot listen on an address that is not there yet, and Debian's unit
 	// gives up when it exits. At five seconds apart the default start limit, five
 	// times in ten seconds (systemd-system.conf(5)), is never met.
-	disks := volumes(s, self, f)
 	resources = append(resources, dropIn(etcdUnit, `[Unit]
 After=network-online.target
-`+requiresMounts(disks, EtcdDataDir)+`
+`+requiresMounts(volumes, EtcdDataDir)+`
 [Service]
 Environment=ETCD_INITIAL_CLUSTER_STATE=`+state+`
 Restart=on-failure
 RestartSec=5
 `)...)
 	resources = append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults}})
-	return converge.Step{Name: StepEtcd, Needs: needs(disks, EtcdDataDir), Resources: resources}
+	return converge.Step{Name: StepEtcd, Needs: needs(volumes, EtcdDataDir), Resources: resources}
 }
 
 // etcdMembers are the nodes that etcd consists of.

@@ -19,19 +19,19 @@ const (
 // firewall is a table of its own, which other tables do not know of, nft(8), and the port of
 // sshd that it lets in; sshd's keys are the image's matter.
 func firewall(s seeds.Seed, self seeds.Node) []converge.Step {
-	directory := converge.Directory{Path: "/etc/banyan", Mode: 0o755}
-	table := converge.NFTable{Family: "inet", Name: "banyan", Path: firewallFile,
-		Content: ruleset(s, self, self.Firewall.Rules), Fallback: ruleset(s, self, nil), Door: self.System.SSHPort,
-		With: file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort))}
-	if !self.Firewall.Enabled {
-		table.Content, table.Fallback = banner+noTable, banner+noTable
+	content, fallback := banner+noTable, banner+noTable
+	if self.Firewall.Enabled {
+		content, fallback = ruleset(s, self, self.Firewall.Rules), ruleset(s, self, nil)
 	}
 	return []converge.Step{
 		{Name: "firewall", Resources: []converge.Resource{
-			directory,
+			ownDirectory,
 			// Whatever becomes of this table, the next boot loads one.
 			converge.Unit{Name: firewallUnit, Enabled: true},
-			table,
+			converge.NFTable{
+				Family: "inet", Name: "banyan", Path: firewallFile, Content: content, Fallback: fallback, Door: self.System.SSHPort,
+				With: file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort)),
+			},
 		}},
 		// Started, the unit loads the file, and sshd listens where the table lets in.
 		{Name: "ssh", Needs: []string{"firewall"}, Resources: []converge.Resource{

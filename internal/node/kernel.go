@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -18,6 +19,12 @@ const (
 	modulesFile = "/etc/modules-load.d/banyan.conf"
 	modulesUnit = "systemd-modules-load.service"
 	thpDir      = "/sys/kernel/mm/transparent_hugepage/"
+
+	// The ports that outgoing connections take.
+	firstLocalPort, lastLocalPort = 10000, 65535
+	// mostReserved is how many ports of a range in firewall.allow are kept from them: what
+	// is larger would leave them too few.
+	mostReserved = 1001
 )
 
 // sysctl is a parameter of the kernel, by its name in sysctl(8).
@@ -25,11 +32,11 @@ type sysctl struct{ name, value string }
 
 // kernel is what the kernel is told: by files at each boot, and at once. The parameters
 // do not build on one another.
-func kernel(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) converge.Step {
+func kernel(s seeds.Seed, self seeds.Node, m sharedMemory, f facts.Facts) converge.Step {
 	settings := memorySettings(self, m)
 	var text []string
-	for _, s := range settings {
-		text = append(text, "w "+s.Path+" - - - - "+s.Value)
+	for _, setting := range settings {
+		text = append(text, "w "+setting.Path+" - - - - "+setting.Value)
 	}
 	resources := []converge.Resource{
 		file(modulesFile, banner+lines(modules(self))),
@@ -37,16 +44,28 @@ func kernel(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) converge.Step
 		converge.Unit{Name: modulesUnit, Enabled: true, Running: true, RestartOn: []string{modulesFile}},
 		file("/etc/tmpfiles.d/banyan.conf", banner+lines(text)),
 	}
-	for _, s := range settings {
-		resources = append(resources, s)
+	for _, setting := range settings {
+		resources = append(resources, setting)
 	}
-	text = nil
-	parameters := kernelParameters(s, self, m, f)
+	resources = append(resources, sysctls(kernelParameters(s, self, m, f), self.System.Sysctl)...)
+	if self.Runs(seeds.ServicePostgreSQL) {
+		resources = append(resources, converge.KernelArguments{
+			Own:       []string{"default_hugepagesz", "hugepagesz", "hugepages"},
+			Arguments: m.kernelArguments(),
+		})
+	}
+	return converge.Step{Name: "kernel", Loose: true, Resources: resources}
+}
+
+// sysctls sets parameters now, and by a file at each boot.
+func sysctls(parameters []sysctl, given map[string]any) []converge.Resource {
+	var resources []converge.Resource
+	var text []string
 	for _, p := range parameters {
 		// The dash keeps systemd from failing over one that this kernel lacks.
 		text = append(text, "-"+p.name+" = "+p.value)
 		setting := converge.Sysctl(p.name, p.value)
-		if _, given := self.System.Sysctl[p.name]; given { // which nobody here knows the form of
+		if _, ok := given[p.name]; ok { // which nobody here knows the form of
 			setting.Short = "that is what the kernel has made of it"
 		}
 		for _, other := range parameters { // as systemd-sysctl does
@@ -57,19 +76,12 @@ func kernel(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) converge.Step
 		}
 		resources = append(resources, setting)
 	}
-	resources = append(resources, file(sysctlFile, banner+lines(text)))
-	if self.Runs(seeds.ServicePostgreSQL) {
-		resources = append(resources, converge.KernelArguments{
-			Own:       []string{"default_hugepagesz", "hugepagesz", "hugepages"},
-			Arguments: m.kernelArguments(),
-		})
-	}
-	return converge.Step{Name: "kernel", Loose: true, Resources: resources}
+	return append(resources, file(sysctlFile, banner+lines(text)))
 }
 
 // memorySettings are those that are no parameters of sysctl: transparent huge pages, and
 // how many huge pages of 2 MB there are, whichever size is the kernel's default.
-func memorySettings(self seeds.Node, m sizes) []converge.Setting {
+func memorySettings(self seeds.Node, m sharedMemory) []converge.Setting {
 	thp := string(self.System.TransparentHugepage)
 	settings := []converge.Setting{
 		{Path: thpDir + "enabled", Value: thp},
@@ -86,7 +98,7 @@ func memorySettings(self seeds.Node, m sizes) []converge.Setting {
 
 // kernelParameters are in the order of their names, which is also one in which
 // they can be set.
-func kernelParameters(s seeds.Seed, self seeds.Node, m sizes, f facts.Facts) []sysctl {
+func kernelParameters(s seeds.Seed, self seeds.Node, m sharedMemory, f facts.Facts) []sysctl {
 	values := map[string]string{}
 	maps.Copy(values, networkParameters(s, self, f.NICs))
 	maps.Copy(values, panicParameters)
@@ -127,7 +139,7 @@ func networkParameters(s seeds.Seed, self seeds.Node, nics []facts.NIC) map[stri
 		"net.core.netdev_max_backlog":    "10000",
 		"net.core.somaxconn":             "65535",
 		"net.ipv4.ip_forward":            "1",
-		"net.ipv4.ip_local_port_range":   "10000 65535",
+		"net.ipv4.ip_local_port_range":   fmt.Sprintf("%d %d", firstLocalPort, lastLocalPort),
 		"net.ipv4.ip_nonlocal_bind":      "1",
 		"net.ipv4.tcp_max_syn_backlog":   "8192",
 		"net.ipv4.tcp_tw_reuse":          "1",
@@ -160,7 +172,7 @@ func listeners(s seeds.Seed, self seeds.Node) []string {
 	for _, allow := range self.Firewall.Allow {
 		ports = append(ports, allow.Port)
 	}
-	ports = slices.DeleteFunc(ports, func(p seeds.PortRange) bool { return p.Last < 10000 || p.Last-p.First > 1000 })
+	ports = slices.DeleteFunc(ports, func(p seeds.PortRange) bool { return p.Last < firstLocalPort || p.Last-p.First >= mostReserved })
 	slices.SortFunc(ports, func(a, b seeds.PortRange) int { return int(a.First) - int(b.First) })
 	var merged []seeds.PortRange // as the kernel writes them
 	for _, p := range ports {
@@ -186,17 +198,16 @@ var panicParameters = map[string]string{
 }
 
 // memoryParameters are PostgreSQL's: https://www.kernel.org/doc/html/latest/admin-guide/sysctl/vm.html
-func memoryParameters(m sizes) map[string]string {
+func memoryParameters(m sharedMemory) map[string]string {
 	values := map[string]string{
-		"vm.dirty_background_ratio": "10", // dirty_background_bytes is 0 by that, and cannot be set to it
-		"vm.min_free_kbytes":        "102400",
-		"vm.overcommit_memory":      "2",
-		"vm.swappiness":             "1",
-		"vm.zone_reclaim_mode":      "0",
+		"vm.dirty_background_ratio": "10", // the kernel takes no 0 for dirty_background_bytes; setting the ratio makes it 0
+		// 100 MB are too much of a small machine; how large it is may not be known.
+		"vm.min_free_kbytes":   strconv.FormatInt(cmp.Or(min(102400, m.memory/1024/20), 102400), 10),
+		"vm.overcommit_memory": "2",
+		"vm.swappiness":        "1",
+		"vm.zone_reclaim_mode": "0",
 	}
 	if m.memory > 0 { // of a machine that is known
-		// 100 MB are too much of a small machine.
-		values["vm.min_free_kbytes"] = strconv.FormatInt(min(102400, m.memory/1024/20), 10)
 		values["vm.overcommit_ratio"] = strconv.Itoa(m.overcommitRatio())
 	}
 	return values
@@ -209,89 +220,4 @@ func modules(self seeds.Node) []string {
 		all = append(all, w.Driver)
 	}
 	return all
-}
-
-// pageSize is the size of a huge page in bytes.
-var pageSize = map[seeds.HugePageSize]int64{seeds.HugePageSize2MB: 2 * mb, seeds.HugePageSize1GB: gb}
-
-// sizes is what the memory of a node is divided by.
-type sizes struct {
-	memory        int64 // bytes of RAM; 0 where the machine is not known
-	sharedBuffers int64 // bytes
-	walBuffers    int64 // bytes; negative where PostgreSQL chooses, up to 16 MB
-	locks         int64 // of all transactions: max_connections and max_prepared_transactions times max_locks_per_transaction
-	hugePage      seeds.HugePageSize
-}
-
-// hugePages is how many huge pages shared memory takes: 5 % more than shared_buffers, as
-// pgsql_cluster has it, and what does not grow with it: 512 bytes for a lock, and 32 MB for
-// the rest. With one page too few PostgreSQL takes none at all. PostgreSQL 17 says by
-// shared_memory_size what it takes: 169 MB for 128, 1105 MB for 1 GB, 4272 MB for 4 GB,
-// with 200 connections; 270 MB for 128 with 1000.
-func (m sizes) hugePages() int64 {
-	size := pageSize[m.hugePage]
-	if size == 0 || m.memory == 0 {
-		return 0
-	}
-	shared := m.sharedBuffers + m.sharedBuffers/20 + 512*m.locks + max(0, m.walBuffers) + 32*mb
-	pages := (shared + size - 1) / size
-	if pages*size > m.memory/4*3 {
-		return 0 // a machine that has lost memory still has to boot; PostgreSQL does without
-	}
-	return pages
-}
-
-// kernelArguments reserve huge pages of 1 GB, which later cannot be found any more.
-func (m sizes) kernelArguments() []string {
-	if m.hugePage != seeds.HugePageSize1GB || m.memory == 0 {
-		return nil
-	}
-	pages := m.hugePages()
-	if pages == 0 {
-		return nil
-	}
-	return []string{"default_hugepagesz=1G", "hugepagesz=1G", fmt.Sprintf("hugepages=%d", pages)}
-}
-
-// overcommitRatio is how much of the memory that is no huge page may be promised to
-// programs, in percent, swap being promised besides: all but 5 % of RAM, at least 256
-// MB, for the kernel and its caches. The kernel's own default of 50 % starves a node
-// whose shared_buffers are in huge pages:
-// https://www.kernel.org/doc/html/latest/mm/overcommit-accounting.html
-func (m sizes) overcommitRatio() int {
-	left := m.memory - m.hugePages()*pageSize[m.hugePage]
-	if left <= 0 {
-		return 50
-	}
-	kept := max(256*mb, m.memory/20)
-	return int(min(95, max(50, 100*(left-kept)/left)))
-}
-
-// swap is the swap file, which belongs to this machine and not to its image.
-func swap(size seeds.Size) []converge.Resource {
-	const path, unit = "/var/swapfile", "var-swapfile.swap"
-	swapFile := converge.SwapFile{Path: path, Size: int64(size)}
-	if size == 0 {
-		return []converge.Resource{
-			swapFile,
-			converge.Unit{Name: unit},
-			converge.Absent{Path: "/etc/systemd/system/" + unit},
-		}
-	}
-	return []converge.Resource{
-		file("/etc/systemd/system/"+unit, banner+strings.TrimLeft(`
-[Unit]
-Description=Swap file
-# At the first boot it is yet to be made.
-ConditionPathExists=`+path+`
-
-[Swap]
-What=`+path+`
-
-[Install]
-WantedBy=swap.target
-`, "\n")),
-		swapFile,
-		converge.Unit{Name: unit, Enabled: true, Running: true, RestartOn: []string{path}},
-	}
 }

@@ -32,13 +32,14 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 		steps = append(steps, converge.Step{Name: name, Resources: resources})
 	}
 	runs := self.Runs(seeds.ServicePostgreSQL)
-	var sized sizes
+	volumes := volumesOf(s, self, f)
+	var memory sharedMemory
 	var database database
 	if runs {
-		if database, err = databaseOf(s, self, f); err != nil {
+		if database, err = databaseOf(self, f, volumes); err != nil {
 			return converge.State{}, err
 		}
-		sized = database.sizes(self)
+		memory = database.sharedMemory()
 	}
 
 	add("identity", identity(s, self, f))
@@ -46,9 +47,9 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	if self.Network.Manage {
 		add("network", network(self, f))
 	}
-	steps = append(steps, storage(s, self, f)...)
-	add("swap", swap(self.System.Swap)) // first: from then on memory is promised by the rules of the kernel step
-	steps = append(steps, kernel(s, self, sized, f), converge.Step{
+	steps = append(steps, storage(s, self, f, volumes)...)
+	add("swap", swap(self.System.Swap)) // before kernel: with overcommit_memory=2 swap counts as memory that may be promised
+	steps = append(steps, kernel(s, self, memory, f), converge.Step{
 		Name: "disks", Loose: true, Resources: ioSchedulers(self.System.IOScheduler, f.Disks),
 	})
 	add("journal", journal())
@@ -62,7 +63,7 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	}
 	switch {
 	case s.IsEtcdMember(self):
-		steps = append(steps, etcd(s, self, f))
+		steps = append(steps, etcd(s, self, f, volumes))
 	case s.Cluster.DCS == seeds.DCSEtcd: // an external one may run here all the same
 		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
@@ -81,18 +82,23 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 // Check says what a human must settle before self, of s, may be planted on this
 // machine. It reports everything at once, one problem to a line.
 func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {
+	volumes := volumesOf(s, self, f)
 	errs := []error{
 		CheckRelease(s, self),
 		checkNetwork(self.Network, f.NICs),
 		checkIdentity(self.System, f),
 		checkAccounts(self.System.Users, f),
 		checkUIDs(self.System.Users, f),
-		checkStorage(s, self, f),
+		checkStorage(volumes, f),
 		checkSSH(self.System.SSHPort, f),
 	}
 	if self.Runs(seeds.ServicePostgreSQL) {
-		_, noVersion := PostgreSQLVersion(self, f)
-		errs = append(errs, noVersion, checkMemory(s, self, f), checkInitdb(self.PostgreSQL.Initdb, f), checkPatroni(self.Patroni, f))
+		if d, err := databaseOf(self, f, volumes); err != nil {
+			errs = append(errs, err)
+		} else {
+			errs = append(errs, d.checkMemory())
+		}
+		errs = append(errs, checkInitdb(self.PostgreSQL.Initdb, f), checkPatroni(self.Patroni, f))
 	}
 	return errors.Join(errs...)
 }
@@ -108,11 +114,19 @@ func file(path, content string) converge.File {
 // banner opens a file that we write.
 const banner = "# Written by Banyan from its seed. Changes are lost: change the seed.\n"
 
+// ownDirectory is where what is of no package has its files.
+var ownDirectory = converge.Directory{Path: "/etc/banyan", Mode: 0o755}
+
+// unitDir is where a machine has units of its own: systemd.unit(5).
+const unitDir = "/etc/systemd/system/"
+
+// unitFile is a unit of ours.
+func unitFile(name, content string) converge.File { return file(unitDir+name, banner+content) }
+
 // dropIn adds to a unit of the distribution.
 func dropIn(unit, content string) []converge.Resource {
-	dir := "/etc/systemd/system/" + unit + ".d"
 	return []converge.Resource{
-		converge.Directory{Path: dir, Mode: 0o755},
-		file(dir+"/banyan.conf", banner+content),
+		converge.Directory{Path: unitDir + unit + ".d", Mode: 0o755},
+		unitFile(unit+".d/banyan.conf", content),
 	}
 }

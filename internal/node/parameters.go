@@ -56,18 +56,18 @@ const (
 )
 
 // computedParameters are PostgreSQL's parameters by the rules of [parameters]: those that
-// the cluster shares and Patroni keeps in the DCS, and those that the node has as its own.
+// the cluster shares and Patroni keeps in the DCS, and those that the node has as its own;
+// and of them all the numbers that will be in force.
 //
-// What the seed gives is in neither. A rule that rests on it sees the given value, or, as
+// What the seed gives is in neither of the first two. A rule that rests on it sees the given value, or, as
 // PostgreSQL would refuse what is no number, the one that would have been computed.
-func computedParameters(z sizing, given map[string]any) (cluster, own map[string]any) {
+func computedParameters(z sizing, given map[string]any) (cluster, own map[string]any, inForce settings) {
 	z.memory -= z.memory % memoryStep
 	wanted := map[string]any{}
 	for name, value := range given {
 		wanted[strings.ToLower(name)] = value // to PostgreSQL and to Patroni both are the same
 	}
-	cluster, own = map[string]any{}, map[string]any{}
-	inForce := settings{}
+	cluster, own, inForce = map[string]any{}, map[string]any{}, settings{}
 	for _, p := range parameters {
 		if !p.knownTo(z.version) {
 			continue
@@ -90,7 +90,7 @@ func computedParameters(z sizing, given map[string]any) (cluster, own map[string
 			cluster[p.name] = value
 		}
 	}
-	return cluster, own
+	return cluster, own, inForce
 }
 
 // knownTo tells whether a major version of PostgreSQL has the parameter.
@@ -169,16 +169,16 @@ func hugePageSize(z sizing, _ settings) any {
 
 func randomPageCost(z sizing, _ settings) any {
 	switch z.class {
-	case "ssd":
+	case seeds.DiskClassSSD:
 		return 1.1
-	case "nvme":
+	case seeds.DiskClassNVMe:
 		return 1.0
 	}
 	return 2.0
 }
 
 func effectiveIOConcurrency(z sizing, _ settings) any {
-	if z.class == "ssd" || z.class == "nvme" {
+	if z.class == seeds.DiskClassSSD || z.class == seeds.DiskClassNVMe {
 		return 200
 	}
 	return 4

@@ -68,7 +68,7 @@ var parameters = []parameter{
 	{name: "synchronous_commit", value: "on"},
 	{name: "wal_log_hints", value: "on", words: "so that pg_rewind works without checksums too"},
 	{name: "wal_compression", value: "on"},
-	{name: "wal_buffers", value: -1, words: "PostgreSQL's own choice, by shared_buffers"},
+	{name: "wal_buffers", value: -1, base: 8 << 10, words: "PostgreSQL's own choice, by shared_buffers"},
 	{name: "checkpoint_timeout", value: "30min"},
 	{name: "checkpoint_completion_target", value: 0.9},
 	{

@@ -16,7 +16,7 @@ import (
 // server is a machine of the middle kind.
 func server() sizing {
 	return sizing{
-		memory: 64 * gb, cpus: 16, class: "ssd", walSize: 200 * gb, dataSize: 2000 * gb,
+		memory: 64 * gb, cpus: 16, class: seeds.DiskClassSSD, walSize: 200 * gb, dataSize: 2000 * gb,
 		version: 17, hugePage: "2MB", timezone: "Europe/Moscow",
 	}
 }
@@ -24,13 +24,13 @@ func server() sizing {
 func TestComputedParameters(t *testing.T) {
 	machines := map[string]sizing{
 		"1g-hdd": {
-			memory: 1*gb - 40*mb, cpus: 1, class: "rotational", dataSize: 8 * gb,
+			memory: 1*gb - 40*mb, cpus: 1, class: seeds.DiskClassRotational, dataSize: 8 * gb,
 			version: 17, hugePage: "2MB", timezone: "Europe/Moscow",
 		},
-		"4g-any":  {memory: 4*gb - 150*mb, cpus: 2, class: "any", version: 17, hugePage: "0MB", timezone: "UTC"},
+		"4g-any":  {memory: 4*gb - 150*mb, cpus: 2, class: seeds.DiskClassAny, version: 17, hugePage: "0MB", timezone: "UTC"},
 		"64g-ssd": server(),
 		"512g-nvme": {
-			memory: 512*gb - 7*gb, cpus: 64, class: "nvme", walSize: 400 * gb, dataSize: 8000 * gb,
+			memory: 512*gb - 7*gb, cpus: 64, class: seeds.DiskClassNVMe, walSize: 400 * gb, dataSize: 8000 * gb,
 			version: 17, hugePage: "1GB", timezone: "Asia/Yekaterinburg", statsTemp: "/run/postgresql-stats",
 		},
 	}
@@ -41,7 +41,7 @@ func TestComputedParameters(t *testing.T) {
 	}
 	for name, z := range machines {
 		t.Run(name, func(t *testing.T) {
-			cluster, own := computedParameters(z, nil)
+			cluster, own, _ := computedParameters(z, nil)
 			text, err := yaml.Marshal(map[string]any{"cluster": cluster, "node": own})
 			if err != nil {
 				t.Fatal(err)
@@ -54,7 +54,7 @@ func TestComputedParameters(t *testing.T) {
 // inBytes is what a machine gets, as a number; bytes where it is a size.
 func inBytes(t *testing.T, z sizing, given map[string]any, name string) int64 {
 	t.Helper()
-	cluster, own := computedParameters(z, given)
+	cluster, own, _ := computedParameters(z, given)
 	value, ok := own[name]
 	if !ok {
 		value, ok = cluster[name]
@@ -104,9 +104,9 @@ func TestParametersFitIntoMemory(t *testing.T) {
 func TestParametersOfNearlyTheSameMemory(t *testing.T) {
 	z := server()
 	z.memory = 15*gb + 700*mb
-	cluster, own := computedParameters(z, nil)
+	cluster, own, _ := computedParameters(z, nil)
 	z.memory -= 20 * mb
-	cluster2, own2 := computedParameters(z, nil)
+	cluster2, own2, _ := computedParameters(z, nil)
 	if !reflect.DeepEqual(cluster, cluster2) || !reflect.DeepEqual(own, own2) {
 		t.Errorf("%v is not %v", own2, own)
 	}
@@ -114,7 +114,7 @@ func TestParametersOfNearlyTheSameMemory(t *testing.T) {
 
 // Nothing is known of a machine: PostgreSQL starts all the same.
 func TestParametersOfNoMachine(t *testing.T) {
-	_, own := computedParameters(sizing{version: 17}, nil)
+	_, own, _ := computedParameters(sizing{version: 17}, nil)
 	want := map[string]any{
 		"shared_buffers": "128MB", "work_mem": "4MB", "maintenance_work_mem": "64MB", "effective_cache_size": "128MB",
 		"random_page_cost": 2.0, "effective_io_concurrency": 4, "autovacuum_max_workers": 4, "max_wal_size": "8GB", "min_wal_size": "2GB",
@@ -160,9 +160,9 @@ func TestGivenParametersWin(t *testing.T) {
 	for _, version := range []int{11, 17} {
 		z := server()
 		z.version, z.hugePage, z.statsTemp = version, "1GB", "/run/stats"
-		cluster, own := computedParameters(z, nil)
+		cluster, own, _ := computedParameters(z, nil)
 		for name := range merged(cluster, own) {
-			cluster2, own2 := computedParameters(z, map[string]any{strings.ToUpper(name): "77"})
+			cluster2, own2, _ := computedParameters(z, map[string]any{strings.ToUpper(name): "77"})
 			want, got := merged(cluster, own), merged(cluster2, own2)
 			delete(want, name)
 			for _, changed := range rest[name] {
@@ -212,7 +212,7 @@ func TestRulesSeeGivenParameters(t *testing.T) {
 		{map[string]any{"work_mem": "4GB"}, "maintenance_work_mem", "2GB"},
 		{map[string]any{"work_mem": 64}, "maintenance_work_mem", "64MB"},
 	} {
-		if _, own := computedParameters(server(), test.given); own[test.name] != test.want {
+		if _, own, _ := computedParameters(server(), test.given); own[test.name] != test.want {
 			t.Errorf("%v: %s is %v, not %v", test.given, test.name, own[test.name], test.want)
 		}
 	}
@@ -248,7 +248,7 @@ func TestParametersOfVersions(t *testing.T) {
 		z := server()
 		z.hugePage, z.statsTemp = "1GB", "/run/stats"
 		for z.version = 11; z.version <= 18; z.version++ {
-			cluster, own := computedParameters(z, nil)
+			cluster, own, _ := computedParameters(z, nil)
 			if _, has := merged(cluster, own)[name]; has != (z.version >= versions[0] && z.version <= versions[1]) {
 				t.Errorf("%d has %s: %v", z.version, name, has)
 			}
@@ -261,7 +261,7 @@ func TestWALKeptOfAnotherVersion(t *testing.T) {
 	for version, other := range map[int]string{12: "wal_keep_size", 17: "wal_keep_segments"} {
 		z := server()
 		z.version = version
-		cluster, _ := computedParameters(z, map[string]any{other: 64})
+		cluster, _, _ := computedParameters(z, map[string]any{other: 64})
 		for name := range cluster {
 			if strings.HasPrefix(name, "wal_keep") {
 				t.Errorf("%d: %s is computed, though %s is given", version, name, other)
@@ -295,7 +295,8 @@ func TestTableOfParameters(t *testing.T) {
 // seed's own rules take every value, but for those that no seed may have.
 func TestSeedTakesComputedParameters(t *testing.T) {
 	for _, z := range []sizing{server(), {version: 11}, {version: 17, memory: 128 * mb, dataSize: 64 * mb}} {
-		all := merged(computedParameters(z, nil))
+		cluster, own, _ := computedParameters(z, nil)
+		all := merged(cluster, own)
 		delete(all, "hot_standby") // Patroni takes it where it is on, as it is here
 		for _, value := range all {
 			if value == nil {

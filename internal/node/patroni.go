@@ -88,11 +88,11 @@ func WALDir(self seeds.Node, version int) string {
 
 // above are the directories between a service's own and path, which postgres has to
 // have. What lies elsewhere is a person's, or a volume's.
-func above(all []volume, home, path string) []converge.Resource {
+func above(volumes []volume, home, path string) []converge.Resource {
 	var directories []converge.Resource
 	for dir := filepath.Dir(path); strings.HasPrefix(dir, home+"/"); dir = filepath.Dir(dir) {
-		if onVolumePath(all, dir) != dir { // whose own step makes that
-			directories = append(directories, converge.Directory{Path: dir, Mode: 0o755, Owner: "postgres", On: onVolumePath(all, dir)})
+		if onVolumePath(volumes, dir) != dir { // whose own step makes that
+			directories = append(directories, converge.Directory{Path: dir, Mode: 0o755, Owner: "postgres", On: onVolumePath(volumes, dir)})
 		}
 	}
 	slices.Reverse(directories)
@@ -107,14 +107,15 @@ type database struct {
 	volumes         []volume
 	sizing          sizing
 	cluster, own    map[string]any // see computedParameters
+	inForce         settings       // likewise
 }
 
-func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) {
+func databaseOf(self seeds.Node, f facts.Facts, volumes []volume) (database, error) {
 	version, err := PostgreSQLVersion(self, f)
 	if err != nil {
 		return database{}, err
 	}
-	d := database{version: version, dataDir: DataDir(self, version), walDir: WALDir(self, version), volumes: volumes(s, self, f)}
+	d := database{version: version, dataDir: DataDir(self, version), walDir: WALDir(self, version), volumes: volumes}
 	if !d.keepsStatisticsInMemory() {
 		d.statsTemp = statsTemp
 	}
@@ -124,44 +125,8 @@ func databaseOf(s seeds.Seed, self seeds.Node, f facts.Facts) (database, error) 
 	}
 	d.sizing.dataSize, d.sizing.class = d.disk(d.dataDir, f)
 	d.sizing.walSize, _ = d.disk(cmp.Or(d.walDir, d.dataDir), f)
-	d.cluster, d.own = computedParameters(d.sizing, self.PostgreSQL.Parameters)
+	d.cluster, d.own, d.inForce = computedParameters(d.sizing, self.PostgreSQL.Parameters)
 	return d, nil
-}
-
-// sizes is what the kernel divides its memory by.
-func (d database) sizes(self seeds.Node) sizes {
-	given := map[string]any{}
-	for name, value := range self.PostgreSQL.Parameters {
-		given[strings.ToLower(name)] = value
-	}
-	inForce := func(name string, base int64) int64 {
-		for _, from := range []map[string]any{given, d.own, d.cluster} {
-			if n, ok := number(from[name], base); ok {
-				return n
-			}
-		}
-		return 0
-	}
-	return sizes{
-		memory: d.sizing.memory, hugePage: d.sizing.hugePage,
-		sharedBuffers: inForce("shared_buffers", 8<<10),
-		walBuffers:    inForce("wal_buffers", 8<<10),
-		locks:         (inForce("max_connections", 0) + inForce("max_prepared_transactions", 0)) * inForce("max_locks_per_transaction", 0),
-	}
-}
-
-// checkMemory refuses huge pages that leave a machine nothing to work in.
-func checkMemory(s seeds.Seed, self seeds.Node, f facts.Facts) error {
-	d, err := databaseOf(s, self, f)
-	if err != nil {
-		return nil //nolint:nilerr // which is told of as such
-	}
-	m := d.sizes(self)
-	if m.memory > 0 && pageSize[m.hugePage] > 0 && m.hugePages() == 0 {
-		return fmt.Errorf("system.huge_page_size: shared_buffers of %s take more than three quarters of the %s that this machine has, in pages of %s: lower shared_buffers or the size of a page",
-			seeds.Size(m.sharedBuffers), seeds.Size(m.memory/mb*mb), m.hugePage)
-	}
-	return nil
 }
 
 // disk is the size of the file system that a path is on, and the kind of disk below it.
@@ -226,9 +191,7 @@ func (d database) statsDirectory(size seeds.Size) []converge.Resource {
 		return nil
 	}
 	name := unit.UnitNamePathEscape(d.statsTemp) + ".mount"
-	path := "/etc/systemd/system/" + name
-	return []converge.Resource{
-		file(path, banner+fmt.Sprintf(`[Unit]
+	mount := unitFile(name, fmt.Sprintf(`[Unit]
 Description=Statistics of PostgreSQL
 Before=patroni.service
 
@@ -240,9 +203,8 @@ Options=size=%d,uid=postgres,gid=postgres,mode=0700,nodev,nosuid,noexec
 
 [Install]
 WantedBy=multi-user.target
-`, d.statsTemp, int64(size))),
-		converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{path}},
-	}
+`, d.statsTemp, int64(size)))
+	return []converge.Resource{mount, converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{mount.Path}}}
 }
 
 func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (string, error) {

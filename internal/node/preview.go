@@ -26,6 +26,9 @@ type Shown struct {
 	Detail  string `json:"detail,omitempty"`  // of what has no content
 }
 
+// IsFile tells whether Content is all that there is to read at Name.
+func (s Shown) IsFile() bool { return s.Kind == "file" || s.Kind == "nftables" }
+
 // Mode is permission bits, written in octal as chmod(1) has them.
 type Mode fs.FileMode
 
@@ -93,6 +96,8 @@ func show(state converge.State) []Shown {
 				shown.Kind, shown.Detail = "trust", r.Dir
 			case converge.NFTable:
 				shown.Kind, shown.Mode, shown.Owner, shown.Content = "nftables", 0o644, "root", r.Content
+			default:
+				panic(fmt.Sprintf("node: %T has no preview", r))
 			}
 			all = append(all, shown)
 		}

@@ -31,9 +31,9 @@ type volume struct {
 // step is the name of the step that mounts the volume.
 func (v volume) step() string { return "volume " + v.name }
 
-// volumes are those of a node, ordered so that one which is mounted below another
+// volumesOf are those of a node, ordered so that one which is mounted below another
 // comes after it.
-func volumes(s seeds.Seed, self seeds.Node, f facts.Facts) []volume {
+func volumesOf(s seeds.Seed, self seeds.Node, f facts.Facts) []volume {
 	var all []volume
 	for _, name := range slices.Sorted(maps.Keys(self.Storage.Volumes)) {
 		v := volume{name: name, spec: self.Storage.Volumes[name]}
@@ -111,25 +111,24 @@ func fitsDisk(m seeds.DiskMatch, d facts.Disk) bool {
 
 // storage makes a step of each volume: its file system, the place where it is mounted, and
 // what is there to belong to whom. What lies on a volume needs its step.
-func storage(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Step {
+func storage(s seeds.Seed, self seeds.Node, f facts.Facts, volumes []volume) []converge.Step {
 	var steps []converge.Step
-	all := volumes(s, self, f)
-	for _, v := range all {
+	for _, v := range volumes {
 		id := volumeUUID(s, self, v.name)
 		name := unit.UnitNamePathEscape(v.where) + ".mount"
-		unitFile := "/etc/systemd/system/" + name
+		mount := unitFile(name, mountUnit(v, id, abilities(f).checksQuietly()))
 		step := converge.Step{Name: v.step()}
-		if above := onVolume(all, filepath.Dir(v.where)); above != nil {
+		if above := onVolume(volumes, filepath.Dir(v.where)); above != nil {
 			step.Needs = []string{above.step()}
 		}
 		step.Resources = []converge.Resource{
 			converge.Filesystem{
 				Volume: v.name, Disk: v.disk, Wrong: v.wrong, Type: string(v.spec.Filesystem), UUID: id,
-				Label: v.label(), Adopt: v.spec.Label != "", Wipe: v.spec.Wipe,
+				Label: v.spec.LabelOf(v.name), Adopt: v.spec.Label != "", Wipe: v.spec.Wipe,
 			},
-			file(unitFile, mountUnit(v, id, abilities(f).checksQuietly())),
-			converge.MountPoint{Path: v.where, On: onVolumePath(all, filepath.Dir(v.where))},
-			converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{unitFile}},
+			mount,
+			converge.MountPoint{Path: v.where, On: onVolumePath(volumes, filepath.Dir(v.where))},
+			converge.Unit{Name: name, Enabled: true, Running: true, ReloadOn: []string{mount.Path}},
 			converge.MountedFrom{Path: v.where, Device: "/dev/" + v.disk.Name},
 		}
 		if v.owner != "" { // else it belongs to whom its user has given it
@@ -138,13 +137,6 @@ func storage(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Step {
 		steps = append(steps, step)
 	}
 	return steps
-}
-
-func (v volume) label() string {
-	if v.spec.Label != "" {
-		return v.spec.Label
-	}
-	return v.name
 }
 
 // mountUnit is a systemd.mount(5). Nothing waits for it but what needs it, so that a disk
@@ -161,7 +153,7 @@ func mountUnit(v volume, id string, checked bool) string {
 		fsck := "systemd-fsck@" + unit.UnitNamePathEscape(source) + ".service"
 		after += " " + fsck + "\nRequires=" + fsck
 	}
-	return banner + fmt.Sprintf(`[Unit]
+	return fmt.Sprintf(`[Unit]
 Description=Volume %s
 DefaultDependencies=no
 Conflicts=umount.target
@@ -191,9 +183,9 @@ func volumeUUID(s seeds.Seed, self seeds.Node, volume string) string {
 }
 
 // onVolume is the volume that a path lies on, or nil.
-func onVolume(all []volume, path string) *volume {
-	for i := range slices.Backward(all) { // the deepest first
-		if v := &all[i]; path == v.where || strings.HasPrefix(path, v.where+"/") {
+func onVolume(volumes []volume, path string) *volume {
+	for i := range slices.Backward(volumes) { // the deepest first
+		if v := &volumes[i]; path == v.where || strings.HasPrefix(path, v.where+"/") {
 			return v
 		}
 	}
@@ -201,18 +193,18 @@ func onVolume(all []volume, path string) *volume {
 }
 
 // onVolumePath is where the volume is mounted that a path lies on, or "".
-func onVolumePath(all []volume, path string) string {
-	if v := onVolume(all, path); v != nil {
+func onVolumePath(volumes []volume, path string) string {
+	if v := onVolume(volumes, path); v != nil {
 		return v.where
 	}
 	return ""
 }
 
 // needs are the steps of the volumes that these paths lie on.
-func needs(all []volume, paths ...string) []string {
+func needs(volumes []volume, paths ...string) []string {
 	var steps []string
 	for _, path := range paths {
-		if v := onVolume(all, path); v != nil && !slices.Contains(steps, v.step()) {
+		if v := onVolume(volumes, path); v != nil && !slices.Contains(steps, v.step()) {
 			steps = append(steps, v.step())
 		}
 	}
@@ -220,10 +212,10 @@ func needs(all []volume, paths ...string) []string {
 }
 
 // requiresMounts has a unit start, and stop, with the volumes that these paths lie on.
-func requiresMounts(all []volume, paths ...string) string {
+func requiresMounts(volumes []volume, paths ...string) string {
 	var on []string
 	for _, path := range paths {
-		if onVolume(all, path) != nil {
+		if onVolume(volumes, path) != nil {
 			on = append(on, path)
 		}
 	}
@@ -251,9 +243,9 @@ func walHome(self seeds.Node) string {
 }
 
 // checkStorage refuses volumes whose disk is not there, before anything is made.
-func checkStorage(s seeds.Seed, self seeds.Node, f facts.Facts) error {
+func checkStorage(volumes []volume, f facts.Facts) error {
 	var errs []error
-	for _, v := range volumes(s, self, f) {
+	for _, v := range volumes {
 		if v.wrong != "" {
 			errs = append(errs, fmt.Errorf("storage.volumes.%s.match: %s", v.name, v.wrong))
 		}

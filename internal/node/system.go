@@ -64,7 +64,7 @@ const caDir = "/etc/banyan/ca-certificates"
 // trust adds the cluster's authority, and those of the seed, to those of the system.
 func trust(p seeds.PKI, more []seeds.PEM) []converge.Resource {
 	resources := []converge.Resource{
-		converge.Directory{Path: "/etc/banyan", Mode: 0o755},
+		ownDirectory,
 		converge.Directory{Path: caDir, Mode: 0o755},
 	}
 	store := converge.TrustStore{Dir: caDir}

@@ -33,6 +33,9 @@ type dataDisk struct {
 	serial string
 }
 
+// gibibyte is the unit of their sizes, in bytes.
+const gibibyte = 1 << 30
+
 // newDataDisk makes an empty disk of that many bytes. Of a serial number QEMU passes
 // on 20 characters.
 func newDataDisk(t testing.TB, kind diskKind, serial string, size int64) *dataDisk {

@@ -77,7 +77,7 @@ func (n *node) sql(statements string) string {
 // check looks at everything that makes a node a working one.
 func (n *node) check() {
 	n.Helper()
-	n.expect([]check{
+	n.expect([]fixture.Check{
 		{"the boot", "systemctl is-system-running --wait || true", `running`},
 		{"failed units", "systemctl --failed --plain --no-legend", ``},
 		{"firstboot status --wait", "firstboot status --wait >/dev/null", ``},
@@ -92,7 +92,7 @@ func (n *node) check() {
 		{"etcd", etcdHealth, `.* is healthy: .*`},
 		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service", "enabled\nenabled"},
 		{"what nobody understands", unknownSettings, ``},
-	}...)
+	})
 	n.checkSecrets()
 	n.checkStatus()
 	n.checkState()
@@ -105,20 +105,17 @@ func (n *node) check() {
 	}
 }
 
-// check is a script of root's, and a regular expression of all that it prints.
-type check struct{ at, with, want string }
-
 // expect looks at a node.
-func (n *node) expect(checks ...check) {
+func (n *node) expect(checks []fixture.Check) {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	for _, look := range checks {
-		got, err := n.shell.Root(ctx, look.with)
+	for _, c := range checks {
+		got, err := n.shell.Root(ctx, c.Script)
 		if err != nil {
-			n.Errorf("%s: %v", look.at, err)
-		} else if !regexp.MustCompile(`^(?:` + look.want + `)$`).MatchString(got) {
-			n.Errorf("%s: got %q, want %q (%s)", look.at, got, look.want, look.with)
+			n.Errorf("%s: %v", c.What, err)
+		} else if err := fixture.Compare(c, got); err != nil {
+			n.Error(err)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"banyan/internal/command"
-	"banyan/internal/logwrites"
+	"banyan/tests/logwrites"
 )
 
 // TestPowerCutReplayed is stronger than TestPowerCutEverywhere: whoever kills QEMU

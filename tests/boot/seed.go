@@ -3,9 +3,7 @@
 package boot
 
 import (
-	"crypto/ed25519"
 	"fmt"
-	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -24,14 +22,7 @@ type seed struct {
 // secrets are such that nothing else holds them by chance.
 func newSeed(t testing.TB) *seed {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, authorized := fixture.NewKey(t)
 	s := &seed{key: key, secrets: fixture.NewSecrets()}
 	s.text = fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
@@ -44,7 +35,7 @@ firewall: {allow: [{port: 8008, sources: [10.0.2.2/32]}]} # the tests ask Patron
 system:
   timezone: Europe/Moscow
   users:
-    - {name: dba, sudo: true, ssh_authorized_keys: [%q]}
-%s`, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey()))), s.secrets.Section())
+    - %s
+%s`, fixture.DBA(authorized), s.secrets.Section())
 	return s
 }

@@ -7,14 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"banyan/tests/fixture"
 )
 
 // The disks of TestSystem. What the last one holds is somebody's.
-const (
-	dataSerial, walSerial, foreignSerial = "data-1", "wal-1", "foreign-1"
-
-	gibibyte = 1 << 30
-)
+const dataSerial, walSerial, foreignSerial = "data-1", "wal-1", "foreign-1"
 
 // systemFailed is a node of which one volume was refused, and what is on it.
 var systemFailed = regexp.MustCompile(`banyan: pgsql-n1 failed\n(?s:.*?)\bforeign-1\b(?s:.*?)somebodys`)
@@ -44,12 +42,12 @@ func TestSystem(t *testing.T) {
 		t.Fatalf("the disk that was refused has another checksum: %s, had %s", after, before)
 	}
 	n.checkKernel()
-	n.expect(
-		check{"huge pages", "awk '/^HugePages_(Total|Free)|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `[1-9]\d\d \d+ 2048`},
-		check{"huge pages that PostgreSQL has", `awk '/^HugePages_Total/ { t = $2 } /^HugePages_Free/ { f = $2 } /^HugePages_Rsvd/ { r = $2 } END { print (t - f + r > t / 2) }' /proc/meminfo`, `1`},
-		check{"refused", "firstboot status --json | grep -c 'somebodys'", `1`},
-		check{"what rests on it", "mountpoint -q /var/lib/archive && echo mounted || echo not mounted", `not mounted`},
-	)
+	n.expect([]fixture.Check{
+		{"huge pages", "awk '/^HugePages_(Total|Free)|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `[1-9]\d\d \d+ 2048`},
+		{"huge pages that PostgreSQL has", `awk '/^HugePages_Total/ { t = $2 } /^HugePages_Free/ { f = $2 } /^HugePages_Rsvd/ { r = $2 } END { print (t - f + r > t / 2) }' /proc/meminfo`, `1`},
+		{"refused", "firstboot status --json | grep -c 'somebodys'", `1`},
+		{"what rests on it", "mountpoint -q /var/lib/archive && echo mounted || echo not mounted", `not mounted`},
+	})
 	n.checkVolumes()
 	n.sql("create table kept (word text); insert into kept values ('banyan') returning word")
 
@@ -59,12 +57,12 @@ func TestSystem(t *testing.T) {
 	n.root("cat >" + sealedSeed + " <<'END'\n" + changed + "END\n")
 	n.root("firstboot --dry-run >/tmp/plan && exit 1; test $? = 2; grep -q 'wipe /dev/.*somebodys' /tmp/plan; grep -q hugepagesz=1G /tmp/plan")
 	n.root("firstboot")
-	n.expect(
-		check{"the disk that may be wiped", "findmnt --noheadings --output FSTYPE,LABEL /var/lib/archive | xargs", `ext4 archive`},
-		check{"what was on it", "ls -A /var/lib/archive", `lost\+found`},
-		check{"a second wipe", "cat /var/lib/banyan/volumes/" + foreignSerial + ".wiped", foreignSerial + ` \d+`},
-		check{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},
-	)
+	n.expect([]fixture.Check{
+		{"the disk that may be wiped", "findmnt --noheadings --output FSTYPE,LABEL /var/lib/archive | xargs", `ext4 archive`},
+		{"what was on it", "ls -A /var/lib/archive", `lost\+found`},
+		{"that the wipe is used up", "cat /var/lib/banyan/volumes/" + foreignSerial + ".wiped", foreignSerial + ` \d+`},
+		{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},
+	})
 
 	// Patroni pets the watchdog while it leads; one that hangs does not.
 	n.root("systemctl kill --kill-whom=main --signal=STOP patroni")
@@ -74,12 +72,12 @@ func TestSystem(t *testing.T) {
 	n.check()
 	n.checkKernel()
 	n.checkVolumes()
-	n.expect(
-		check{"huge pages of 1 GB", "awk '/^HugePages_Total|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `1 1048576`},
-		check{"what PostgreSQL asks for", "runuser -u postgres -- psql -tAc 'show huge_page_size'", `1GB`},
-		check{"the archive", "findmnt --noheadings --output SOURCE /var/lib/archive", `/dev/.+`},
-		check{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},
-	)
+	n.expect([]fixture.Check{
+		{"huge pages of 1 GB", "awk '/^HugePages_Total|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `1 1048576`},
+		{"what PostgreSQL asks for", "runuser -u postgres -- psql -tAc 'show huge_page_size'", `1GB`},
+		{"the archive", "findmnt --noheadings --output SOURCE /var/lib/archive", `/dev/.+`},
+		{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},
+	})
 	if got := n.sql("select word from kept"); got != "banyan" {
 		t.Errorf("after the watchdog's reset the table holds %q", got)
 	}
@@ -89,34 +87,34 @@ func TestSystem(t *testing.T) {
 // checkKernel reads back what the node was told to set.
 func (n *node) checkKernel() {
 	n.Helper()
-	n.expect(
-		check{"sysctl", `sed -n 's/^-\([^ ]*\) = /\1 /p' /etc/sysctl.d/zz-banyan.conf | while read -r name value; do
+	n.expect([]fixture.Check{
+		{"sysctl", `sed -n 's/^-\([^ ]*\) = /\1 /p' /etc/sysctl.d/zz-banyan.conf | while read -r name value; do
 	for file in /proc/sys/$(echo "$name" | tr . /); do
 		[ "$(xargs <"$file")" = "$value" ] || echo "$file is $(xargs <"$file"), not $value"
 	done
 done`, ``},
-		check{"how many of them", "grep -c = /etc/sysctl.d/zz-banyan.conf", `[23]\d`},
-		check{"overcommit", "cat /proc/sys/vm/overcommit_memory", `2`},
-		check{"transparent huge pages", "cat /sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/transparent_hugepage/defrag | grep -o '\\[.*\\]' | xargs", `\[never\] \[never\]`},
-		check{"schedulers", `for disk in /sys/block/vd* /sys/block/sd* /sys/block/nvme*; do grep -o '\[.*\]' $disk/queue/scheduler; done | sort -u`, `\[mq-deadline\]`},
-		check{"requests", `cat /sys/block/vd*/queue/nr_requests /sys/block/sd*/queue/nr_requests /sys/block/nvme*/queue/nr_requests | sort -u`, `1024`},
-		check{"swap", "swapon --show=NAME,SIZE --noheadings --bytes | xargs", `/var/swapfile 2147479552`},
-		check{"the watchdog", "cat /sys/class/watchdog/$(basename $(readlink -f /dev/banyan-watchdog))/identity", `i6300ESB timer`},
-		check{"whose it is", "stat --dereference --format '%U %a' /dev/banyan-watchdog", `postgres 600`},
-		check{"who pets it", "ps -o comm= -p $(lsof -t $(readlink -f /dev/banyan-watchdog))", `patroni|python3`},
-		check{"the clock", "systemctl is-active chrony", `active`},
-		check{"the journal", "test -d /var/log/journal/$(cat /etc/machine-id) && echo kept", `kept`},
-		check{"the firewall", "nft list table inet banyan | grep -c 'policy drop'", `2`},
-	)
+		{"how many of them", "grep -c = /etc/sysctl.d/zz-banyan.conf", `[23]\d`},
+		{"overcommit", "cat /proc/sys/vm/overcommit_memory", `2`},
+		{"transparent huge pages", "cat /sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/transparent_hugepage/defrag | grep -o '\\[.*\\]' | xargs", `\[never\] \[never\]`},
+		{"schedulers", `for disk in /sys/block/vd* /sys/block/sd* /sys/block/nvme*; do grep -o '\[.*\]' $disk/queue/scheduler; done | sort -u`, `\[mq-deadline\]`},
+		{"requests", `cat /sys/block/vd*/queue/nr_requests /sys/block/sd*/queue/nr_requests /sys/block/nvme*/queue/nr_requests | sort -u`, `1024`},
+		{"swap", "swapon --show=NAME,SIZE --noheadings --bytes | xargs", `/var/swapfile 2147479552`},
+		{"the watchdog", "cat /sys/class/watchdog/$(basename $(readlink -f /dev/banyan-watchdog))/identity", `i6300ESB timer`},
+		{"whose it is", "stat --dereference --format '%U %a' /dev/banyan-watchdog", `postgres 600`},
+		{"who pets it", "ps -o comm= -p $(lsof -t $(readlink -f /dev/banyan-watchdog))", `patroni|python3`},
+		{"the clock", "systemctl is-active chrony", `active`},
+		{"the journal", "test -d /var/log/journal/$(cat /etc/machine-id) && echo kept", `kept`},
+		{"the firewall", "nft list table inet banyan | grep -c 'policy drop'", `2`},
+	})
 }
 
 // checkVolumes looks at the disks that were empty.
 func (n *node) checkVolumes() {
 	n.Helper()
-	n.expect(
-		check{"data", "findmnt --noheadings --output FSTYPE,LABEL,OPTIONS /var/lib/postgresql | xargs", `ext4 data rw,.*noatime.*`},
-		check{"the write-ahead log", "findmnt --noheadings --output FSTYPE,LABEL /var/lib/postgresql-wal | xargs", `xfs wal`},
-		check{"where it is", "readlink -f /var/lib/postgresql/17/main/pg_wal", `/var/lib/postgresql-wal/17-main`},
-		check{"below data", "umask 077; mkdir -p /tmp/below; mount --bind /var /tmp/below; lsattr -d /tmp/below/lib/postgresql | cut -c5; ls -A /tmp/below/lib/postgresql; umount /tmp/below", `i`},
-	)
+	n.expect([]fixture.Check{
+		{"data", "findmnt --noheadings --output FSTYPE,LABEL,OPTIONS /var/lib/postgresql | xargs", `ext4 data rw,.*noatime.*`},
+		{"the write-ahead log", "findmnt --noheadings --output FSTYPE,LABEL /var/lib/postgresql-wal | xargs", `xfs wal`},
+		{"where it is", "readlink -f /var/lib/postgresql/17/main/pg_wal", `/var/lib/postgresql-wal/17-main`},
+		{"below data", "umask 077; mkdir -p /tmp/below; mount --bind /var /tmp/below; lsattr -d /tmp/below/lib/postgresql | cut -c5; ls -A /tmp/below/lib/postgresql; umount /tmp/below", `i`},
+	})
 }

@@ -11,13 +11,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"banyan/internal/flow"
+	"banyan/tests/fixture"
 )
 
 // people is a section of a seed in which somebody may log in and become root.
 func people(key string) string {
-	return "system: {users: [{name: dba, sudo: true, ssh_authorized_keys: [\"" + key + "\"]}]}\n"
+	return "system: {users: [" + fixture.DBA(key) + "]}\n"
 }
 
 // drift is what others make of a node, by what a dry run says of it.
@@ -63,7 +65,7 @@ cd /run/banyan; sha256sum *.json; cd /var/lib/banyan; find . -printf '%p %m %T@ 
 // nothing to be done.
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	_, key := newKey(t)
+	_, key := fixture.NewKey(t)
 	n := born(t, people(key))
 	if out := n.exits(0, "firstboot --dry-run"); !strings.HasSuffix(out, "nothing is to be done\n") {
 		t.Errorf("on a node that was just born a dry run says:\n%s", out)
@@ -104,12 +106,12 @@ func TestDrift(t *testing.T) {
 	if got := n.reloads("patroni.service"); got != reloads+1 {
 		t.Errorf("Patroni was reloaded %d times", got-reloads)
 	}
-	n.expect(map[string]string{
-		"cat /proc/sys/net/core/somaxconn":                              "65535",
-		"nft list table inet banyan | grep 4444 | cat":                  "",
-		"systemctl is-enabled banyan-firewall.service":                  "enabled",
-		"stat --format %a /etc/sudoers.d/banyan":                        "440",
-		"grep --count 'level: \"DEBUG\"' /etc/patroni/config.yml | cat": "0",
+	n.expect([]fixture.Check{
+		{"a parameter of the kernel", "cat /proc/sys/net/core/somaxconn", "65535"},
+		{"a rule of the firewall", "nft list table inet banyan | grep 4444 | cat", ""},
+		{"a unit that was disabled", "systemctl is-enabled banyan-firewall.service", "enabled"},
+		{"the mode of a file", "stat --format %a /etc/sudoers.d/banyan", "440"},
+		{"Patroni's configuration", "grep --count 'level: \"DEBUG\"' /etc/patroni/config.yml | cat", "0"},
 	})
 	if out := n.exits(0, "firstboot --dry-run"); !strings.HasSuffix(out, "nothing is to be done\n") {
 		t.Errorf("after a run a dry run says:\n%s", out)
@@ -242,6 +244,8 @@ func (n *node) arguments(do func()) string {
 	stop, done := make(chan struct{}), make(chan string)
 	go func() {
 		seen := map[string]bool{}
+		again := time.NewTicker(5 * time.Millisecond)
+		defer again.Stop()
 		for {
 			// A process may end while it is looked at.
 			lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -253,7 +257,7 @@ func (n *node) arguments(do func()) string {
 			case <-stop:
 				done <- strings.Join(slices.Collect(maps.Keys(seen)), "\n")
 				return
-			default:
+			case <-again.C:
 			}
 		}
 	}()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,11 @@ var (
 	stranger = client{"stranger", address(4), netip.MustParseAddr("fd00:213::4")}
 )
 
+var clients = []client{operator, program, monitor, stranger}
+
+// nodeIP6 is the node's own address of IPv6.
+var nodeIP6 = netip.MustParseAddr("fd00:213::11")
+
 type client struct {
 	name string
 	ip4  netip.Addr
@@ -33,13 +39,13 @@ type client struct {
 // addClients gives the network its clients, and the node an address of IPv6.
 func (n *node) addClients() {
 	n.t.Helper()
-	for _, c := range []client{operator, program, monitor, stranger} {
+	for _, c := range clients {
 		if c != operator { // whose address the bridge has
 			n.network.addClient(n.t, netip.PrefixFrom(c.ip4, n.addr.Bits()))
 		}
 		n.network.addClient(n.t, netip.PrefixFrom(c.ip6, 64))
 	}
-	n.sh("ip address add fd00:213::11/64 dev eth0 nodad")
+	n.sh(fmt.Sprintf("ip address add %s/64 dev eth0 nodad", nodeIP6))
 }
 
 // rule is what is to become of what somebody sends to a port.
@@ -54,14 +60,12 @@ func (n *node) scan(rules []rule) {
 	n.t.Helper()
 	var all sync.WaitGroup
 	for _, r := range rules {
-		for _, c := range []client{operator, program, monitor, stranger} {
+		for _, c := range clients {
 			want := dropped
-			for _, o := range r.open {
-				if o == c {
-					want = open
-				}
+			if slices.Contains(r.open, c) {
+				want = open
 			}
-			for _, way := range []struct{ from, to netip.Addr }{{c.ip4, n.addr.Addr()}, {c.ip6, netip.MustParseAddr("fd00:213::11")}} {
+			for _, way := range []struct{ from, to netip.Addr }{{c.ip4, n.addr.Addr()}, {c.ip6, nodeIP6}} {
 				all.Go(func() {
 					protocol := r.protocol
 					if protocol == "icmp" {
@@ -85,23 +89,21 @@ func TestFirewall(t *testing.T) {
 	n := born(t)
 	n.addClients()
 	// etcd and Patroni listen on the node's own address alone; PostgreSQL and sshd on all.
-	own := netip.MustParseAddr("fd00:213::11")
 	for _, port := range []uint16{2379, 2380, 8008} {
-		listen(t, n.id(), "tcp", netip.AddrPortFrom(own, port))
+		listen(t, n.id(), "tcp", netip.AddrPortFrom(nodeIP6, port))
 	}
 	for _, port := range []uint16{1, 445, 4000, 5000, 10050, 65000} {
 		listen(t, n.id(), "tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), port))
 	}
 	listen(t, n.id(), "udp", netip.AddrPortFrom(n.addr.Addr(), 5300))
-	listen(t, n.id(), "udp", netip.AddrPortFrom(own, 5300))
+	listen(t, n.id(), "udp", netip.AddrPortFrom(nodeIP6, 5300))
 
-	all := []client{operator, program, monitor, stranger}
 	n.scan([]rule{
-		{"icmp", 0, all},
-		{"tcp", 22, all},
-		{"tcp", 5432, all},
-		{"tcp", 445, all},
-		{"tcp", 10050, all},
+		{"icmp", 0, clients},
+		{"tcp", 22, clients},
+		{"tcp", 5432, clients},
+		{"tcp", 445, clients},
+		{"tcp", 10050, clients},
 		{"tcp", 1, nil},
 		{"tcp", 2379, nil},
 		{"tcp", 2380, nil},
@@ -125,13 +127,13 @@ firewall:
 `, operator.ip4, program.ip4, monitor.ip4, stranger.ip4, operator.ip6, program.ip6, monitor.ip6, stranger.ip6))
 	n.exits(0, "firstboot")
 	n.scan([]rule{
-		{"icmp", 0, all},
+		{"icmp", 0, clients},
 		{"tcp", 22, []client{operator}},
 		{"tcp", 5432, []client{program}},
 		{"tcp", 8008, []client{monitor}},
 		{"tcp", 10050, []client{monitor}},
 		{"udp", 5300, []client{monitor}},
-		{"tcp", 65000, all},
+		{"tcp", 65000, clients},
 		{"tcp", 5000, []client{stranger}},
 		{"tcp", 445, nil},
 		{"tcp", 1, nil},
@@ -139,12 +141,12 @@ firewall:
 		{"tcp", 2380, nil},
 	})
 	// The log itself is the kernel's, and so not this node's here.
-	n.expect(map[string]string{"nft list chain inet banyan input | grep --count 'log prefix \"banyan dropped: \"'": "1"})
+	n.expect([]fixture.Check{{"what logs", "nft list chain inet banyan input | grep --count 'log prefix \"banyan dropped: \"'", "1"}})
 
 	n.reseed("firewall: {enabled: false}\n")
 	n.exits(0, "firstboot")
-	n.scan([]rule{{"tcp", 1, all}, {"tcp", 2379, all}, {"tcp", 8008, all}, {"udp", 5300, all}})
-	n.expect(map[string]string{"nft list ruleset": ""})
+	n.scan([]rule{{"tcp", 1, clients}, {"tcp", 2379, clients}, {"tcp", 8008, clients}, {"udp", 5300, clients}})
+	n.expect([]fixture.Check{{"what is left of it", "nft list ruleset", ""}})
 }
 
 // checkForward sends something through the node to a third network, which the node is
@@ -202,7 +204,7 @@ func doorSeed(key string, sshPort uint16, sources ...string) string {
 // A firewall that would keep out who is logged in is refused, and nothing else is.
 func TestDoor(t *testing.T) {
 	t.Parallel()
-	key, authorized := newKey(t)
+	key, authorized := fixture.NewKey(t)
 	n := born(t, doorSeed(authorized, 22))
 	n.network.addClient(t, netip.PrefixFrom(program.ip4, n.addr.Bits()))
 	session := n.login(program, 22, key)
@@ -217,9 +219,7 @@ func TestDoor(t *testing.T) {
 	n.sh("rm /var/lib/banyan/firewall/refused.nft")
 	n.exits(1, "firstboot")
 	n.checkRefused(table, key)
-	if err := session.Close(); err != nil {
-		t.Errorf("the connection did not stand until now: %v", err)
-	}
+	n.logout(session)
 	n.checkRefused(table, key)
 
 	n.stop()
@@ -228,8 +228,8 @@ func TestDoor(t *testing.T) {
 	n.checkRefused(table, key)
 
 	// Nobody is logged in, so that nobody is kept out: to knock is not to be.
-	ssh := netip.AddrPortFrom(n.addr.Addr(), 22)
-	knocking, err := n.network.from(program.ip4)(t.Context(), "tcp", ssh.String())
+	door := netip.AddrPortFrom(n.addr.Addr(), 22)
+	knocking, err := n.network.from(program.ip4)(t.Context(), "tcp", door.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestDoor(t *testing.T) {
 	n.exits(0, "firstboot")
 	n.waitReady()
 	for c, want := range map[client]string{operator: open, program: dropped} {
-		if got, err := knock(t.Context(), n.network.from(c.ip4), "tcp", ssh); err != nil || got != want {
+		if got, err := knock(t.Context(), n.network.from(c.ip4), "tcp", door); err != nil || got != want {
 			t.Errorf("once nobody is logged in, %s is %s %v, want %s", c.name, got, err, want)
 		}
 	}
@@ -247,14 +247,12 @@ func TestDoor(t *testing.T) {
 	session = n.login(operator, 22, key)
 	n.reseed(doorSeed(authorized, 2222, operator.ip4.String()+"/32"))
 	n.exits(0, "firstboot")
-	n.expect(map[string]string{
-		"ss --no-header --listening --tcp --numeric 'sport = :22'":                               "",
-		"ss --no-header --listening --tcp --numeric --ipv4 'sport = :2222' | awk '{ print $4 }'": "0.0.0.0:2222",
+	n.expect([]fixture.Check{
+		{"who listens on the old port", "ss --no-header --listening --tcp --numeric 'sport = :22'", ""},
+		{"who listens on the new one", "ss --no-header --listening --tcp --numeric --ipv4 'sport = :2222' | awk '{ print $4 }'", `0\.0\.0\.0:2222`},
 	})
-	closeShell(t, n.login(operator, 2222, key))
-	if out, err := session.Root(t.Context(), "echo still here"); err != nil || out != "still here" {
-		t.Errorf("who was logged in over the first port hears %q, %v", out, err)
-	}
+	n.logout(n.login(operator, 2222, key))
+	n.logout(session)
 }
 
 // login logs in as dba and becomes root.
@@ -272,10 +270,15 @@ func (n *node) login(c client, port uint16, key ssh.Signer) *fixture.Shell {
 	return shell
 }
 
-func closeShell(t testing.TB, s *fixture.Shell) {
-	t.Helper()
-	if err := s.Close(); err != nil {
-		t.Errorf("close an SSH connection: %v", err)
+// logout ends a connection, which has to have stood until now.
+func (n *node) logout(s *fixture.Shell) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), checkTime)
+	defer cancel()
+	if out, err := s.Root(ctx, "echo still here"); err != nil || out != "still here" {
+		n.t.Errorf("who was logged in hears %q, %v", out, err)
+	} else if err := s.Close(); err != nil {
+		n.t.Errorf("close an SSH connection: %v", err)
 	}
 }
 
@@ -285,7 +288,7 @@ func (n *node) checkRefused(table string, key ssh.Signer) {
 	if got := n.sh("nft list ruleset"); got != table {
 		n.t.Errorf("the table is\n%s\nwas\n%s", got, table)
 	}
-	closeShell(n.t, n.login(program, 22, key))
+	n.logout(n.login(program, 22, key))
 	n.sql("select 1")
 	status := strings.Join(strings.Fields(n.exits(1, "firstboot status")), " ")
 	for _, want := range []string{"pgsql-n1 failed", "firewall", "refused", "journalctl -b -u banyan-firstboot"} {

@@ -86,28 +86,34 @@ func (h *host) start() {
 	h.boot("")
 }
 
-// boot does what GRUB and the initramfs do, and starts PID 1.
 func (h *host) boot(seed string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), bootTime)
 	defer cancel()
-	h.starts++
-	err := h.wire()
-	if err == nil {
-		err = h.layOut()
-	}
-	if err == nil && seed != "" {
-		err = h.drop(seed)
-	}
-	if err == nil {
-		err = h.render(ctx)
-	}
-	if err == nil {
-		h.container, err = startContainer(ctx, h)
-	}
-	if err != nil {
+	if err := h.turnOn(ctx, seed); err != nil {
 		h.t.Fatalf("start %s: %v", h.name, err)
 	}
+}
+
+// turnOn does what GRUB and the initramfs do, and starts PID 1.
+func (h *host) turnOn(ctx context.Context, seed string) (err error) {
+	h.starts++
+	if err := h.wire(); err != nil {
+		return err
+	}
+	if err := h.layOut(); err != nil {
+		return err
+	}
+	if seed != "" {
+		if err := h.drop(seed); err != nil {
+			return err
+		}
+	}
+	if err := h.render(ctx); err != nil {
+		return err
+	}
+	h.container, err = startContainer(ctx, h)
+	return err
 }
 
 // wire makes the host's network namespace and plugs it in. It is made anew at each

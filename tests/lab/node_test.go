@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func (h *host) sealed() string { return filepath.Join(h.state(), "var/lib/banyan
 // the next run.
 func (n *node) reseed(sections ...string) {
 	n.t.Helper()
-	n.seed.text = clusterFile(n.host) + n.seed.secrets.Section() + strings.Join(sections, "")
+	n.seed.text = seedText(n.host, n.seed.secrets, sections)
 	if err := os.WriteFile(n.sealed(), []byte(n.seed.text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
@@ -75,12 +76,12 @@ func (n *node) exits(code int, command string) string {
 	return out[:at]
 }
 
-// expect runs scripts on the node, and wants what they print.
-func (n *node) expect(want map[string]string) {
+// expect looks at the node.
+func (n *node) expect(checks []fixture.Check) {
 	n.t.Helper()
-	for script, want := range want {
-		if got := n.sh(script); got != want {
-			n.t.Errorf("%s: got %q, want %q", script, got, want)
+	for _, c := range checks {
+		if err := fixture.Compare(c, n.sh(c.Script)); err != nil {
+			n.t.Error(err)
 		}
 	}
 }
@@ -88,18 +89,18 @@ func (n *node) expect(want map[string]string) {
 // check looks at what makes a node a working one, after each of its boots.
 func (n *node) check() {
 	n.t.Helper()
-	n.expect(map[string]string{
-		"systemctl is-system-running --wait || true":                                  "running",
-		"systemctl --failed --plain --no-legend":                                      "",
-		"hostname":                                                                    n.name,
-		"findmnt --noheadings --output FSTYPE /":                                      "squashfs",
-		"touch /usr/x 2>&1 || true":                                                   "touch: cannot touch '/usr/x': Read-only file system",
-		"stat --format '%a %U' /var/lib/banyan/seed.yaml":                             "600 root",
-		"cmp /etc/machine-id /var/lib/banyan/machine-id":                              "",
-		"ip -4 -brief address show dev eth0 | awk '{ print $3 }'":                     n.addr.String(),
-		"systemctl is-enabled etcd.service patroni.service | xargs":                   "enabled enabled",
-		"ETCDCTL_API=3 etcdctl endpoint health 2>&1 | grep -o 'is healthy'":           "is healthy",
-		"journalctl --boot --quiet --output cat --grep 'Unknown (key|section)' | cat": "",
+	n.expect([]fixture.Check{
+		{"the boot", "systemctl is-system-running --wait || true", "running"},
+		{"failed units", "systemctl --failed --plain --no-legend", ""},
+		{"the host name", "hostname", n.name},
+		{"what the root is", "findmnt --noheadings --output FSTYPE /", "squashfs"},
+		{"writing to the root", "touch /usr/x 2>&1 || true", "touch: cannot touch '/usr/x': Read-only file system"},
+		{"the sealed seed", "stat --format '%a %U' /var/lib/banyan/seed.yaml", "600 root"},
+		{"the machine-id", "cmp /etc/machine-id /var/lib/banyan/machine-id", ""},
+		{"the address", "ip -4 -brief address show dev eth0 | awk '{ print $3 }'", regexp.QuoteMeta(n.addr.String())},
+		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service | xargs", "enabled enabled"},
+		{"etcd", "ETCDCTL_API=3 etcdctl endpoint health 2>&1 | grep -o 'is healthy'", "is healthy"},
+		{"what nobody understands", "journalctl --boot --quiet --output cat --grep 'Unknown (key|section)' | cat", ""},
 	})
 	if got := n.sql("select pg_is_in_recovery()"); got != "f" {
 		n.t.Errorf("is PostgreSQL a standby? %q", got)
@@ -110,12 +111,13 @@ func (n *node) check() {
 // Units that need it have conditions, so that nothing fails.
 func (n *node) checkLeftOut() {
 	n.t.Helper()
-	n.expect(map[string]string{
-		"systemctl show --property ActiveState --value chrony.service":        "inactive", // it may not set the clock
-		"systemctl show --property ActiveState --value systemd-udevd.service": "inactive", // /sys is read-only
-		"systemctl show --property ActiveState --value smartmontools.service": "inactive", // there is no disk
-		"test -w /proc/sys/vm/swappiness || echo read-only":                   "read-only",
-		"test -w /proc/sys/net/ipv4/ip_forward && echo writable":              "writable",
+	const state = "systemctl show --property ActiveState --value "
+	n.expect([]fixture.Check{
+		{"what may not set the clock", state + "chrony.service", "inactive"},
+		{"udev, to which /sys is read-only", state + "systemd-udevd.service", "inactive"},
+		{"what looks after disks, of which there are none", state + "smartmontools.service", "inactive"},
+		{"settings of the kernel", "test -w /proc/sys/vm/swappiness || echo read-only", "read-only"},
+		{"settings of the network", "test -w /proc/sys/net/ipv4/ip_forward && echo writable", "writable"},
 	})
 }
 
@@ -136,11 +138,11 @@ func TestNode(t *testing.T) {
 	if got := n.sql("select word from kept"); got != "banyan" {
 		t.Errorf("after a start the table holds %q", got)
 	}
-	n.expect(map[string]string{
-		"cat /etc/hosts":                    hosts,
-		"ls /etc/drift 2>/dev/null || true": "",
+	n.expect([]fixture.Check{
+		{"/etc/hosts", "cat /etc/hosts", regexp.QuoteMeta(hosts)},
+		{"what somebody left in /etc", "ls /etc/drift 2>/dev/null || true", ""},
 		// What was rendered before PID 1 is what the running system would be made.
-		"journalctl --boot --output cat --unit banyan-firstboot.service | grep ': changed ' || true": "",
+		{"what was changed", "journalctl --boot --output cat --unit banyan-firstboot.service | grep ': changed ' || true", ""},
 	})
 }
 

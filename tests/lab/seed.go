@@ -3,13 +3,9 @@
 package lab
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"net/netip"
 	"strings"
-	"testing"
-
-	"golang.org/x/crypto/ssh"
 
 	"banyan/tests/fixture"
 )
@@ -29,9 +25,12 @@ type seed struct {
 // newSeed makes the seed of a cluster of one node, with more sections that a test asks
 // for. A veth is no physical interface, so the seed has to name it.
 func newSeed(h *host, sections ...string) seed {
-	s := seed{secrets: fixture.NewSecrets()}
-	s.text = clusterFile(h) + s.secrets.Section() + strings.Join(sections, "")
-	return s
+	secrets := fixture.NewSecrets()
+	return seed{seedText(h, secrets, sections), secrets}
+}
+
+func seedText(h *host, secrets fixture.Secrets, sections []string) string {
+	return clusterFile(h) + secrets.Section() + strings.Join(sections, "")
 }
 
 // clusterFile is a seed without its secrets.
@@ -44,17 +43,4 @@ network: {interface: {name: eth0}}
 postgresql:
   pg_hba: ["host all all %s scram-sha-256"]
 `, h.name, h.addr, prefix.Addr(), prefix.Masked())
-}
-
-// newKey makes the key of a person who logs in, and how a seed has its public half.
-func newKey(t testing.TB) (key ssh.Signer, authorized string) {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err == nil {
-		key, err = ssh.NewSignerFromKey(private)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
 }

@@ -15,6 +15,7 @@ import (
 	"banyan/internal/pki"
 	"banyan/seeds"
 	"banyan/seeds/mint"
+	"banyan/tests/fixture"
 )
 
 // minted makes of a cluster file what `build seed mint` makes of it, and returns the
@@ -53,18 +54,18 @@ func authority(t testing.TB) *pki.Authority {
 // told of and keeps nothing else from being done.
 func TestSystem(t *testing.T) {
 	t.Parallel()
-	key, authorized := newKey(t)
+	key, authorized := fixture.NewKey(t)
 	theirs, foreign := authority(t), authority(t)
 	network := newNetwork(t, prefix)
 	h := newHost(t, network, "pgsql-n1", address(11))
 	system := fmt.Sprintf(`system:
-  users: [{name: dba, sudo: true, ssh_authorized_keys: [%q]}]
+  users: [%s]
   proxy: {http_proxy: "http://proxy.demo.ru:3128", no_proxy: [localhost]}
   nofile: {soft: 8192, hard: 16384}
   ca_certificates:
     - |
       %s
-`, authorized, strings.ReplaceAll(strings.TrimSpace(theirs.Certificates()), "\n", "\n      "))
+`, fixture.DBA(authorized), strings.ReplaceAll(strings.TrimSpace(theirs.Certificates()), "\n", "\n      "))
 	text, s := minted(t, h, clusterFile(h)+system)
 	n := &node{h, seed{text, map[string]string{"superuser_password": s.Secrets.SuperuserPassword.Reveal()}}}
 	h.plant(text)
@@ -72,14 +73,15 @@ func TestSystem(t *testing.T) {
 
 	n.checkSysctl()
 	n.checkTrust(string(s.PKI.CA), theirs.Certificates(), string(s.Nodes[0].PKI.Certificate), foreign.Certificates())
-	n.expect(map[string]string{
-		"runuser --login postgres --command 'ulimit -Sn; ulimit -Hn; ulimit -Hc' | xargs":                               "8192 16384 0",
-		"su --login postgres --command 'ulimit -Sn; ulimit -Hn; ulimit -Hc' | xargs":                                    "8192 16384 0",
-		"systemctl show patroni.service --property LimitNOFILE,LimitNOFILESoft,LimitCORE | sort | xargs":                "LimitCORE=0 LimitNOFILE=16384 LimitNOFILESoft=8192",
-		"awk '/^Max open files/ { print $4, $5 }' /proc/$(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)/limits": "8192 16384",
-		"ls -d /var/log/journal/$(cat /etc/machine-id)/system.journal | wc --lines":                                     "1",
-		"su --login postgres --command 'echo $http_proxy $no_proxy'":                                                    "http://proxy.demo.ru:3128 localhost",
-		"su --login postgres --command 'patronictl list --format json'  | grep --only-matching '\"Role\": \"[^\"]*\"'":  `"Role": "Leader"`,
+	const ulimit = " --login postgres --command 'ulimit -Sn; ulimit -Hn; ulimit -Hc' | xargs"
+	n.expect([]fixture.Check{
+		{"limits by runuser", "runuser" + ulimit, "8192 16384 0"},
+		{"limits by su", "su" + ulimit, "8192 16384 0"},
+		{"Patroni's limits", "systemctl show patroni.service --property LimitNOFILE,LimitNOFILESoft,LimitCORE | sort | xargs", "LimitCORE=0 LimitNOFILE=16384 LimitNOFILESoft=8192"},
+		{"PostgreSQL's limits", "awk '/^Max open files/ { print $4, $5 }' /proc/$(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)/limits", "8192 16384"},
+		{"the journal", "ls -d /var/log/journal/$(cat /etc/machine-id)/system.journal | wc --lines", "1"},
+		{"the proxy", "su --login postgres --command 'echo $http_proxy $no_proxy'", `http://proxy\.demo\.ru:3128 localhost`},
+		{"patronictl", "su --login postgres --command 'patronictl list --format json'  | grep --only-matching '\"Role\": \"[^\"]*\"'", `"Role": "Leader"`},
 	})
 	shell := n.login(operator, 22, key)
 	for _, command := range []string{"patronictl list --format json", "sudo --user postgres patronictl list --format json"} {
@@ -164,9 +166,9 @@ func (n *node) checkFailure() {
 	if said := n.exits(1, "firstboot"); !strings.Contains(said, "sudo: "+wrong) {
 		n.t.Errorf("a run does not say what failed:\n%s", said)
 	}
-	n.expect(map[string]string{
-		"cat /proc/sys/net/core/somaxconn":                              "65535",
-		"grep --count drift /etc/hosts /etc/patroni/config.yml || true": "/etc/hosts:0\n/etc/patroni/config.yml:0",
+	n.expect([]fixture.Check{
+		{"a parameter of the kernel", "cat /proc/sys/net/core/somaxconn", "65535"},
+		{"what drifted", "grep --count drift /etc/hosts /etc/patroni/config.yml || true", "/etc/hosts:0\n/etc/patroni/config.yml:0"},
 	})
 	n.sql("select 1")
 	status := strings.Join(strings.Fields(n.exits(1, "firstboot status")), " ")

@@ -252,7 +252,7 @@ func checkCut(t *testing.T, l *Log, left []Piece, point, durable int) {
 			t.Fatalf("a cut after %d entries leaves %v", point, p)
 		case p.Length <= 0 || p.Offset < e.Offset || p.Offset+p.Length > e.Offset+e.Length:
 			t.Fatalf("%v is no part of %+v", p, e)
-		case p.Offset != e.Offset && p.Offset%Block != 0:
+		case p.Offset != e.Offset && p.Offset%block != 0:
 			t.Fatalf("%v begins within a block of %+v", p, e)
 		case i > 0 && (p.Entry < left[i-1].Entry || p.Entry == left[i-1].Entry && p.Offset < left[i-1].Offset+left[i-1].Length):
 			t.Fatalf("%v comes after %v", p, left[i-1])

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Block is what a disk writes whole or not at all, in bytes: the physical sector of
+// block is what a disk writes whole or not at all, in bytes: the physical sector of
 // today's disks.
-const Block = 4096
+const block = 4096
 
 // Piece is a part of an entry, or all of it, that reached the disk.
 type Piece struct {
@@ -67,7 +67,7 @@ func (l *Log) torn(i int, draw *rand.Rand) []Piece {
 	var some []Piece
 	e := l.Entries[i]
 	for at, end := e.Offset, e.Offset+e.Length; at < end; {
-		next := min(end, at-at%Block+Block)
+		next := min(end, at-at%block+block)
 		if draw.IntN(2) == 0 {
 			some = append(some, Piece{i, at, next - at})
 		}

@@ -59,6 +59,7 @@ func (m sharedMemory) overcommitRatio() int {
 	return int(min(95, max(50, 100*(left-kept)/left)))
 }
 
+// sharedMemory is by the parameters in force, whoever sets them.
 func (d database) sharedMemory() sharedMemory {
 	return sharedMemory{
 		memory: d.sizing.memory, hugePage: d.sizing.hugePage,

@@ -114,7 +114,7 @@ func file(path, content string) converge.File {
 // banner opens a file that we write.
 const banner = "# Written by Banyan from its seed. Changes are lost: change the seed.\n"
 
-// ownDirectory is where what is of no package has its files.
+// ownDirectory holds files that no program of the distribution has a place for.
 var ownDirectory = converge.Directory{Path: "/etc/banyan", Mode: 0o755}
 
 // unitDir is where a machine has units of its own: systemd.unit(5).

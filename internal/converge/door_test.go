@@ -248,7 +248,7 @@ func TestRefusedTable(t *testing.T) {
 		if now := listed(t); now != before {
 			t.Errorf("there is %s", now)
 		}
-		for path, want := range map[string]string{second.Path: first.Content, loadedTable: asLoaded(first.Content, first.With.Content), refusedTable: second.Content} {
+		for path, want := range map[string]string{second.Path: first.Content, loadedTable: asLoaded(first.Content, first.With), refusedTable: second.Content} {
 			if got := content(t, m.path(path)); got != want {
 				t.Errorf("%s has %s", path, got)
 			}

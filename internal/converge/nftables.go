@@ -1,6 +1,7 @@
 package converge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,41 @@ type NFTable struct {
 	Content      string // of the file: it makes the table anew, whether it is there or not
 	Fallback     string // is loaded where nothing was loaded yet and nft does not take Content
 	Door         uint16 // the port of TCP that one logs in by
-	With         File   // has to fit the table, as the port of sshd does: an older table keeps an older one
+	With         string // content of the TableFile that fits the table
+}
+
+// TableFile is a file that has to fit the table of nftables, as that with the port of sshd
+// does. It follows its table: what the next boot loads is an older table with an older file.
+type TableFile struct{ File }
+
+// Diff compares the file with what fits the table.
+func (f TableFile) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
+	file, err := f.fitting(m)
+	if err != nil {
+		return Difference{}, err
+	}
+	return file.Diff(ctx, m, changed)
+}
+
+// Apply writes it.
+func (f TableFile) Apply(ctx context.Context, m Machine, changed Changed) error {
+	file, err := f.fitting(m)
+	if err != nil {
+		return err
+	}
+	return file.Apply(ctx, m, changed)
+}
+
+// fitting is the file itself on a live machine, where its table is loaded by now.
+func (f TableFile) fitting(m Machine) (File, error) {
+	if m.Live {
+		return f.File, nil
+	}
+	kept, err := recall(m)
+	if kept.loaded != "" {
+		f.Content = kept.with
+	}
+	return f.File, err
 }
 
 // The table that was loaded last, and the one that was refused since. What fits the first
@@ -73,12 +108,7 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 		return Difference{}, err
 	}
 	if !m.Live {
-		table, with := t.atBoot(kept)
-		d, err := table.Diff(ctx, m, changed)
-		if err == nil && d == (Difference{}) {
-			d, err = with.Diff(ctx, m, changed)
-		}
-		return d, err
+		return t.atBoot(kept).Diff(ctx, m, changed)
 	}
 	if kept.refused == t.Content {
 		return Difference{}, errRefused
@@ -98,28 +128,17 @@ func (t NFTable) Diff(ctx context.Context, m Machine, changed Changed) (Differen
 	if err != nil || d != (Difference{}) {
 		return d, err
 	}
-	if d, err = t.With.Diff(ctx, m, changed); err != nil || d != (Difference{}) {
-		d.What += " of " + t.With.Path
-		return d, err
-	}
 	switch {
 	case now != want:
 		d = Difference{What: "load", File: true, From: now, To: want}
-	case kept != memory{loaded: t.Content, with: t.With.Content}:
+	case kept != memory{loaded: t.Content, with: t.With}:
 		d.What = "remember as the one that was loaded last"
 	}
 	return d, nil
 }
 
-// atBoot is the table that the next boot loads, and what fits it.
-func (t NFTable) atBoot(kept memory) (table, with File) {
-	if kept.loaded == "" {
-		return t.file(t.Fallback), t.With
-	}
-	with = t.With
-	with.Content = kept.with
-	return t.file(kept.loaded), with
-}
+// atBoot is the table that the next boot loads.
+func (t NFTable) atBoot(kept memory) File { return t.file(cmp.Or(kept.loaded, t.Fallback)) }
 
 // Apply checks the table, tries whether it lets in who is in, loads it and writes the
 // file. What is loaded already is not loaded again.
@@ -129,8 +148,7 @@ func (t NFTable) Apply(ctx context.Context, m Machine, changed Changed) error {
 		return err
 	}
 	if !m.Live {
-		table, with := t.atBoot(kept)
-		return errors.Join(table.Apply(ctx, m, changed), with.Apply(ctx, m, changed))
+		return t.atBoot(kept).Apply(ctx, m, changed)
 	}
 	now, err := t.loaded(ctx)
 	if err != nil {
@@ -162,12 +180,10 @@ func (t NFTable) fallBack(ctx context.Context, m Machine, changed Changed) error
 
 // settle writes what the next boot loads, and remembers it.
 func (t NFTable) settle(ctx context.Context, m Machine, changed Changed) error {
-	for _, file := range []File{t.file(t.Content), t.With} {
-		if err := file.Apply(ctx, m, changed); err != nil {
-			return err
-		}
+	if err := t.file(t.Content).Apply(ctx, m, changed); err != nil {
+		return err
 	}
-	if err := keep(m, loadedTable, headComment+strconv.Quote(t.With.Content)+"\n"+t.Content); err != nil {
+	if err := keep(m, loadedTable, headComment+strconv.Quote(t.With)+"\n"+t.Content); err != nil {
 		return err
 	}
 	return durable.Remove(m.path(refusedTable))

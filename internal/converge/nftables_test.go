@@ -14,7 +14,7 @@ func table(rules ...string) NFTable {
 			"ct state established,related accept\n\t\tmeta l4proto { icmp, ipv6-icmp } accept\n\t\t" + strings.Join(rules, "\n\t\t") + "\n\t}\n}\n"
 	}
 	return NFTable{Family: "inet", Name: "banyan", Path: "/etc/banyan/firewall.nft", Door: 22, Content: content(rules...), Fallback: content(),
-		With: File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: "Port 22\n"}}
+		With: "Port 22\n"}
 }
 
 // asLoaded is what is kept of a table that was loaded.
@@ -42,10 +42,7 @@ func loads(t *testing.T, m Machine, table NFTable, want string) {
 	if got := content(t, m.path(table.Path)); got != table.Content {
 		t.Errorf("the file has %s", got)
 	}
-	if got := content(t, m.path(table.With.Path)); got != table.With.Content {
-		t.Errorf("with it is %s", got)
-	}
-	if got := content(t, m.path(loadedTable)); got != asLoaded(table.Content, table.With.Content) {
+	if got := content(t, m.path(loadedTable)); got != asLoaded(table.Content, table.With) {
 		t.Errorf("as loaded is remembered %s", got)
 	}
 }
@@ -106,11 +103,10 @@ func TestNFTableOfTheBoot(t *testing.T) {
 	m := firewalled(t)
 	ssh := table("tcp dport 22 counter packets 7 bytes 7 accept")
 	write(t, m.path(ssh.Path), ssh.Content)
-	write(t, m.path(ssh.With.Path), ssh.With.Content)
 	if _, err := nft(t.Context(), strings.Replace(ssh.Content, "packets 7", "packets 9", 1), "--file", "-"); err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string]string{loadedTable: asLoaded("of before", ssh.With.Content), refusedTable: "of before"} {
+	for path, content := range map[string]string{loadedTable: asLoaded("of before", ssh.With), refusedTable: "of before"} {
 		write(t, m.path(path), content)
 		loads(t, m, ssh, "remember as the one that was loaded last")
 	}
@@ -160,7 +156,7 @@ func TestNFTableFallsBack(t *testing.T) {
 		if _, err := Apply(t.Context(), m, one(wrong), nil); err == nil || !strings.Contains(err.Error(), "acept") {
 			t.Errorf("the error is %v", err)
 		}
-		for path, want := range map[string]string{wrong.Path: wrong.Fallback, loadedTable: asLoaded(wrong.Fallback, wrong.With.Content)} {
+		for path, want := range map[string]string{wrong.Path: wrong.Fallback, loadedTable: asLoaded(wrong.Fallback, wrong.With)} {
 			if got := content(t, m.path(path)); got != want {
 				t.Errorf("%s has %s", path, got)
 			}
@@ -184,7 +180,7 @@ func TestNFTableOffLine(t *testing.T) {
 		{"", "", "Port 22\n", ssh.Fallback, "create root:root 0644"},
 		{"", ssh.Content, "Port 22\n", ssh.Content, "change content"},
 		{"", "another", "Port 22\n", "another", "change content"},
-		{"", "another", "Port 2222\n", "another", "change content"},
+		{"", "another", "Port 2222\n", "another", ""},
 		{"yet another", "another", "Port 2222\n", "another", ""},
 		{ssh.Content, "another", "Port 2222\n", "another", ""},
 		{ssh.Content, "yet another", "Port 2200\n", "yet another", "change content"},
@@ -201,10 +197,12 @@ func TestNFTableOffLine(t *testing.T) {
 				write(t, m.path(path), content)
 			}
 		}
+		port := TableFile{File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: ssh.With}}
+		apply(t, m, port)
 		if got := strings.TrimPrefix(strings.Join(changes(apply(t, m, ssh)), ""), ssh.Path+": "); got != c.change {
 			t.Errorf("%+v: %q", c, got)
 		}
-		for path, want := range map[string]string{ssh.Path: c.want, ssh.With.Path: c.with} {
+		for path, want := range map[string]string{ssh.Path: c.want, port.Path: c.with} {
 			if got := content(t, m.path(path)); got != want {
 				t.Errorf("%+v: %s has %s", c, path, got)
 			}

@@ -96,6 +96,9 @@ func (u Unit) Diff(ctx context.Context, m Machine, changed Changed) (Difference,
 	if err != nil {
 		return Difference{}, err
 	}
+	if changed[u.Name] { // by an earlier resource of this run: the files are as they shall be
+		s.enabled, s.masked, s.stale = u.Enabled, u.Masked, false
+	}
 	var words []string
 	for _, a := range u.actions(s, m.Live, changed) {
 		words = append(words, string(a))

@@ -23,20 +23,21 @@ func firewall(s seeds.Seed, self seeds.Node) []converge.Step {
 	if self.Firewall.Enabled {
 		content, fallback = ruleset(s, self, self.Firewall.Rules), ruleset(s, self, nil)
 	}
+	port := file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort))
 	return []converge.Step{
 		{Name: "firewall", Resources: []converge.Resource{
 			ownDirectory,
 			// Whatever becomes of this table, the next boot loads one.
 			converge.Unit{Name: firewallUnit, Enabled: true},
 			converge.NFTable{
-				Family: "inet", Name: "banyan", Path: firewallFile, Content: content, Fallback: fallback, Door: self.System.SSHPort,
-				With: file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort)),
+				Family: "inet", Name: "banyan", Path: firewallFile, Content: content, Fallback: fallback, Door: self.System.SSHPort, With: port.Content,
 			},
+			converge.TableFile{File: port},
 		}},
 		// Started, the unit loads the file, and sshd listens where the table lets in.
 		{Name: "ssh", Needs: []string{"firewall"}, Resources: []converge.Resource{
 			converge.Unit{Name: firewallUnit, Enabled: true, Running: true},
-			converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{firewallFile}},
+			converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{port.Path}},
 		}},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"banyan/internal/converge"
@@ -49,13 +48,10 @@ func Preview(s *seeds.Seed, name string, f facts.Facts) ([]Shown, error) {
 func show(state converge.State) []Shown {
 	var all []Shown
 	for _, step := range state.Steps {
-		resources := step.Resources
-		for _, r := range resources {
-			if t, ok := r.(converge.NFTable); ok {
-				resources = append(slices.Clone(resources), t.With)
+		for _, r := range step.Resources {
+			if f, ok := r.(converge.TableFile); ok {
+				r = f.File
 			}
-		}
-		for _, r := range resources {
 			shown := Shown{Step: step.Name, Name: r.ID()}
 			switch r := r.(type) {
 			case converge.File:

@@ -2,6 +2,7 @@ package converge
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,5 +119,37 @@ func TestMountPointWithoutAttributes(t *testing.T) {
 		if got := strings.Join(changes(apply(t, m, MountPoint{Path: "/data"})), "\n"); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// What is mounted has to be the disk that was looked at.
+func TestMountedFrom(t *testing.T) {
+	m := liveMachine(t)
+	right, wrong := ours(attach(t, 4)), ours(attach(t, 5))
+	for i, f := range []Filesystem{right, wrong} {
+		f.Volume = fmt.Sprint(i)
+		formatted(t, m, f, "format")
+	}
+	at := t.TempDir()
+	for _, path := range []string{at, at + "/missing"} {
+		if got, err := Diff(t.Context(), m, one(MountedFrom{path, device(wrong.Disk)})); err != nil || len(changes(got)) > 0 {
+			t.Errorf("%s, where nothing is mounted yet: %v, %v", path, got, err)
+		}
+	}
+	do(t, "mount", device(right.Disk), at)
+	t.Cleanup(func() {
+		if _, err := command.Run(context.WithoutCancel(t.Context()), "umount", at); err != nil {
+			t.Error(err)
+		}
+	})
+	m.Root = "/"
+	if got, err := Diff(t.Context(), m, one(MountedFrom{at, device(right.Disk)})); err != nil || len(changes(got)) > 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := Diff(t.Context(), m, one(MountedFrom{at, device(wrong.Disk)})); err == nil || !strings.Contains(err.Error(), "and not "+device(wrong.Disk)) {
+		t.Errorf("of another disk: %v", err)
+	}
+	if _, err := Diff(t.Context(), Machine{Root: "/"}, one(MountedFrom{at, device(wrong.Disk)})); err != nil {
+		t.Errorf("off line: %v", err)
 	}
 }

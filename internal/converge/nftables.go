@@ -91,8 +91,8 @@ func recall(m Machine) (memory, error) {
 	}
 	head, loaded, _ := strings.Cut(loaded, "\n")
 	with, err := strconv.Unquote(strings.TrimPrefix(head, headComment))
-	if err != nil {
-		return memory{}, fmt.Errorf("%s does not begin with %s: remove it", m.path(loadedTable), headComment)
+	if err != nil { // it is damaged: better the fallback than none
+		return memory{refused: refused}, nil //nolint:nilerr // as if nothing had been loaded yet
 	}
 	return memory{loaded, with, refused}, nil
 }

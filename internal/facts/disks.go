@@ -33,7 +33,7 @@ type Disk struct {
 // Identity tells a disk from another one, of its size where it has no serial number.
 func (d Disk) Identity() string { return fmt.Sprintf("%s %d", d.Serial, d.Size) }
 
-// Same tells whether a disk is known to be another one: those without serial numbers are not.
+// Same tells whether two are known to be one disk, as those without serial numbers never are.
 func (d Disk) Same(other Disk) bool { return d.Serial != "" && d.Identity() == other.Identity() }
 
 // VolumesDir holds what is known of the volumes of this machine.

@@ -59,8 +59,14 @@ func (f Filesystem) wiped(m Machine) string {
 	return m.path(filepath.Join(volumesDir, url.PathEscape(f.Disk.Serial)+".wiped"))
 }
 
-// identity tells the disk that a mark is about from one that took its place.
-func (f Filesystem) identity() string { return f.Disk.Identity() + "\n" }
+// identity tells the disk that a mark is about from one that took its place. One without a
+// serial number is known by its place, for so long as it is half formatted.
+func (f Filesystem) identity() string {
+	if f.Disk.Serial == "" {
+		return f.Disk.Identity() + " " + f.Disk.Name + "\n"
+	}
+	return f.Disk.Identity() + "\n"
+}
 
 func (f Filesystem) record(m Machine) string {
 	return m.path(facts.VolumeRecord(f.Volume))
@@ -116,7 +122,7 @@ func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
 	switch {
 	// Half of a file system has our UUID already, or nothing yet that anybody knows.
 	// What somebody else put there since is not ours to format because of the mark.
-	case mark == f.identity() && (found.UUID == f.UUID || found.Empty || !found.Known() && f.Disk.Serial != ""):
+	case mark == f.identity() && (found.UUID == f.UUID || !found.Known()):
 		return verdict{what: format + ", which was interrupted", format: true, wipes: mayWipe}, nil
 	case ours && mark != "":
 		return verdict{what: "forget that another disk was being formatted"}, nil

@@ -33,36 +33,37 @@ type NFTable struct {
 
 // TableFile is a file that has to fit the table of nftables, as that with the port of sshd
 // does. It follows its table: what the next boot loads is an older table with an older file.
-type TableFile struct{ File }
+type TableFile struct {
+	File
+	Table string // the ID of the table
+}
 
-// Diff compares the file with what fits the table.
+// Diff compares the file with what fits the table that was loaded last. Before a table that
+// was refused there is none, and the file is left alone.
 func (f TableFile) Diff(ctx context.Context, m Machine, changed Changed) (Difference, error) {
-	file, err := f.fitting(m)
-	if err != nil {
+	kept, err := recall(m)
+	if err != nil || kept.loaded == "" && kept.refused != "" {
 		return Difference{}, err
 	}
-	return file.Diff(ctx, m, changed)
+	return f.fitting(kept, changed).Diff(ctx, m, changed)
 }
 
 // Apply writes it.
 func (f TableFile) Apply(ctx context.Context, m Machine, changed Changed) error {
-	file, err := f.fitting(m)
+	kept, err := recall(m)
 	if err != nil {
 		return err
 	}
-	return file.Apply(ctx, m, changed)
+	return f.fitting(kept, changed).Apply(ctx, m, changed)
 }
 
-// fitting is the file itself on a live machine, where its table is loaded by now.
-func (f TableFile) fitting(m Machine) (File, error) {
-	if m.Live {
-		return f.File, nil
-	}
-	kept, err := recall(m)
-	if kept.loaded != "" {
+// fitting is the file as it fits the table that was loaded last, or that a run which only
+// compares would load.
+func (f TableFile) fitting(kept memory, changed Changed) File {
+	if kept.loaded != "" && !changed[f.Table] {
 		f.Content = kept.with
 	}
-	return f.File, err
+	return f.File
 }
 
 // The table that was loaded last, and the one that was refused since. What fits the first

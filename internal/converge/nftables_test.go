@@ -168,6 +168,45 @@ func TestNFTableFallsBack(t *testing.T) {
 	loads(t, m, table("tcp dport 25 accept"), "change content")
 }
 
+// A file that has to fit a table stays with the one that is loaded: it is not of a table that
+// nft does not take, and comes with the fallback where nothing was loaded yet.
+func TestFileOfNFTable(t *testing.T) {
+	m := firewalled(t)
+	right, wrong := table("tcp dport 22 accept"), table("tcp dport 22 acept")
+	wrong.With = "Port 2222\n"
+	port := func(table NFTable) TableFile {
+		return TableFile{File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: table.With}, table.ID()}
+	}
+	both := func(table NFTable, want string) {
+		t.Helper()
+		state := one(table, port(table))
+		state.Steps[0].Loose = true
+		for range 2 {
+			if _, err := Apply(t.Context(), m, state, nil); (err != nil) != (table.Content == wrong.Content) {
+				t.Error(err)
+			}
+			if got := content(t, m.path(port(table).Path)); got != want {
+				t.Errorf("the file has %q, want %q", got, want)
+			}
+		}
+	}
+	both(wrong, "Port 2222\n")
+	both(right, "Port 22\n")
+	both(wrong, "Port 22\n")
+	moved := right
+	moved.With = wrong.With
+	both(moved, "Port 2222\n")
+
+	// Refused, and nothing loaded that could tell: the file is as it was.
+	if err := os.Remove(m.path(loadedTable)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, m.path(refusedTable), right.Content)
+	if got := changes(apply(t, m, port(right))); got != nil {
+		t.Errorf("changes are %v", got)
+	}
+}
+
 // Off line the file is written, of the table that was loaded last, and what fits that one:
 // this one has not been tried.
 func TestNFTableOffLine(t *testing.T) {
@@ -197,7 +236,7 @@ func TestNFTableOffLine(t *testing.T) {
 				write(t, m.path(path), content)
 			}
 		}
-		port := TableFile{File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: ssh.With}}
+		port := TableFile{File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: ssh.With}, ssh.ID()}
 		apply(t, m, port)
 		if got := strings.TrimPrefix(strings.Join(changes(apply(t, m, ssh)), ""), ssh.Path+": "); got != c.change {
 			t.Errorf("%+v: %q", c, got)

@@ -96,7 +96,10 @@ func (s Setting) Apply(_ context.Context, m Machine, _ Changed) error {
 			return notSettable(err)
 		case errors.Is(err, unix.EINVAL) && !strings.HasPrefix(s.Path, "/proc/sys/"):
 			now, readErr := s.current(path)
-			return errors.Join(readErr, s.tell(m, now, fmt.Sprintf("this device does not take it: %v", err)))
+			if readErr != nil {
+				return readErr
+			}
+			return s.tell(m, now, fmt.Sprintf("this device does not take it: %v", err))
 		case err != nil:
 			return err
 		}

@@ -76,15 +76,15 @@ func (u Unit) actions(s unitState, live bool, changed Changed) []action {
 	// systemd reads what was enabled when it reads its units.
 	add(daemonReload, s.stale || len(do) > 0)
 	isChanged := func(id string) bool { return changed[id] }
-	restarts := slices.ContainsFunc(u.RestartOn, isChanged)
+	restarts, reloads := slices.ContainsFunc(u.RestartOn, isChanged), slices.ContainsFunc(u.ReloadOn, isChanged)
 	switch {
 	case u.Masked:
 	case !s.active:
-		add(start, u.Running && !s.foreign && (!s.barred || restarts))
+		add(start, u.Running && !s.foreign && (!s.barred || restarts || reloads))
 	case restarts:
 		add(restart, true)
 	default:
-		add(reload, slices.ContainsFunc(u.ReloadOn, isChanged))
+		add(reload, reloads)
 	}
 	return do
 }

@@ -34,7 +34,8 @@ type Disk struct {
 func (d Disk) Identity() string { return fmt.Sprintf("%s %d", d.Serial, d.Size) }
 
 // Same tells whether two are known to be one disk, as those without serial numbers never are.
-func (d Disk) Same(other Disk) bool { return d.Serial != "" && d.Identity() == other.Identity() }
+// One that has grown is the same.
+func (d Disk) Same(other Disk) bool { return d.Serial != "" && d.Serial == other.Serial }
 
 // VolumesDir holds what is known of the volumes of this machine.
 const VolumesDir = StateDir + "/volumes"

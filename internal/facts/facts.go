@@ -43,13 +43,14 @@ type Facts struct {
 	Born           bool           // this node has been a member of its cluster
 
 	// What the system is sized from.
-	Memory   int64           // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
-	CPUs     int             // logical CPUs that are online
-	Disks    []Disk          // whole disks, by name
-	Volumes  map[string]Disk // which disk each volume of storage was on when it was made, or found again
-	DataSize int64           // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
-	ReadOnly bool            // the root is read-only, as an image's; what is written lies below /var, /home and /root
-	Kernel   Version         // the running one; zero where none tells
+	Memory        int64           // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
+	CPUs          int             // logical CPUs that are online
+	Disks         []Disk          // whole disks, by name
+	Volumes       map[string]Disk // which disk each volume of storage was on when it was made, or found again
+	DataSize      int64           // bytes of the file system that holds /var/lib/postgresql by now: before a volume is mounted there, of the one below
+	ReadOnly      bool            // the root is read-only, as an image's; what is written lies below /var, /home and /root
+	Kernel        Version         // the running one; zero where none tells
+	GigabytePages int             // huge pages of 1 GB that the running kernel has reserved
 
 	SSHPorts []uint16 // that sshd's own configuration names, beside that of SSHPortFile
 
@@ -97,6 +98,7 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.DataSize, fileSystemSize, filepath.Join(root, "var/lib/postgresql"))
 	gather(&errs, &f.ReadOnly, readOnly, root)
 	gather(&errs, &f.Kernel, kernel, filepath.Join(root, "proc/sys/kernel/osrelease"))
+	gather(&errs, &f.GigabytePages, gigabytePages, filepath.Join(root, "sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"))
 	gather(&errs, &f.SSHPorts, sshPorts, root)
 	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))
 	gather(&errs, &f.UUID, systemUUID, filepath.Join(root, "sys/class/dmi/id/product_uuid"))

@@ -85,6 +85,15 @@ func kernel(osrelease string) (Version, error) {
 	return ParseVersion(release), err
 }
 
+// gigabytePages is how many there are; none on a CPU that has no pages of that size.
+func gigabytePages(nrHugepages string) (int, error) {
+	number, err := attribute(nrHugepages)
+	if err != nil || number == "" {
+		return 0, err
+	}
+	return strconv.Atoi(number)
+}
+
 // attribute reads a file of one value, as sysfs has them. It is "" where there is
 // none, or the device just went.
 func attribute(path string) (string, error) {

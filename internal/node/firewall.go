@@ -25,18 +25,20 @@ func firewall(s seeds.Seed, self seeds.Node) []converge.Step {
 	}
 	port := file(facts.SSHPortFile, banner+fmt.Sprintf("Port %d\n", self.System.SSHPort))
 	return []converge.Step{
-		{Name: "firewall", Resources: []converge.Resource{
+		{Name: "firewall", Loose: true, Resources: []converge.Resource{
 			ownDirectory,
 			// Whatever becomes of this table, the next boot loads one.
 			converge.Unit{Name: firewallUnit, Enabled: true},
 			converge.NFTable{
 				Family: "inet", Name: "banyan", Path: firewallFile, Content: content, Fallback: fallback, Door: self.System.SSHPort, With: port.Content,
 			},
-			converge.TableFile{File: port},
+			converge.TableFile{File: port, Table: firewallFile},
 		}},
-		// Started, the unit loads the file, and sshd listens where the table lets in.
-		{Name: "ssh", Needs: []string{"firewall"}, Resources: []converge.Resource{
-			converge.Unit{Name: firewallUnit, Enabled: true, Running: true},
+		// Started, the unit loads the file: not after one was refused.
+		{Name: "firewall unit", Needs: []string{"firewall"}, Resources: []converge.Resource{
+			converge.Unit{Name: firewallUnit, Enabled: true, Running: true, ReloadOn: []string{firewallFile}},
+		}},
+		{Name: "ssh", Resources: []converge.Resource{
 			converge.Unit{Name: "ssh.service", Enabled: true, Running: true, ReloadOn: []string{port.Path}},
 		}},
 	}

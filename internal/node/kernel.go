@@ -45,7 +45,10 @@ func kernel(s seeds.Seed, self seeds.Node, m sharedMemory, f facts.Facts) conver
 		file("/etc/tmpfiles.d/banyan.conf", banner+lines(text)),
 	}
 	for _, setting := range settings {
-		resources = append(resources, setting)
+		// Pages of 1 GB that are still reserved leave no room for others until the next boot.
+		if setting.Path != pagesOf2MB || f.GigabytePages == 0 {
+			resources = append(resources, setting)
+		}
 	}
 	resources = append(resources, sysctls(kernelParameters(s, self, m, f), self.System.Sysctl)...)
 	if self.Runs(seeds.ServicePostgreSQL) {
@@ -79,6 +82,8 @@ func sysctls(parameters []sysctl, given map[string]any) []converge.Resource {
 	return append(resources, file(sysctlFile, banner+lines(text)))
 }
 
+const pagesOf2MB = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
 // memorySettings are those that are no parameters of sysctl: transparent huge pages, and
 // how many huge pages of 2 MB there are, whichever size is the kernel's default.
 func memorySettings(self seeds.Node, m sharedMemory) []converge.Setting {
@@ -91,7 +96,7 @@ func memorySettings(self seeds.Node, m sharedMemory) []converge.Setting {
 		return settings
 	}
 	return append(settings, converge.Setting{
-		Path: "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", Value: strconv.FormatInt(m.hugePages(), 10),
+		Path: pagesOf2MB, Value: strconv.FormatInt(m.hugePages(), 10),
 		Short: "memory is in too many pieces by now; the next boot has them all",
 	})
 }
@@ -114,9 +119,11 @@ func kernelParameters(s seeds.Seed, self seeds.Node, m sharedMemory, f facts.Fac
 			values["kernel.sched_migration_cost_ns"] = "5000000"
 		}
 	}
+	for name := range self.System.Sysctl {
+		delete(values, twins[name])
+	}
 	for name, value := range self.System.Sysctl {
 		values[name] = fmt.Sprint(value)
-		delete(values, twins[name])
 	}
 	var all []sysctl
 	for _, name := range slices.Sorted(maps.Keys(values)) {

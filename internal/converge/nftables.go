@@ -45,7 +45,7 @@ func (f TableFile) Diff(ctx context.Context, m Machine, changed Changed) (Differ
 	if err != nil || kept.loaded == "" && kept.refused != "" {
 		return Difference{}, err
 	}
-	return f.fitting(kept, changed).Diff(ctx, m, changed)
+	return f.fitting(m, kept, changed).Diff(ctx, m, changed)
 }
 
 // Apply writes it.
@@ -54,13 +54,13 @@ func (f TableFile) Apply(ctx context.Context, m Machine, changed Changed) error 
 	if err != nil {
 		return err
 	}
-	return f.fitting(kept, changed).Apply(ctx, m, changed)
+	return f.fitting(m, kept, changed).Apply(ctx, m, changed)
 }
 
-// fitting is the file as it fits the table that was loaded last, or that a run which only
-// compares would load.
-func (f TableFile) fitting(kept memory, changed Changed) File {
-	if kept.loaded != "" && !changed[f.Table] {
+// fitting is the file as it fits the table that was loaded last, or that a live run has
+// loaded or, where it only compares, would load. Off line nothing is loaded.
+func (f TableFile) fitting(m Machine, kept memory, changed Changed) File {
+	if kept.loaded != "" && (!m.Live || !changed[f.Table]) {
 		f.Content = kept.with
 	}
 	return f.File

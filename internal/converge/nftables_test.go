@@ -2,6 +2,7 @@ package converge
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -237,8 +238,8 @@ func TestNFTableOffLine(t *testing.T) {
 			}
 		}
 		port := TableFile{File{Path: "/etc/banyan/port.conf", Mode: 0o644, Content: ssh.With}, ssh.ID()}
-		apply(t, m, port)
-		if got := strings.TrimPrefix(strings.Join(changes(apply(t, m, ssh)), ""), ssh.Path+": "); got != c.change {
+		got := slices.DeleteFunc(changes(apply(t, m, ssh, port)), func(change string) bool { return strings.HasPrefix(change, port.Path) })
+		if got := strings.TrimPrefix(strings.Join(got, ""), ssh.Path+": "); got != c.change {
 			t.Errorf("%+v: %q", c, got)
 		}
 		for path, want := range map[string]string{ssh.Path: c.want, port.Path: c.with} {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"banyan/internal/durable"
 )
 
 // Who reads a file while it is replaced reads the old one to its end, and no
@@ -133,7 +135,7 @@ func TestAbsent(t *testing.T) {
 				t.Errorf("%q, want %q", got, want)
 			}
 		}
-		if there, err := isThere(m.path(path)); there || err != nil {
+		if there, err := durable.Exists(m.path(path)); there || err != nil {
 			t.Errorf("%s is there, %v", path, err)
 		}
 	}

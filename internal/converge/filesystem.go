@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -114,7 +113,7 @@ func (f Filesystem) judge(ctx context.Context, m Machine) (verdict, error) {
 	remembered := before != nil && before.Identity() == f.Disk.Identity()
 	mayWipe, used := f.Wipe != "" && f.Wipe == f.Disk.Serial, false
 	if mayWipe {
-		if used, err = isThere(f.wiped(m)); err != nil {
+		if used, err = durable.Exists(f.wiped(m)); err != nil {
 			return verdict{}, err
 		}
 	}
@@ -252,12 +251,4 @@ func lockDevice(name string) (*os.File, error) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 		}
 	}
-}
-
-func isThere(path string) (bool, error) {
-	_, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"banyan/internal/command"
 	"banyan/internal/disk"
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 )
 
@@ -111,7 +112,7 @@ func formatted(t *testing.T, m Machine, f Filesystem, what string) {
 	if h.Filesystem != f.Type || h.UUID != f.UUID || h.Label != f.Label {
 		t.Errorf("there is %+v", h)
 	}
-	if there, err := isThere(f.formatting(m)); there || err != nil {
+	if there, err := durable.Exists(f.formatting(m)); there || err != nil {
 		t.Errorf("it is still marked, %v", err)
 	}
 	before := hash(t, f.Disk)
@@ -145,7 +146,7 @@ func TestFilesystem(t *testing.T) {
 		t.Errorf("the comparison: %q, %v", changes(report), err)
 	}
 	formatted(t, m, f, "volume data: format /dev/"+f.Disk.Name+", serial S/1, 4 MB as ext4")
-	if there, err := isThere(f.wiped(m)); there || err != nil {
+	if there, err := durable.Exists(f.wiped(m)); there || err != nil {
 		t.Errorf("an empty disk counts as wiped, %v", err)
 	}
 	do(t, "e2fsck", "-fn", device(f.Disk))
@@ -249,7 +250,7 @@ func TestFilesystemIsAdopted(t *testing.T) {
 	if got := changes(apply(t, m, f)); len(got) != 1 || got[0] != "volume data: forget that another disk was being formatted" {
 		t.Errorf("got %q", got)
 	}
-	if there, err := isThere(f.formatting(m)); there || err != nil || hash(t, f.Disk) != before {
+	if there, err := durable.Exists(f.formatting(m)); there || err != nil || hash(t, f.Disk) != before {
 		t.Errorf("the mark is there: %t, %v", there, err)
 	}
 }

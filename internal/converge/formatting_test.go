@@ -9,6 +9,7 @@ import (
 
 	"banyan/internal/command"
 	"banyan/internal/disk"
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 )
 
@@ -160,7 +161,7 @@ func TestDiskInUse(t *testing.T) {
 		}
 	})
 	refused(t, m, f, device(f.Disk)+" is in use: lsblk "+device(f.Disk)+" says by what")
-	if there, err := isThere(f.formatting(m)); there || err != nil {
+	if there, err := durable.Exists(f.formatting(m)); there || err != nil {
 		t.Errorf("it is marked, %v", err)
 	}
 }

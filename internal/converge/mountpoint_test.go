@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
+	"banyan/internal/durable"
 )
 
 // mounted mounts a file system on a directory until the test ends.
@@ -102,7 +103,7 @@ func TestMountPointOffLine(t *testing.T) {
 	m := onDisk(t)
 	m.Live = false
 	apply(t, m, MountPoint{Path: "/below/volume", On: "/below"})
-	if there, err := isThere(m.path("/below")); there || err != nil {
+	if there, err := durable.Exists(m.path("/below")); there || err != nil {
 		t.Errorf("what is on a volume was made: %v", err)
 	}
 	apply(t, m, MountPoint{Path: "/data"})

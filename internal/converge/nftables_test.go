@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"banyan/internal/durable"
 )
 
 // table is one of ours with these rules of its input.
@@ -111,7 +113,7 @@ func TestNFTableOfTheBoot(t *testing.T) {
 		write(t, m.path(path), content)
 		loads(t, m, ssh, "remember as the one that was loaded last")
 	}
-	if there, err := isThere(m.path(refusedTable)); there || err != nil {
+	if there, err := durable.Exists(m.path(refusedTable)); there || err != nil {
 		t.Errorf("one is refused still, %v", err)
 	}
 	if now := do(t, "nft", "list", "table", "inet", "banyan"); !strings.Contains(now, "packets 9") {

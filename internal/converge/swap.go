@@ -38,7 +38,7 @@ func (s SwapFile) Diff(_ context.Context, m Machine, _ Changed) (Difference, err
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.Size == 0:
-		left, err := isThere(unfinished(path))
+		left, err := durable.Exists(unfinished(path))
 		if err != nil || !left {
 			return Difference{}, err
 		}

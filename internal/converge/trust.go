@@ -101,7 +101,7 @@ func (t TrustStore) files(m Machine) ([]string, error) {
 
 // Apply makes the bundle, and the links by which OpenSSL finds a certificate.
 func (t TrustStore) Apply(ctx context.Context, m Machine, _ Changed) error {
-	local, err := isThere(m.path(localCertificates))
+	local, err := durable.Exists(m.path(localCertificates))
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package durable changes files so that the change outlasts a power cut: when a
-// function returns, it is on the disk.
+// function returns, it is on the disk. It also tells what an earlier change left.
 package durable
 
 import (
@@ -77,6 +77,16 @@ func Remove(path string) error {
 		return nil
 	}
 	return err
+}
+
+// Exists tells whether there is something of that name, if only a symbolic link that
+// leads nowhere.
+func Exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // SyncDir puts the names in a directory on the disk.

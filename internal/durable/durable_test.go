@@ -100,3 +100,19 @@ func TestRemoveRemains(t *testing.T) {
 		t.Errorf("of no directory: %v", err)
 	}
 }
+
+func TestExists(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{dir: true, link: true, filepath.Join(dir, "nowhere"): false} {
+		if got, err := Exists(path); got != want || err != nil {
+			t.Errorf("%s: %v, %v", path, got, err)
+		}
+	}
+	if _, err := Exists(filepath.Join(dir, "nul\x00")); err == nil {
+		t.Error("what cannot be looked at is said to be there or not")
+	}
+}

@@ -49,11 +49,3 @@ func moveAside(dir string, now time.Time) (string, error) {
 	}
 	return aside, nil
 }
-
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}

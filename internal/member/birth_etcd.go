@@ -50,11 +50,11 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	data, err := exists(member)
+	data, err := durable.Exists(member)
 	if err != nil {
 		return err
 	}
-	begun, err := exists(etcdBirthMarker)
+	begun, err := durable.Exists(etcdBirthMarker)
 	if err != nil {
 		return err
 	}

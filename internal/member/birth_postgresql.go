@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 )
@@ -89,7 +90,7 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 	if f.data, err = holdsData(dataDir); err != nil {
 		return err
 	}
-	if f.begun, err = exists(birthMarker); err != nil {
+	if f.begun, err = durable.Exists(birthMarker); err != nil {
 		return err
 	}
 

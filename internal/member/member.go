@@ -177,7 +177,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	}
 	changed := !j.facts.Born
 	for _, path := range []string{birthMarker, birthDropIn} {
-		there, err := exists(path)
+		there, err := durable.Exists(path)
 		if err != nil {
 			return err
 		}

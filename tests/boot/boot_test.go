@@ -70,10 +70,10 @@ func TestBrokenSeed(t *testing.T) {
 	seed, disk := newSeed(t), newDisk(t)
 	const argument = "extra=1"
 	disk.fillSlotB(t, argument)
-	seed.text = strings.NewReplacer(", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}").Replace(seed.text)
+	seed.text = seed.next(t, ", gateway: 10.0.2.2", "", "{dns: [10.0.2.3]}", "{dhcp: true}")
 	// The mistake is on the line of a secret, which must not be shown with it.
 	const mistake = "dns_pasword"
-	broken := seed.text + "  " + mistake + ": " + seed.secrets["superuser_password"] + "\n"
+	broken := seed.text + "  " + mistake + ": " + seed.cluster.Secrets["superuser_password"] + "\n"
 	disk.dropSeed(t, broken)
 	m := start(t, disk, bios)
 
@@ -132,16 +132,17 @@ func TestPowerCut(t *testing.T) {
 // which is formatted on the way.
 func checkPowerCut(t *testing.T, firmware firmware, after int64) {
 	t.Helper()
-	seed, disk := newSeed(t), newDisk(t)
 	var more extra
+	var sections []string
 	if firmware == uefi {
 		more.dataDisks = []*dataDisk{newDataDisk(t, virtualDisk, dataSerial, 4*gibibyte)}
-		seed.text += "storage: {volumes: {data: {match: {serial: " + dataSerial + "}}}}\n"
+		sections = append(sections, "storage: {volumes: {data: {match: {serial: "+dataSerial+"}}}}\n")
 	}
+	seed, disk := newSeed(t, sections...), newDisk(t)
 	disk.dropSeed(t, seed.text)
 	first := startWith(t, disk, firmware, more)
 	cutPower(t, first, after)
-	if leaked := seed.secrets.Leaked(first.console.String()); leaked != nil {
+	if leaked := seed.cluster.Secrets.Leaked(first.console.String()); leaked != nil {
 		t.Errorf("the first boot's console shows %q", leaked)
 	}
 

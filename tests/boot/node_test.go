@@ -67,7 +67,7 @@ func (n *node) sql(statements string) string {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	value, err := fixture.SQL(ctx, nil, n.machine.addr[postgresPort], n.seed.secrets["superuser_password"], statements)
+	value, err := n.seed.cluster.SQL(ctx, nil, n.machine.addr[postgresPort], statements)
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func (n *node) checkSecrets() {
 		"the journal":   journal,
 		"command lines": n.root("ps -e -ww -o args="),
 	} {
-		if leaked := n.seed.secrets.Leaked(text); leaked != nil {
+		if leaked := n.seed.cluster.Secrets.Leaked(text); leaked != nil {
 			n.Errorf("%s: anybody can read %q there", where, leaked)
 		}
 	}
@@ -272,7 +272,7 @@ func (n *node) reboot() *node {
 // that is off.
 func checkBanyan(t *testing.T, disk *disk, seed *seed) {
 	t.Helper()
-	if leaked := seed.secrets.Leaked(disk.readBanyan(t)); leaked != nil {
+	if leaked := seed.cluster.Secrets.Leaked(disk.readBanyan(t)); leaked != nil {
 		t.Errorf("the BANYAN partition still holds %q", leaked)
 	}
 }

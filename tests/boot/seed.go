@@ -4,6 +4,8 @@ package boot
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -13,29 +15,40 @@ import (
 
 // seed is the seed of a one-node cluster and what only its author knows.
 type seed struct {
-	text    string
-	secrets fixture.Secrets
+	file    string // the cluster file
+	text    string // what was minted of it
+	cluster *fixture.Cluster
 	key     ssh.Signer // of the user dba
 }
 
-// newSeed makes a seed. Its addresses are those of QEMU's user networking; its
-// secrets are such that nothing else holds them by chance.
-func newSeed(t testing.TB) *seed {
+// network is QEMU's user networking, which a machine is a host of.
+var network = netip.MustParsePrefix("10.0.2.0/24")
+
+// newSeed makes a seed, with more sections that a test asks for.
+func newSeed(t testing.TB, sections ...string) *seed {
 	t.Helper()
 	key, authorized := fixture.NewKey(t)
-	s := &seed{key: key, secrets: fixture.NewSecrets()}
-	s.text = fmt.Sprintf(`version: banyan/v1
+	file := fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
 nodes:
   - {name: pgsql-n1, address: 10.0.2.15/24, gateway: 10.0.2.2}
 network: {dns: [10.0.2.3]}
 postgresql:
-  pg_hba: ["host all all 10.0.2.0/24 scram-sha-256"]
+  pg_hba: [%q]
 firewall: {allow: [{port: 8008, sources: [10.0.2.2/32]}]} # the tests ask Patroni from outside
 system:
   timezone: Europe/Moscow
   users:
     - %s
-%s`, fixture.DBA(authorized), s.secrets.Section())
-	return s
+`, fixture.HBA(network), fixture.DBA(authorized)) + strings.Join(sections, "")
+	c := fixture.Mint(t, file)
+	return &seed{file, c.Seeds["pgsql-n1"].Text, c, key}
+}
+
+// next is the seed's next generation, for a cluster file in which these texts are replaced,
+// as [strings.NewReplacer] takes them.
+func (s *seed) next(t testing.TB, replaced ...string) string {
+	t.Helper()
+	s.cluster.Mint(t, strings.NewReplacer(replaced...).Replace(s.file))
+	return s.cluster.Seeds["pgsql-n1"].Text
 }

@@ -25,12 +25,8 @@ import (
 	"filippo.io/age"
 
 	"banyan/seeds"
+	"banyan/tests/fixture"
 )
-
-// generation is a seed as it was minted for the nth time.
-func (s *seed) generation(id string, n int, more string) string {
-	return strings.Replace(s.text, "{name: pgsql-cl}", fmt.Sprintf("{name: pgsql-cl, id: %s, generation: %d}", id, n), 1) + more
-}
 
 // hold writes a file that QEMU passes on.
 func hold(t *testing.T, name, content string) string {
@@ -64,27 +60,30 @@ func (n *node) sources(want ...string) {
 // one wishes; and what a stick brings later is another cluster's.
 func TestSources(t *testing.T) {
 	t.Parallel()
-	const id, foreign = "6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f11", "6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f12"
-	seed, disk := newSeed(t), newDisk(t)
-	const one = "  - {name: pgsql-n1, address: 10.0.2.15/24, gateway: 10.0.2.2}\n"
-	rack := strings.Replace(seed.text, one, `  - {name: pgsql-n7, address: 10.0.2.17/24, match: {mac: "52:54:00:00:00:07"}}
+	seed, disk := newSeed(t, "reconfigure: automatic\n"), newDisk(t)
+	// Two other machines of a rack, and by chance the same password.
+	rack := fixture.MintUniversal(t, fmt.Sprintf(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes:
+  - {name: pgsql-n7, address: 10.0.2.17/24, match: {mac: "52:54:00:00:00:07"}}
   - {name: pgsql-n8, address: 10.0.2.18/24, match: {serial: CZ8}}
-`, 1)
-	if rack == seed.text {
-		t.Fatal("the seed's node is written otherwise")
+secrets: {superuser_password: %s}
+`, seed.cluster.Secrets["superuser_password"]))
+	for name, secret := range rack.Secrets {
+		seed.cluster.Secrets["the rack's "+name] = secret
 	}
-	disk.dropSeed(t, rack)
-	first := strings.Replace(seed.generation(id, 1, "reconfigure: automatic\n"), "Europe/Moscow", "Asia/Vladivostok", 1)
+	disk.dropSeed(t, rack.Seeds[fixture.Universal].Text)
+	first := seed.next(t, "Europe/Moscow", "Asia/Vladivostok") // the second generation
 	encoded := base64.StdEncoding.EncodeToString([]byte(first))
 	half := len(encoded) / 2
 	m := startWith(t, disk, uefi, extra{args: []string{
 		"-smbios", "type=1,serial=CZ12345678,uuid=4c4c4544-0051-3510-8052-b4c04f4a3432",
 		"-smbios", "type=11,path=" + hold(t, "0", "io.banyan.seed.0="+encoded[:half]) + ",path=" + hold(t, "1", "io.banyan.seed.1="+encoded[half:]),
-		"-fw_cfg", "name=opt/banyan/seed,file=" + hold(t, "2", seed.generation(id, 2, "reconfigure: automatic\n")),
+		"-fw_cfg", "name=opt/banyan/seed,file=" + hold(t, "2", seed.next(t)),
 	}})
 	m.waitFor(ready, birthTime)
 	n := login(t, m, seed)
-	n.check() // of the second generation's time zone, among others
+	n.check() // of the third generation's time zone, among others
 	const (
 		kernel    = `kernel parameter banyan\.seed: false not present`
 		partition = `BANYAN partition /dev/vda3: false `
@@ -95,14 +94,16 @@ func TestSources(t *testing.T) {
 		own  = `sealed seed: true`
 	)
 	n.sources(kernel, misfit, `volume BANYAN-SEED or CIDATA: false not present`, `SMBIOS OEM strings: false the seed that is sealed here`,
-		`QEMU fw_cfg: false .*generation 2.*`, rest, etc, own)
+		`QEMU fw_cfg: false .*generation 3.*`, rest, etc, own)
 
-	stick := newISO(t, map[string]string{"seeds/52-54-00-12-34-56.yaml": seed.generation(foreign, 3, "")})
+	const foreign = "6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f12"
+	other := fixture.Mint(t, strings.Replace(seed.file, "{name: pgsql-cl}", "{name: pgsql-cl, id: "+foreign+"}", 1))
+	stick := newISO(t, map[string]string{"seeds/52-54-00-12-34-56.yaml": other.Seeds["pgsql-n1"].Text})
 	m.plug(stick)
 	n.root("udevadm wait --timeout=60 /dev/disk/by-label/BANYAN-SEED")
 	n.root("systemctl restart banyan-firstboot && firstboot status --wait")
 	n.sources(kernel, partition+`planted already`, `volume BANYAN-SEED /dev/sd[a-z]: false refused: it is of another cluster: its cluster\.id is `+foreign,
-		`SMBIOS OEM strings: false refused: its generation 1 is older than 2`, `QEMU fw_cfg: false the seed that is sealed here`, rest, etc, own)
+		`SMBIOS OEM strings: false refused: its generation 2 is older than 3`, `QEMU fw_cfg: false the seed that is sealed here`, rest, etc, own)
 	m.powerOff()
 	checkBanyan(t, disk, seed)
 }
@@ -122,7 +123,7 @@ func TestSeedByURL(t *testing.T) {
 	t.Parallel()
 	seed, disk := newSeed(t), newDisk(t)
 	passphrase := crand.Text()
-	seed.secrets["passphrase"] = passphrase
+	seed.cluster.Secrets["passphrase"] = passphrase
 	recipient, err := age.NewScryptRecipient(passphrase)
 	if err != nil {
 		t.Fatal(err)

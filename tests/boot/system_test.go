@@ -23,13 +23,13 @@ var systemFailed = regexp.MustCompile(`banyan: pgsql-n1 failed\n(?s:.*?)\bforeig
 // it is, byte for byte, until the seed names it.
 func TestSystem(t *testing.T) {
 	t.Parallel()
-	seed, disk := newSeed(t), newDisk(t)
+	disk := newDisk(t)
 	foreign := newDataDisk(t, ssd, foreignSerial, gibibyte/4)
 	foreign.format(t, "somebodys", map[string]string{"precious/data": "irreplaceable"})
 	before := foreign.sum(t)
 	const archive = "\n    archive: {match: {serial: " + foreignSerial + "}, path: /var/lib/archive}"
-	seed.text += "storage:\n  volumes:\n    data: {match: {serial: " + dataSerial + "}}\n" +
-		"    wal: {match: {class: nvme}, filesystem: xfs}" + archive + "\n"
+	seed := newSeed(t, "storage:\n  volumes:\n    data: {match: {serial: "+dataSerial+"}}\n"+
+		"    wal: {match: {class: nvme}, filesystem: xfs}"+archive+"\n")
 	disk.dropSeed(t, seed.text)
 	m := startWith(t, disk, uefi, extra{
 		dataDisks: []*dataDisk{newDataDisk(t, virtualDisk, dataSerial, 4*gibibyte), newDataDisk(t, nvme, walSerial, 2*gibibyte), foreign},
@@ -52,8 +52,8 @@ func TestSystem(t *testing.T) {
 	n.sql("create table kept (word text); insert into kept values ('banyan') returning word")
 
 	// The seed names the disk, and wants larger pages.
-	changed := strings.Replace(seed.text, archive, strings.Replace(archive, "path:", "wipe: "+foreignSerial+", path:", 1), 1)
-	changed = strings.Replace(changed, "system:\n", "system:\n  huge_page_size: 1GB\n", 1)
+	changed := seed.next(t, archive, strings.Replace(archive, "path:", "wipe: "+foreignSerial+", path:", 1),
+		"system:\n", "system:\n  huge_page_size: 1GB\n")
 	n.root("cat >" + sealedSeed + " <<'END'\n" + changed + "END\n")
 	n.root("firstboot --dry-run >/tmp/plan && exit 1; test $? = 2; grep -q 'wipe /dev/.*somebodys' /tmp/plan; grep -q hugepagesz=1G /tmp/plan")
 	n.root("firstboot")

@@ -74,12 +74,12 @@ func TestDrift(t *testing.T) {
 		t.Errorf("on a node that was just born a dry run says:\n%s", out)
 	}
 
-	n.seed.secrets["drift"] = rand.Text()
+	n.cluster.Secrets["drift"] = rand.Text()
 	var made strings.Builder
 	for _, d := range drift {
 		made.WriteString(d.made + "\n")
 	}
-	n.sh("drift=" + n.seed.secrets["drift"] + "\n" + made.String())
+	n.sh("drift=" + n.cluster.Secrets["drift"] + "\n" + made.String())
 	var text, asJSON string
 	n.unchanged("the machine", machine, func() {
 		n.unchanged("/etc", etc, func() {
@@ -235,7 +235,7 @@ func (n *node) reloads(unit string) int {
 func (n *node) checkSecrets(texts map[string]string) {
 	n.t.Helper()
 	for where, text := range texts {
-		if leaked := n.seed.secrets.Leaked(text); leaked != nil {
+		if leaked := n.cluster.Secrets.Leaked(text); leaked != nil {
 			n.t.Errorf("%s: anybody can read %q there", where, leaked)
 		}
 	}

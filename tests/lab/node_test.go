@@ -20,7 +20,7 @@ import (
 // node is a host that was planted, and a network that clients reach it by.
 type node struct {
 	*host
-	seed seed
+	cluster *fixture.Cluster
 }
 
 // born plants a host and waits until it is the node of a cluster of its own. Its seed
@@ -29,10 +29,10 @@ func born(t testing.TB, sections ...string) *node {
 	t.Helper()
 	n := newNetwork(t, prefix)
 	h := newHost(t, n, "pgsql-n1", address(11))
-	s := newSeed(h, sections...)
-	h.plant(s.text)
+	c := fixture.Mint(t, clusterFile(h, sections...))
+	h.plant(c.Seeds[h.name].Text)
 	h.waitReady()
-	return &node{h, s}
+	return &node{h, c}
 }
 
 // sql runs statements as a client and returns the last one's value.
@@ -49,18 +49,18 @@ func (n *node) sql(statements string) string {
 
 func (n *node) query(ctx context.Context, statements string) (string, error) {
 	addr := net.JoinHostPort(n.addr.Addr().String(), "5432")
-	return fixture.SQL(ctx, n.network.dial, addr, n.seed.secrets["superuser_password"], statements)
+	return n.cluster.SQL(ctx, n.network.dial, addr, statements)
 }
 
 // sealed is where the host keeps its own copy of its seed.
 func (h *host) sealed() string { return filepath.Join(h.state(), "var/lib/banyan/seed.yaml") }
 
-// reseed gives the node another seed with the same secrets. What comes of it is for
-// the next run.
+// reseed gives the node the next generation of its seed. What comes of it is for the
+// next run.
 func (n *node) reseed(sections ...string) {
 	n.t.Helper()
-	n.seed.text = seedText(n.host, n.seed.secrets, sections)
-	if err := os.WriteFile(n.sealed(), []byte(n.seed.text), 0o600); err != nil {
+	n.cluster.Mint(n.t, clusterFile(n.host, sections...))
+	if err := os.WriteFile(n.sealed(), []byte(n.cluster.Seeds[n.name].Text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -141,8 +141,9 @@ func TestNode(t *testing.T) {
 	n.expect([]fixture.Check{
 		{"/etc/hosts", "cat /etc/hosts", regexp.QuoteMeta(hosts)},
 		{"what somebody left in /etc", "ls /etc/drift 2>/dev/null || true", ""},
-		// What was rendered before PID 1 is what the running system would be made.
-		{"what was changed", "journalctl --boot --output cat --unit banyan-firstboot.service | grep ': changed ' || true", ""},
+		// What was rendered before PID 1 is what the running system would be made, but for
+		// the bundle that update-ca-certificates makes there.
+		{"what was changed", "journalctl --boot --output cat --unit banyan-firstboot.service | grep ': changed ' || true", "trust: changed /etc/ssl/certs/ca-certificates.crt"},
 	})
 }
 

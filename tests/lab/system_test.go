@@ -5,40 +5,14 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"banyan/internal/flow"
 	"banyan/internal/pki"
-	"banyan/seeds"
-	"banyan/seeds/mint"
 	"banyan/tests/fixture"
 )
-
-// minted makes of a cluster file what `build seed mint` makes of it, and returns the
-// seed of the host.
-func minted(t testing.TB, h *host, clusterFile string) (text string, s *seeds.Seed) {
-	t.Helper()
-	c, _, err := mint.Parse("cluster.yaml", []byte(clusterFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "minted")
-	if _, err := mint.Into(t.Context(), dir, c, mint.Options{Now: time.Now()}, mint.Output{PerNode: true}); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, h.name+".yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s, err = seeds.Parse(h.name+".yaml", data); err != nil {
-		t.Fatal(err)
-	}
-	return string(data), s
-}
 
 // authority makes one that the cluster's own has nothing to do with.
 func authority(t testing.TB) *pki.Authority {
@@ -66,9 +40,9 @@ func TestSystem(t *testing.T) {
     - |
       %s
 `, fixture.DBA(authorized), strings.ReplaceAll(strings.TrimSpace(theirs.Certificates()), "\n", "\n      "))
-	text, s := minted(t, h, clusterFile(h)+system)
-	n := &node{h, seed{text, map[string]string{"superuser_password": s.Secrets.SuperuserPassword.Reveal()}}}
-	h.plant(text)
+	n := &node{h, fixture.Mint(t, clusterFile(h, system))}
+	s := n.cluster.Seeds[h.name]
+	h.plant(s.Text)
 	h.waitReady()
 
 	n.checkSysctl()

@@ -2,21 +2,24 @@ package seeds
 
 import "strings"
 
-// The ports of etcd, which no seed changes.
+// The ports that no seed changes.
 const (
-	EtcdClientPort = 2379
-	EtcdPeerPort   = 2380
+	EtcdClientPort  = 2379
+	EtcdPeerPort    = 2380
+	EtcdMetricsPort = 2381 // on the loopback interface alone
+	MemberPort      = 8009 // where a node answers what it holds
 )
 
 // Audience is who has business at a port.
 type Audience string
 
 // The audiences: those of firewall.ssh_sources, of firewall.client_sources, and the
-// nodes of the cluster alone.
+// nodes of the cluster alone; nobody is who asks from the node itself.
 const (
 	ForAdministrators Audience = "administrators"
 	ForClients        Audience = "clients"
 	ForMembers        Audience = "members"
+	ForNobody         Audience = "nobody"
 )
 
 // Port is one, of TCP, that a node listens on.
@@ -32,10 +35,14 @@ type Port struct {
 // Ports are those that a node of s listens on.
 func (s *Seed) Ports(n Node) []Port {
 	ports := []Port{{n.System.SSHPort, "ssh", ForAdministrators, "system.ssh_port", "sshd"}}
+	if s.HoldsState(n) {
+		ports = append(ports, Port{MemberPort, "Banyan: what the node holds", ForMembers, "", "Banyan's question of peers"})
+	}
 	if s.IsEtcdMember(n) {
 		ports = append(ports,
 			Port{EtcdClientPort, "etcd, its clients", ForMembers, "", "etcd"},
-			Port{EtcdPeerPort, "etcd, its members", ForMembers, "", "etcd"})
+			Port{EtcdPeerPort, "etcd, its members", ForMembers, "", "etcd"},
+			Port{EtcdMetricsPort, "etcd, its metrics", ForNobody, "", "etcd's metrics"})
 	}
 	if n.Runs(ServicePostgreSQL) {
 		ports = append(ports,

@@ -33,6 +33,12 @@ func (s *Seed) IsRaftMember(n Node) bool {
 	return s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness))
 }
 
+// HoldsState tells whether a node holds what a cluster is lost with: a part of the DCS,
+// or PostgreSQL's data.
+func (s *Seed) HoldsState(n Node) bool {
+	return s.IsEtcdMember(n) || s.IsRaftMember(n) || n.Runs(ServicePostgreSQL)
+}
+
 // Own are the nodes that the seed is for: the one that it names, else all.
 func (s *Seed) Own() []Node {
 	if n, ok := s.ByName(s.Node); ok && s.Node != "" {

@@ -225,7 +225,7 @@ func forPrograms(problems strict.Problems) []problem {
 func notes(s seeds.Seed) []string {
 	var limits, later []string
 	for _, n := range s.Nodes {
-		if err := node.CheckRelease(s, n); err != nil {
+		if err := node.CheckRelease(s); err != nil {
 			limits = append(limits, strings.Split(err.Error(), "\n")...)
 		}
 		later = append(later, node.Later(s, n)...)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
 	"banyan/internal/disk"
@@ -79,7 +80,7 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 	}
 	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
 	root.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), renderCommand(), exportCommand())
+	root.AddCommand(plantCommand(), statusCommand(), slotCommand(), initramfsCommand(), renderCommand(), answerCommand(), exportCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
@@ -156,6 +157,26 @@ func exportCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(2),
 		RunE:   func(_ *cobra.Command, args []string) error { return disk.Export(os.Stdout, args[0], args[1]) },
+	}
+}
+
+// answerCommand is what banyan-peer.socket starts.
+func answerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "answer",
+		Short:  "Answer the other nodes what this one holds (run by systemd)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			listeners, err := activation.Listeners()
+			if err != nil {
+				return err
+			}
+			return flow.Answer(cmd.Context(), listeners)
+		},
 	}
 }
 

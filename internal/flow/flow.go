@@ -23,9 +23,10 @@ import (
 	"banyan/seeds"
 )
 
-// runTime is how long a node may take from its first step to a PostgreSQL that
-// answers; crash recovery of a large database is what takes long.
-const runTime = 30 * time.Minute
+// applyTime is how long the machine may take to become what its seed says. Joining the
+// cluster has no limit: the other nodes may be started days later, and the copy of a
+// large database takes its time.
+const applyTime = 30 * time.Minute
 
 // Initramfs is what the initramfs does once the root is mounted: it prepares the
 // machine and renders /etc. Only what leaves no machine to boot is an error.
@@ -56,9 +57,6 @@ func Render(ctx context.Context) {
 // Run makes the machine what its sealed seed says, joins the cluster and
 // reports. A second run on an unchanged node changes nothing.
 func Run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, runTime, fmt.Errorf("not done after %v", runTime))
-	defer cancel()
-
 	if _, err := os.Stat(sealedSeed); errors.Is(err, fs.ErrNotExist) {
 		return errNoSeed
 	}
@@ -84,7 +82,10 @@ func newReporter() *reporter {
 
 func (r *reporter) about(n planted) {
 	r.report.Node, r.report.Cluster, r.report.Address = n.Node.Name, n.Seed.Cluster.Name, n.Node.Address.Addr().String()
-	r.report.PostgreSQLPort, r.report.PatroniPort = n.Node.PostgreSQL.Port, n.Node.Patroni.RESTAPI.Port
+	if n.Node.Runs(seeds.ServicePostgreSQL) {
+		r.report.PostgreSQLPort, r.report.PatroniPort = n.Node.PostgreSQL.Port, n.Node.Patroni.RESTAPI.Port
+	}
+	r.report.EtcdMember = n.Seed.IsEtcdMember(n.Node)
 	r.report.Versions = n.facts.Versions()
 	r.report.Unapplied = node.Unapplied(*n.Seed, n.Node, n.facts)
 	if len(r.report.Unapplied) > 0 {
@@ -182,6 +183,8 @@ func (r *reporter) apply(ctx context.Context, desired converge.State) (converge.
 	if err := endLease(); err != nil {
 		return converge.Report{}, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, applyTime, fmt.Errorf("not done after %v", applyTime))
+	defer cancel()
 	return converge.Apply(ctx, converge.Machine{Root: "/", Live: true}, desired, func(s converge.StepReport) {
 		if !s.Done {
 			r.report.Begin(s.Name)

@@ -7,14 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
-	"banyan/internal/node"
+	"banyan/internal/peer"
+	"banyan/seeds"
 )
 
 // birthMarker says that a data directory that was not there before was being
@@ -30,46 +33,89 @@ const (
 	birthDropInContent = "[Service]\nRestart=no\nKillMode=control-group\n"
 )
 
-// findings is what a node that was never born meets.
+// findings is what a node with PostgreSQL meets.
 type findings struct {
-	initialize initializeKey
-	data       bool // PostgreSQL's data directory holds something
-	begun      bool // birthMarker is there
+	initialize dcs.Initialize
+	own        peer.Holding
+	systemID   string // of the own data, where there is any
+
+	// Where the DCS knows of no PostgreSQL:
+	founder   bool          // of those that the seed lists this node is the one to begin
+	bootstrap bool          // somebody said that it shall begin, whatever the others hold
+	self      string        // the node's name
+	all       []peer.Result // what each node with PostgreSQL holds, this one among them
 }
 
-// decidePostgreSQL says how to go on towards the birth of a cluster.
+// decidePostgreSQL says how to go on towards a PostgreSQL that leads or follows.
 //
 // A birth under Patroni (bootstrap and post_bootstrap in patroni/ha.py) creates
 // /initialize with an empty value, runs initdb, starts PostgreSQL, makes the
 // roles, and only then writes the system identifier into /initialize. A power
 // cut in between leaves what Patroni cannot mend: before an empty /initialize it
 // waits for somebody else's bootstrap, of half a data directory it only says so,
-// and a whole one without its roles it takes for a good one. So whoever begins
-// also forgets an empty /initialize.
+// and a whole one without its roles it takes for a good one. So one node alone, the
+// founder, ever begins; it may forget an empty /initialize, since nobody else can be at it.
 //
-//	/initialize        data  birth marker  course
-//	system identifier  any   either        carry on    the cluster is born
-//	absent, or empty   none  either        begin       nothing is there yet
-//	absent, or empty   some  yes           start over  a birth of ours was interrupted
-//	absent, or empty   some  no            carry on    it was there before us, and Patroni adopts it
-func decidePostgreSQL(f findings) course {
-	switch {
-	case f.initialize.born():
-		return carryOn
-	case !f.data:
-		return begin
-	case f.begun:
+// Where data stands and the DCS knows of none, as after the loss of etcd, whoever comes
+// first would be the leader. So all wait until each was asked, and for the one whose data
+// has come furthest.
+//
+//	/initialize        own data                  course
+//	system identifier  none, or of that cluster  carry on: the cluster is born
+//	system identifier  a birth's, of another     start over, as a replica
+//	system identifier  of another                refuse
+//	absent, or empty   -                         wait until all nodes were asked
+//	absent, or empty   furthest of all           carry on: Patroni adopts it
+//	absent, or empty   any, others have come further  wait for them
+//	absent, or empty   none anywhere             the founder begins, or starts over; others wait
+func decidePostgreSQL(f findings) (course, string) {
+	if f.initialize.Born() {
+		switch {
+		case f.systemID == "" || f.systemID == f.initialize.Value:
+			return carryOn, ""
+		case f.own == peer.Begun:
+			return startOver, ""
+		default:
+			return refuse, ""
+		}
+	}
+	if f.bootstrap {
+		return alone(f.own), ""
+	}
+	if silent := peer.Silent(f.all); len(silent) > 0 {
+		return wait, "waits until all nodes with PostgreSQL can be asked what they hold; silent: " + strings.Join(silent, "; ")
+	}
+	if best, ok := peer.Best(f.all); ok {
+		if best.Node.Name == f.self {
+			return carryOn, ""
+		}
+		return wait, fmt.Sprintf("waits for %s, which holds the data that has come furthest, to lead", best.Node.Name)
+	}
+	for _, r := range f.all {
+		if r.Answer.PostgreSQL == peer.Lost {
+			return wait, fmt.Sprintf("waits: the data of %s is gone, and nobody else has any; restore it, or see bootstrap in firstboot(8)", r.Node.Name)
+		}
+	}
+	if !f.founder {
+		return wait, "waits for the first node to begin the cluster"
+	}
+	return alone(f.own), ""
+}
+
+// alone is the course of who has nobody to mind.
+func alone(own peer.Holding) course {
+	switch own {
+	case peer.Begun:
 		return startOver
-	default:
+	case peer.Data:
 		return carryOn
+	default:
+		return begin
 	}
 }
 
-// preparePostgreSQL makes a node that was never born fit for Patroni's first start.
+// preparePostgreSQL makes a node fit for Patroni's start: it waits until that may be.
 func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error {
-	if j.facts.Born {
-		return nil
-	}
 	state, err := j.units.state(ctx, patroniUnit)
 	if err != nil {
 		return err
@@ -78,46 +124,84 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		say("Patroni is at it already")
 		return nil
 	}
-	version, err := node.PostgreSQLVersion(j.self, j.facts)
+	dir, err := postgresqlDir(j.self, j.facts)
 	if err != nil {
 		return err
 	}
-	dataDir := node.DataDir(j.self, version)
-	var f findings
-	if f.initialize, err = j.dcs.readInitialize(ctx); err != nil {
-		return err
-	}
-	if f.data, err = holdsData(dataDir); err != nil {
-		return err
-	}
-	if f.begun, err = durable.Exists(birthMarker); err != nil {
-		return err
-	}
+	return poll(ctx, say, func() (bool, string, error) {
+		f, err := j.findPostgreSQL(ctx, dir)
+		if err != nil {
+			return false, "", err
+		}
+		c, waiting := decidePostgreSQL(f)
+		switch c {
+		case wait:
+			return false, waiting, nil
+		case refuse:
+			return false, "", fmt.Errorf("%s is of another cluster: its system identifier is %s, and %s; move it away, and this node becomes a replica", dir.data, f.systemID, f.initialize)
+		}
+		say(fmt.Sprintf("%s: %s, and %s holds %s", c, f.initialize, dir.data, f.own))
+		return true, "", j.readyPostgreSQL(ctx, dir, f, c, say)
+	})
+}
 
-	course := decidePostgreSQL(f)
-	holds := "is empty"
-	if f.data {
-		holds = "holds data"
+// findPostgreSQL looks at the node and at the DCS, and asks the others.
+func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, error) {
+	nodes := j.seed.Members(seeds.ServicePostgreSQL)
+	f := findings{self: j.self.Name, founder: nodes[0].Name == j.self.Name}
+	var progress peer.Progress
+	var err error
+	if f.initialize, err = j.dcs.Initialize(ctx); err != nil {
+		return f, err
 	}
-	say(fmt.Sprintf("%s: %s, and %s %s", course, f.initialize, dataDir, holds))
-	if course == carryOn {
+	if f.own, progress, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
+		return f, err
+	}
+	if f.own == peer.Data || f.own == peer.Begun {
+		c, err := dir.control(ctx)
+		if err != nil && f.own == peer.Data {
+			return f, err
+		}
+		f.systemID = c.systemID
+	}
+	if f.initialize.Born() {
+		return f, nil
+	}
+	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil || f.bootstrap {
+		return f, err
+	}
+	others := slices.DeleteFunc(slices.Clone(nodes), func(n seeds.Node) bool { return n.Name == j.self.Name })
+	f.all = append(j.ask(ctx, others), peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: progress}})
+	return f, nil
+}
+
+// readyPostgreSQL does what a course begins with.
+func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, c course, say func(string)) error {
+	founds := !f.initialize.Born()
+	if c == carryOn {
+		if founds {
+			return j.dcs.Forget(ctx, f.initialize)
+		}
 		return nil
 	}
-	if err := refuseIfServed(dataDir); err != nil {
+	if err := refuseIfServed(dir.data); err != nil {
 		return err
 	}
-	if f.begun {
+	if f.own == peer.Begun {
 		// The log comes first: without data it would be nobody's, and initdb refuses it.
-		for _, dir := range []string{node.WALDir(j.self, version), dataDir} {
-			if err := moveRemains(dir, say); err != nil {
+		for _, d := range []string{dir.wal, dir.data} {
+			if err := moveRemains(d, say); err != nil {
 				return err
 			}
 		}
 	}
-	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dataDir+" is being made\n")...); err != nil {
+	if !founds {
+		return durable.Remove(birthMarker)
+	}
+	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dir.data+" is being made\n")...); err != nil {
 		return err
 	}
-	if err := j.dcs.forget(ctx, f.initialize); err != nil {
+	if err := j.dcs.Forget(ctx, f.initialize); err != nil {
 		return err
 	}
 	return makeHere(ctx,

@@ -8,41 +8,64 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"banyan/internal/dcs"
+	"banyan/internal/peer"
+	"banyan/seeds"
 )
 
 func TestDecidePostgreSQL(t *testing.T) {
+	const own, foreign = "7711116296981745808", "7711116296981745809"
 	var (
-		absent = initializeKey{}
-		empty  = initializeKey{there: true}
-		junk   = initializeKey{there: true, value: "somebody"}
-		sysid  = initializeKey{there: true, value: "7711116296981745808"}
+		absent = dcs.Initialize{}
+		empty  = dcs.Initialize{There: true}
+		born   = dcs.Initialize{There: true, Value: own}
+		early  = peer.Progress{Timeline: 1, LSN: 10}
+		late   = peer.Progress{Timeline: 2, LSN: 5}
 	)
-	for _, test := range []struct {
-		initialize  initializeKey
-		data, begun bool
-		want        course
+	is := func(name string, h peer.Holding, p peer.Progress) peer.Result {
+		return peer.Result{Node: seeds.Node{Name: name}, Answer: peer.Answer{PostgreSQL: h, Progress: p}}
+	}
+	all := func(n1, n2 peer.Result) []peer.Result { return []peer.Result{n1, n2} }
+	nothing := all(is("n1", peer.Nothing, peer.Progress{}), is("n2", peer.Nothing, peer.Progress{}))
+	dead := is("n2", "", peer.Progress{})
+	dead.Err = errors.New("no route to host")
+
+	for name, test := range map[string]struct {
+		findings
+		want course
 	}{
-		{sysid, false, false, carryOn},
-		{sysid, false, true, carryOn},
-		{sysid, true, false, carryOn},
-		{sysid, true, true, carryOn},
-
-		{absent, false, false, begin},
-		{absent, false, true, begin},
-		{empty, false, false, begin},
-		{empty, false, true, begin},
-		{junk, false, true, begin},
-
-		{absent, true, true, startOver},
-		{empty, true, true, startOver},
-		{junk, true, true, startOver},
-
-		{absent, true, false, carryOn},
-		{empty, true, false, carryOn},
-		{junk, true, false, carryOn},
+		"born, empty":                      {findings{initialize: born, own: peer.Nothing}, carryOn},
+		"born, lost":                       {findings{initialize: born, own: peer.Lost}, carryOn},
+		"born, its data":                   {findings{initialize: born, own: peer.Data, systemID: own}, carryOn},
+		"born, a birth's end":              {findings{initialize: born, own: peer.Begun, systemID: own}, carryOn},
+		"born, another birth":              {findings{initialize: born, own: peer.Begun, systemID: foreign}, startOver},
+		"born, half a birth":               {findings{initialize: born, own: peer.Begun}, carryOn},
+		"born, foreign":                    {findings{initialize: born, own: peer.Data, systemID: foreign}, refuse},
+		"founder":                          {findings{initialize: absent, own: peer.Nothing, founder: true, all: nothing}, begin},
+		"founder, interrupted":             {findings{initialize: empty, own: peer.Begun, founder: true, all: nothing}, startOver},
+		"not the founder":                  {findings{initialize: absent, own: peer.Nothing, all: nothing}, wait},
+		"interrupted, and not the founder": {findings{initialize: empty, own: peer.Begun, all: nothing}, wait},
+		"one is silent":                    {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], dead)}, wait},
+		"one is silent, and it has data":   {findings{initialize: absent, own: peer.Data, founder: true, self: "n1", all: all(is("n1", peer.Data, late), dead)}, wait},
+		"the DCS is lost, and it has nothing": {
+			findings{initialize: absent, own: peer.Nothing, founder: true, self: "n1", all: all(nothing[0], is("n2", peer.Data, early))}, wait,
+		},
+		"the DCS is lost, and it has data alone": {
+			findings{initialize: absent, own: peer.Data, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
+		},
+		"the DCS is lost, and it is behind": {
+			findings{initialize: absent, own: peer.Data, founder: true, self: "n1", all: all(is("n1", peer.Data, early), is("n2", peer.Data, late))}, wait,
+		},
+		"the DCS is lost, and it is ahead": {
+			findings{initialize: absent, own: peer.Data, self: "n2", all: all(is("n1", peer.Data, early), is("n2", peer.Data, late))}, carryOn,
+		},
+		"all is lost":        {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], is("n2", peer.Lost, early))}, wait},
+		"ordered, empty":     {findings{initialize: absent, own: peer.Lost, bootstrap: true}, begin},
+		"ordered, with data": {findings{initialize: empty, own: peer.Data, bootstrap: true}, carryOn},
 	} {
-		if got := decidePostgreSQL(findings{test.initialize, test.data, test.begun}); got != test.want {
-			t.Errorf("%s, data %t, begun %t: %s, want %s", test.initialize, test.data, test.begun, got, test.want)
+		if got, waiting := decidePostgreSQL(test.findings); got != test.want || (waiting != "") != (got == wait) {
+			t.Errorf("%s: %s (%s), want %s", name, got, waiting, test.want)
 		}
 	}
 }

@@ -2,97 +2,367 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/zap"
-
+	"banyan/internal/converge"
+	"banyan/internal/dcs"
+	"banyan/internal/durable"
 	"banyan/internal/node"
+	"banyan/internal/peer"
+	"banyan/seeds"
 )
 
-// dcs is the cluster's part of etcd, asked through the node's own member.
-type dcs struct {
-	*clientv3.Client
-	initializePath string
+// etcdFirstStart has etcd found or join a cluster, at its first start alone. It lies in
+// /run, so that a power cut ends it too; and it is read after /etc/default/etcd, since
+// systemd lets the last file count.
+const (
+	etcdFirstStart    = "/run/systemd/system/" + etcdUnit + ".d/zz-first-start.conf"
+	etcdFirstStartEnv = "/run/banyan/etcd-first-start.env"
+)
+
+// etcdFindings is what a member of etcd meets that does not run yet.
+type etcdFindings struct {
+	own peer.Holding
+
+	// What the other members' etcd says, where it has a quorum.
+	cluster bool
+	listed  *dcs.Member // this node as it is listed
+	active  bool        // others are connected to it
+
+	founder   bool          // of those that the seed lists it is the one to begin
+	bootstrap bool          // somebody said that it shall begin, whatever the others hold
+	others    []peer.Result // where there is no cluster: what the others hold
 }
 
-func newDCS(scope string) (dcs, error) {
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: []string{node.EtcdEndpoint},
-		Logger:    zap.NewNop(), // what it would say comes back as errors
-	})
-	if err != nil {
-		return dcs{}, fmt.Errorf("etcd at %s: %w", node.EtcdEndpoint, err)
-	}
-	return dcs{client, node.PatroniNamespace + scope + "/initialize"}, nil
+// etcdCourse is how to go on, and for what or whom it waits.
+type etcdCourse struct {
+	course
+	waiting string
 }
 
-// answerTimeout is for one answer of etcd.
-const answerTimeout = 5 * time.Second
+// Further courses of etcd.
+const (
+	join    course = "join"          // be added, and begin with what the others have
+	replace course = "replace"       // the same, after the member that lost its data was removed
+	wait    course = "wait"          // for others
+	silence course = "await silence" // replace, once nobody has heard of the member for a while
+)
 
-// healthy asks as `etcdctl endpoint health` does: a read that needs a quorum.
-func (d dcs) healthy(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	_, err := d.Get(ctx, "health")
-	return err
-}
-
-// initializeKey is Patroni's key /initialize as it is in the DCS.
-type initializeKey struct {
-	there bool
-	value string
-}
-
-// born tells whether the key holds the system identifier of a PostgreSQL
-// cluster. What counts as one is Patroni's sysid_valid in patroni/ha.py.
-func (k initializeKey) born() bool {
-	_, err := strconv.ParseUint(k.value, 10, 64)
-	return err == nil && len(k.value) >= 10
-}
-
-func (k initializeKey) String() string {
+// decideEtcd says how a member goes on towards an etcd with a quorum. One member, the
+// founder, begins a cluster of itself alone; all others are added to one that is there.
+// So no two can ever begin one, and whoever is there decides who is in.
+//
+//	own data   cluster                        course
+//	data       -                              start on it; if it is listed no more, be added anew
+//	begun      none, all others hold nothing  the founder starts over, others wait
+//	begun      none, somebody holds some      carry on: others have joined what was begun
+//	nothing    none, all others hold nothing  the founder begins, others wait
+//	nothing    none, somebody holds some      wait for a quorum of them
+//	lost       none                           wait: only they, or a human, can tell
+//	none       there, not listed              join
+//	none       there, listed, never started   join as what is listed
+//	none       there, listed and connected    refuse: a copy of this disk is at work
+//	begun      there, listed                  replace
+//	none       there, listed                  replace, once it has been silent for a while
+func decideEtcd(f etcdFindings) etcdCourse {
+	to := func(c course) etcdCourse { return etcdCourse{course: c} }
+	waits := func(format string, args ...any) etcdCourse { return etcdCourse{wait, fmt.Sprintf(format, args...)} }
 	switch {
-	case !k.there:
-		return "no /initialize in the DCS"
-	case k.value == "":
-		return "an empty /initialize in the DCS"
+	case f.cluster && f.listed == nil: // also with data: the others have removed what it was
+		return to(join)
+	case f.own == peer.Data:
+		return to(carryOn)
+	case f.cluster && !f.listed.Started():
+		return to(join)
+	case f.cluster && f.active:
+		return to(refuse)
+	case f.cluster && f.own == peer.Begun:
+		return to(replace)
+	case f.cluster:
+		return to(silence)
+	case f.bootstrap && f.own == peer.Begun:
+		return to(startOver)
+	case f.bootstrap:
+		return to(begin)
+	}
+	if silent := peer.Silent(f.others); len(silent) > 0 {
+		return waits("waits until all members of etcd can be asked what they hold; silent: %s", strings.Join(silent, "; "))
+	}
+	var holders []string
+	for _, o := range f.others {
+		if o.Answer.Etcd != peer.Nothing {
+			holders = append(holders, o.Node.Name+" holds "+string(o.Answer.Etcd))
+		}
+	}
+	switch {
+	case len(holders) > 0 && f.own == peer.Begun:
+		return to(carryOn)
+	case len(holders) > 0:
+		return waits("waits for a quorum of the etcd that there is: %s", strings.Join(holders, ", "))
+	case f.own == peer.Lost && len(f.others) == 0:
+		return to(refuse)
+	case f.own == peer.Lost:
+		return waits("waits: etcd's data is gone from all members; put it back, or see restore-etcd and bootstrap in firstboot(8)")
+	case !f.founder:
+		return waits("waits for the first member of etcd to begin the cluster")
+	case f.own == peer.Begun:
+		return to(startOver)
 	default:
-		return "/initialize is " + k.value
+		return to(begin)
 	}
 }
 
-func (d dcs) readInitialize(ctx context.Context) (initializeKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	response, err := d.Get(ctx, d.initializePath)
+// startEtcd makes this node's etcd a member with a vote.
+func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
+	state, err := j.units.state(ctx, etcdUnit)
 	if err != nil {
-		return initializeKey{}, fmt.Errorf("read %s from etcd: %w", d.initializePath, err)
+		return err
 	}
-	if len(response.Kvs) == 0 {
-		return initializeKey{}, nil
+	if !state.running() {
+		if err := j.prepareEtcd(ctx, say); err != nil {
+			return err
+		}
 	}
-	return initializeKey{there: true, value: string(response.Kvs[0].Value)}, nil
+	say("starting " + etcdUnit)
+	if err := j.units.start(ctx, etcdUnit); err != nil {
+		return err
+	}
+	return j.awaitEtcd(ctx, say)
 }
 
-// forget deletes /initialize if it still is what it was.
-func (d dcs) forget(ctx context.Context, was initializeKey) error {
-	if !was.there {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	response, err := d.Txn(ctx).
-		If(clientv3.Compare(clientv3.Value(d.initializePath), "=", was.value)).
-		Then(clientv3.OpDelete(d.initializePath)).
-		Commit()
+// awaitEtcd waits until the member takes part, and gives it its vote.
+func (j *joining) awaitEtcd(ctx context.Context, say func(string)) error {
+	own, err := dcs.Connect(j.seed, j.self, node.EtcdClientURL(j.self))
 	if err != nil {
-		return fmt.Errorf("delete %s from etcd: %w", d.initializePath, err)
+		return err
 	}
-	if !response.Succeeded {
-		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", d.initializePath)
+	defer own.Close()
+	return poll(ctx, say, func() (bool, string, error) {
+		err := own.Healthy(ctx)
+		if err == nil {
+			return true, "", endEtcdBirth(ctx)
+		}
+		if dcs.IsLearner(err) {
+			return false, j.promote(ctx), nil
+		}
+		state, stateErr := j.units.state(ctx, etcdUnit)
+		if stateErr != nil {
+			return false, "", stateErr
+		}
+		return false, state.explain(err), nil
+	})
+}
+
+// promote asks the others to give this node's learner its vote, once it has caught up, and
+// says what is missing.
+func (j *joining) promote(ctx context.Context) (waiting string) {
+	members, err := j.others.Members(ctx)
+	if m, ok := dcs.FindMember(members, j.self.Name, node.EtcdPeerURL(j.self)); ok && m.Learner {
+		err = j.others.Promote(ctx, m.ID)
 	}
+	if err != nil {
+		return err.Error()
+	}
+	return "it catches up with the other members"
+}
+
+// prepareEtcd makes a member that does not run fit for its start: it waits until that may be.
+func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
+	var silentSince time.Time
+	return poll(ctx, say, func() (bool, string, error) {
+		f, err := j.findEtcd(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		c := decideEtcd(f)
+		if c.course != silence {
+			silentSince = time.Time{}
+		}
+		switch c.course {
+		case wait:
+			return false, c.waiting, nil
+		case carryOn:
+			return true, "", nil
+		case refuse:
+			return false, "", refuseEtcd(f)
+		case silence:
+			if silentSince.IsZero() {
+				silentSince = time.Now()
+			}
+			if time.Since(silentSince) < silenceTime {
+				return false, fmt.Sprintf("its data is gone, and etcd lists %s: it is replaced when nobody has heard of it for %v", f.listed, silenceTime), nil
+			}
+		}
+		say(string(c.course))
+		if err := j.firstStart(ctx, f, c.course, say); err != nil {
+			if f.cluster && dcs.MayPass(err) { // such as another member that joins at the moment
+				return false, err.Error(), nil
+			}
+			return false, "", err
+		}
+		return true, "", nil
+	})
+}
+
+// silenceTime is how long nobody has to have heard of a member before another takes its
+// place: longer than any restart of a machine would leave it half alive.
+const silenceTime = 2 * time.Minute
+
+func refuseEtcd(f etcdFindings) error {
+	if f.cluster {
+		return fmt.Errorf("other members of etcd are connected to %s, and it does not run here: is this disk a copy of that of a machine that runs?", f.listed)
+	}
+	return fmt.Errorf("%s holds no data any more, and yet this node was born: put it back, or see restore-etcd and bootstrap in firstboot(8), "+
+		"to begin with an empty DCS in which Patroni adopts PostgreSQL's data", etcdMember)
+}
+
+// findEtcd looks at the node, and asks the others.
+func (j *joining) findEtcd(ctx context.Context) (etcdFindings, error) {
+	members := node.EtcdMembers(j.seed)
+	f := etcdFindings{founder: members[0].Name == j.self.Name}
+	var err error
+	if f.own, err = etcdHolding(j.seed, j.self, j.facts); err != nil {
+		return f, err
+	}
+	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
+		return f, err
+	}
+	others := slices.DeleteFunc(slices.Clone(members), func(n seeds.Node) bool { return n.Name == j.self.Name })
+	if len(others) == 0 {
+		return f, nil
+	}
+	if listed, err := j.others.Members(ctx); err == nil { // else there is none, or none with a quorum
+		f.cluster = true
+		if m, ok := dcs.FindMember(listed, j.self.Name, node.EtcdPeerURL(j.self)); ok {
+			f.listed = &m
+			if m.Started() && f.own != peer.Data {
+				if f.active, err = j.others.Active(ctx, m, listed); err != nil {
+					return f, err
+				}
+			}
+		}
+		return f, nil
+	}
+	if f.own != peer.Data {
+		f.others = j.ask(ctx, others)
+	}
+	return f, nil
+}
+
+// ask asks nodes what they hold. One whose seed is of another generation may know other
+// members, and so counts as silent.
+func (j *joining) ask(ctx context.Context, nodes []seeds.Node) []peer.Result {
+	results := j.peers.Ask(ctx, nodes)
+	for i, r := range results {
+		if r.Err == nil && r.Answer.Generation != j.seed.Cluster.Generation {
+			results[i].Err = fmt.Errorf("its seed is of generation %d, and this one of %d", r.Answer.Generation, j.seed.Cluster.Generation)
+		}
+	}
+	return results
+}
+
+// firstStart makes ready for the first start of a member.
+func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say func(string)) error {
+	if f.cluster || c == startOver {
+		if err := moveMember(say); err != nil {
+			return err
+		}
+	}
+	if err := makeHere(ctx, marker(etcdBirthMarker, "etcd's data directory "+etcdMember+" is being made\n")...); err != nil {
+		return err
+	}
+	cluster, state := []string{j.self.Name + "=" + node.EtcdPeerURL(j.self)}, "new"
+	if f.cluster {
+		state = "existing"
+		err := j.others.Locked(ctx, func(ctx context.Context) (err error) {
+			cluster, err = j.enter(ctx, c)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return makeHere(ctx,
+		converge.Directory{Path: "/run/banyan", Mode: 0o755},
+		converge.File{Path: etcdFirstStartEnv, Mode: 0o644, Content: fmt.Sprintf(
+			"ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(cluster, ","), state)},
+		converge.Directory{Path: "/run/systemd/system/" + etcdUnit + ".d", Mode: 0o755},
+		// The condition of the unit is that it has data.
+		converge.File{Path: etcdFirstStart, Mode: 0o644, Content: "[Unit]\nConditionDirectoryNotEmpty=\n[Service]\nEnvironmentFile=" + etcdFirstStartEnv + "\n"},
+		converge.Unit{Name: etcdUnit}) // for its daemon-reload
+}
+
+// enter has the others list this node, and returns whom it will meet, as
+// ETCD_INITIAL_CLUSTER wants it: all that are listed, and itself.
+func (j *joining) enter(ctx context.Context, c course) ([]string, error) {
+	url := node.EtcdPeerURL(j.self)
+	members, err := j.others.Members(ctx) // under the lock by now
+	if err != nil {
+		return nil, err
+	}
+	m, listed := dcs.FindMember(members, j.self.Name, url)
+	if listed && m.Started() {
+		if c == join {
+			return nil, fmt.Errorf("etcd lists %s by now, as one that was started: look again", m)
+		}
+		if err := j.others.Remove(ctx, m.ID); err != nil {
+			return nil, err
+		}
+		listed = false
+	}
+	if !listed {
+		if m.ID, err = j.others.Add(ctx, url); err != nil {
+			return nil, err
+		}
+	}
+	if members, err = j.others.Members(ctx); err != nil {
+		return nil, err
+	}
+	var cluster []string
+	for _, other := range members {
+		name := other.Name
+		if other.ID == m.ID {
+			name = j.self.Name
+		}
+		if name == "" { // another that joins: only its place counts
+			name = fmt.Sprintf("%x", other.ID)
+		}
+		for _, u := range other.PeerURLs {
+			cluster = append(cluster, name+"="+u)
+		}
+	}
+	return cluster, nil
+}
+
+// moveMember moves what etcd has aside, where it has anything.
+func moveMember(say func(string)) error {
+	there, err := durable.Exists(etcdMember)
+	if err != nil || !there {
+		return err
+	}
+	aside, err := moveAside(etcdMember, time.Now())
+	if err != nil {
+		return err
+	}
+	say("moved etcd's data to " + aside)
 	return nil
+}
+
+// endEtcdBirth is for a healthy etcd, before anything is written to it.
+func endEtcdBirth(ctx context.Context) error {
+	if err := durable.Remove(etcdBirthMarker); err != nil {
+		return err
+	}
+	there, err := durable.Exists(etcdFirstStart)
+	if err != nil || !there {
+		return err
+	}
+	if err := errors.Join(durable.Remove(etcdFirstStart), durable.Remove(etcdFirstStartEnv)); err != nil {
+		return err
+	}
+	return makeHere(ctx, converge.Unit{Name: etcdUnit})
 }

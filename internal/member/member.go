@@ -1,26 +1,32 @@
 // Package member makes a configured node a member of its cluster: it starts
-// etcd and Patroni in order, heals a birth that a power cut interrupted, and
-// makes the node born once its PostgreSQL is.
+// etcd and Patroni in order, so that of many nodes one founds the cluster and the others
+// join it, heals a birth that a power cut interrupted, and makes the node born once its
+// services are.
 package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
+	"banyan/internal/peer"
+	"banyan/internal/pki"
 	"banyan/seeds"
 )
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "dcs", "birth", "postgresql" or "born"
+	Step string // "dcs", "cluster", "birth", "postgresql" or "born"
 	Look string // the command that shows more
 	Err  error
 }
@@ -38,12 +44,12 @@ const (
 var here = converge.Machine{Root: "/", Live: true}
 
 // Join makes this node, self of s, on which node.Desired has been applied, a member of its
-// cluster, and returns when its PostgreSQL serves as the leader. It may be
+// cluster, and returns when its services do their part. It may be
 // interrupted at any instant and called again: it begins where things stand. It
 // waits for as long as ctx lets it. The error of a step is a [StepError].
 // progress, which may be nil, is told the step and what goes on in it.
 //
-// Once Join returns, the node is born and both services are enabled.
+// Once Join returns, the node is born and its services are enabled.
 func Join(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, progress func(step, message string)) error {
 	if progress == nil {
 		progress = func(string, string) {}
@@ -53,22 +59,12 @@ func Join(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, pro
 		return err
 	}
 	defer units.Close()
-	dcs, err := newDCS(s.Cluster.Name)
-	if err != nil {
+	j := joining{seed: s, facts: f, self: self, units: units}
+	if err := j.dial(); err != nil {
 		return err
 	}
-	defer dcs.Close()
-	j := joining{seed: s, facts: f, self: self, units: units, dcs: dcs}
-
-	for _, step := range []struct {
-		name, look string
-		do         func(context.Context, func(string)) error
-	}{
-		{"dcs", "journalctl -b -u etcd", j.startEtcd},
-		{"birth", "journalctl -b -u patroni", j.preparePostgreSQL},
-		{"postgresql", "journalctl -b -u patroni", j.startPatroni},
-		{"born", "ls -la " + facts.StateDir, j.makeBorn},
-	} {
+	defer j.hangUp()
+	for _, step := range j.steps() {
 		if err := step.do(ctx, func(message string) { progress(step.name, message) }); err != nil {
 			return &StepError{Step: step.name, Look: step.look, Err: err}
 		}
@@ -82,51 +78,113 @@ type joining struct {
 	facts facts.Facts
 	self  seeds.Node
 	units units
-	dcs   dcs
+	peers peer.Client
+
+	dcs    *dcs.Client // where the cluster keeps its state in etcd
+	others *dcs.Client // the same, without this node's own member
 }
 
-func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
-	state, err := j.units.state(ctx, etcdUnit)
+// dial makes the clients that the node's services need.
+func (j *joining) dial() error {
+	config, err := pki.TLS(string(j.seed.PKI.CA), string(j.self.PKI.Certificate), j.self.PKI.Key.Reveal())
 	if err != nil {
 		return err
 	}
-	if j.facts.Born || !state.running() {
-		if err := j.prepareEtcd(ctx, say); err != nil {
-			return err
-		}
+	j.peers = peer.NewClient(j.seed.Cluster, config)
+	endpoints := node.EtcdEndpoints(j.seed, j.self)
+	if len(endpoints) == 0 {
+		return nil
 	}
-	say("starting " + etcdUnit)
-	if err := j.units.start(ctx, etcdUnit); err != nil {
+	all, err := dcs.Connect(j.seed, j.self, endpoints...)
+	if err != nil {
 		return err
 	}
-	err = poll(ctx, say, func() (bool, string, error) {
-		err := j.dcs.healthy(ctx)
-		if err == nil {
-			return true, "", nil
+	j.dcs, j.others = &all, &all
+	if !j.seed.IsEtcdMember(j.self) || len(endpoints) == 1 {
+		return nil
+	}
+	others, err := dcs.Connect(j.seed, j.self, endpoints[1:]...)
+	if err != nil {
+		return errors.Join(err, all.Close())
+	}
+	j.others = &others
+	return nil
+}
+
+// hangUp closes the clients. What closing them fails with is that they were closed.
+func (j *joining) hangUp() {
+	if j.dcs != nil {
+		_ = j.dcs.Close()
+	}
+	if j.others != nil && j.others != j.dcs {
+		_ = j.others.Close()
+	}
+}
+
+// step is a part of joining.
+type step struct {
+	name, look string
+	do         func(context.Context, func(string)) error
+}
+
+func (j *joining) steps() []step {
+	const etcdLog, patroniLog = "journalctl -b -u etcd", "journalctl -b -u patroni"
+	var steps []step
+	if j.seed.IsEtcdMember(j.self) {
+		steps = append(steps, step{"dcs", etcdLog, j.startEtcd})
+	} else if j.dcs != nil {
+		steps = append(steps, step{"dcs", "etcdctl endpoint health", j.awaitDCS})
+	}
+	if j.dcs != nil {
+		steps = append(steps, step{"cluster", "etcdctl get --prefix /banyan/", j.record})
+	}
+	if j.self.Runs(seeds.ServicePostgreSQL) {
+		steps = append(steps, step{"birth", patroniLog, j.preparePostgreSQL}, step{"postgresql", patroniLog, j.startPatroni})
+	}
+	if j.seed.HoldsState(j.self) {
+		steps = append(steps, step{"born", "ls -la " + facts.StateDir, j.makeBorn})
+	}
+	return steps
+}
+
+// awaitDCS waits for an etcd that other nodes, or others altogether, run.
+func (j *joining) awaitDCS(ctx context.Context, say func(string)) error {
+	return poll(ctx, say, func() (bool, string, error) {
+		if err := j.dcs.Healthy(ctx); err != nil {
+			return false, fmt.Sprintf("waits for etcd at %s: %v", strings.Join(node.EtcdEndpoints(j.seed, j.self), ", "), err), nil
 		}
-		state, stateErr := j.units.state(ctx, etcdUnit)
-		if stateErr != nil {
-			return false, "", stateErr
-		}
-		return false, state.explain(err), nil
+		return true, "", nil
 	})
+}
+
+// record compares the seed with the cluster's, and has the cluster know its generation.
+func (j *joining) record(ctx context.Context, say func(string)) error {
+	newer, err := j.dcs.Seed(ctx, j.seed.Cluster)
 	if err != nil {
 		return err
 	}
-	return endEtcdBirth()
+	if newer {
+		say("the cluster knows a seed of a later generation than this one, which so decides nothing: give this node its new seed")
+		return nil
+	}
+	return j.dcs.Record(ctx, j.seed.Cluster)
 }
 
-// startPatroni waits until the node leads the cluster. Patroni takes the lock after
-// it has made the roles and written the system identifier into the DCS.
+// startPatroni waits until the node's PostgreSQL leads or follows. Patroni takes the lock
+// after it has made the roles and written the system identifier into the DCS.
 func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 	say("starting " + patroniUnit)
 	if err := j.units.start(ctx, patroniUnit); err != nil {
 		return err
 	}
-	client := patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port)
+	config, err := pki.TLS(string(j.seed.PKI.CA), "", "")
+	if err != nil {
+		return err
+	}
+	client := patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port, config)
 	return poll(ctx, say, func() (bool, string, error) {
 		s, err := client.Status(ctx)
-		if err == nil && s.Leads() {
+		if err == nil && (s.Leads() || s.Follows()) {
 			return true, "", nil
 		}
 		if err == nil {
@@ -137,7 +195,7 @@ func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 			return false, "", stateErr
 		}
 		if !j.facts.Born && !state.running() {
-			return false, "", fmt.Errorf("the birth of the cluster failed: %s; a new attempt begins anew", state)
+			return false, "", fmt.Errorf("PostgreSQL's first start failed: %s; a new attempt begins anew", state)
 		}
 		return false, state.explain(err), nil
 	})
@@ -155,28 +213,26 @@ func postgresqlState(s patroni.Status) string {
 // the configuration that of a born node.
 func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	if !j.facts.Born {
-		key, err := j.dcs.readInitialize(ctx)
-		if err != nil {
-			return err
+		note := fmt.Sprintf("cluster %s\n", j.seed.Cluster.Name)
+		if id := string(j.seed.Cluster.ID); id != "" {
+			note += "id " + id + "\n"
 		}
-		if !key.born() {
-			return fmt.Errorf("PostgreSQL is the leader, and yet there is %s", key)
-		}
-		note := fmt.Sprintf("cluster %s\nsystem identifier %s\n", j.seed.Cluster.Name, key.value)
 		if err := makeHere(ctx, marker(facts.BornMarker, note)...); err != nil {
 			return err
 		}
 		say(facts.BornMarker + " is written")
 	}
-	version, err := node.PostgreSQLVersion(j.self, j.facts)
-	if err != nil {
-		return err
-	}
-	if err := makeHere(ctx, marker(facts.VersionFile, fmt.Sprintf("%d\n", version))...); err != nil {
-		return err
+	if j.self.Runs(seeds.ServicePostgreSQL) {
+		version, err := node.PostgreSQLVersion(j.self, j.facts)
+		if err != nil {
+			return err
+		}
+		if err := makeHere(ctx, marker(facts.VersionFile, fmt.Sprintf("%d\n", version))...); err != nil {
+			return err
+		}
 	}
 	changed := !j.facts.Born
-	for _, path := range []string{birthMarker, birthDropIn} {
+	for _, path := range []string{birthMarker, birthDropIn, BootstrapOrder} {
 		there, err := durable.Exists(path)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +14,43 @@ import (
 // EtcdDataDir is where Debian's etcd.service keeps a member's data.
 const EtcdDataDir = "/var/lib/etcd/default"
 
-// EtcdEndpoint is where the node itself reaches its member.
-var EtcdEndpoint = fmt.Sprintf("http://127.0.0.1:%d", seeds.EtcdClientPort)
+// EtcdHealth is where the node itself, and nobody else, may ask its member how it is
+// without a certificate.
+var EtcdHealth = fmt.Sprintf("http://127.0.0.1:%d", seeds.EtcdMetricsPort)
+
+// EtcdEndpoints are the URLs of the etcd that the cluster uses, the node's own member first.
+func EtcdEndpoints(s seeds.Seed, self seeds.Node) []string {
+	switch s.Cluster.DCS {
+	case seeds.DCSExternal:
+		return self.Etcd.Endpoints
+	case seeds.DCSEtcd:
+		if !s.UsesEtcd(self) {
+			return nil
+		}
+	default:
+		return nil
+	}
+	var endpoints []string
+	if s.IsEtcdMember(self) {
+		endpoints = append(endpoints, EtcdClientURL(self))
+	}
+	for _, n := range EtcdMembers(s) {
+		if n.Name != self.Name {
+			endpoints = append(endpoints, EtcdClientURL(n))
+		}
+	}
+	return endpoints
+}
+
+// EtcdClientURL is where clients reach the member of a node, EtcdPeerURL where its peers do.
+func EtcdClientURL(n seeds.Node) string {
+	return "https://" + addrPort(n.Address.Addr(), seeds.EtcdClientPort)
+}
+
+// EtcdPeerURL is where the other members reach that of a node.
+func EtcdPeerURL(n seeds.Node) string {
+	return "https://" + addrPort(n.Address.Addr(), seeds.EtcdPeerPort)
+}
 
 const (
 	etcdUnit     = "etcd.service"
@@ -25,54 +59,54 @@ const (
 
 // etcd is the node's member of the DCS. It starts by itself once it is born; the
 // first start is for package member, after a look at what is there.
-func etcd(s seeds.Seed, self seeds.Node, f facts.Facts, volumes []volume) converge.Step {
-	// A born member that lost its data must not begin a second, empty cluster.
-	// etcd reads this only where it finds no data, so a change restarts nothing.
-	state := "new"
-	if f.Born {
-		state = "existing"
-	}
-	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(s, self, abilities(f)))}
+func etcd(self seeds.Node, f facts.Facts, volumes []volume) converge.Step {
+	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(self, abilities(f)))}
 	// etcd cannot listen on an address that is not there yet, and Debian's unit
 	// gives up when it exits. At five seconds apart the default start limit, five
-	// times in ten seconds (systemd-system.conf(5)), is never met.
+	// times in ten seconds (systemd-system.conf(5)), is never met. A member without a
+	// log has lost its data, or was never one: what then is for package member to decide.
 	resources = append(resources, dropIn(etcdUnit, `[Unit]
 After=network-online.target
+ConditionDirectoryNotEmpty=`+EtcdDataDir+`/member/wal
 `+requiresMounts(volumes, EtcdDataDir)+`
 [Service]
-Environment=ETCD_INITIAL_CLUSTER_STATE=`+state+`
 Restart=on-failure
 RestartSec=5
 `)...)
-	resources = append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults}})
+	resources = append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults, etcdCAFile}})
 	return converge.Step{Name: StepEtcd, Needs: needs(volumes, EtcdDataDir), Resources: resources}
 }
 
-// etcdMembers are the nodes that etcd consists of.
-func etcdMembers(s seeds.Seed) []seeds.Node {
+// EtcdMembers are the nodes that etcd consists of.
+func EtcdMembers(s seeds.Seed) []seeds.Node {
 	return slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return !s.IsEtcdMember(n) })
 }
 
 // etcdEnvironment is etcd's configuration:
 // https://etcd.io/docs/v3.5/op-guide/configuration/
-func etcdEnvironment(s seeds.Seed, self seeds.Node, can abilities) string {
-	url := func(a netip.Addr, port uint16) string { return "http://" + addrPort(a, port) }
-	address := self.Address.Addr()
-	var members []string
-	for _, n := range etcdMembers(s) {
-		members = append(members, n.Name+"="+url(n.Address.Addr(), seeds.EtcdPeerPort))
-	}
+func etcdEnvironment(self seeds.Node, can abilities) string {
 	var b strings.Builder
 	b.WriteString(banner)
 	e := self.Etcd
 	variables := [][2]string{
 		{"ETCD_NAME", self.Name},
 		{"ETCD_DATA_DIR", EtcdDataDir},
-		{"ETCD_LISTEN_PEER_URLS", url(address, seeds.EtcdPeerPort)},
-		{"ETCD_LISTEN_CLIENT_URLS", url(address, seeds.EtcdClientPort) + "," + EtcdEndpoint},
-		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", url(address, seeds.EtcdPeerPort)},
-		{"ETCD_ADVERTISE_CLIENT_URLS", url(address, seeds.EtcdClientPort)},
-		{"ETCD_INITIAL_CLUSTER", strings.Join(members, ",")},
+		{"ETCD_LISTEN_PEER_URLS", EtcdPeerURL(self)},
+		{"ETCD_LISTEN_CLIENT_URLS", fmt.Sprintf("%s,https://127.0.0.1:%d", EtcdClientURL(self), seeds.EtcdClientPort)},
+		{"ETCD_LISTEN_METRICS_URLS", EtcdHealth},
+		{"ETCD_INITIAL_ADVERTISE_PEER_URLS", EtcdPeerURL(self)},
+		{"ETCD_ADVERTISE_CLIENT_URLS", EtcdClientURL(self)},
+		{"ETCD_TRUSTED_CA_FILE", etcdCAFile},
+		{"ETCD_CERT_FILE", etcdCertificateFile},
+		{"ETCD_KEY_FILE", etcdKeyFile},
+		{"ETCD_CLIENT_CERT_AUTH", "true"},
+		{"ETCD_PEER_TRUSTED_CA_FILE", etcdCAFile},
+		{"ETCD_PEER_CERT_FILE", etcdCertificateFile},
+		{"ETCD_PEER_KEY_FILE", etcdKeyFile},
+		{"ETCD_PEER_CLIENT_CERT_AUTH", "true"},
+		// What it is to join, or to found, is said at its first start alone: package member.
+		{"ETCD_INITIAL_CLUSTER", self.Name + "=" + EtcdPeerURL(self)},
+		{"ETCD_INITIAL_CLUSTER_STATE", "existing"},
 		{"ETCD_INITIAL_CLUSTER_TOKEN", e.InitialClusterToken},
 		{"ETCD_HEARTBEAT_INTERVAL", strconv.Itoa(e.HeartbeatInterval)},
 		{"ETCD_ELECTION_TIMEOUT", strconv.Itoa(e.ElectionTimeout)},

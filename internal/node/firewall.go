@@ -62,6 +62,9 @@ func ruleset(s seeds.Seed, self seeds.Node, rules []string) string {
 	rule("udp sport 67 udp dport 68 accept") // an offer of DHCP may come from anywhere
 	rule("ip6 saddr fe80::/10 udp dport 546 accept")
 	for _, p := range s.Ports(self) {
+		if p.For == seeds.ForNobody {
+			continue
+		}
 		for _, source := range from(audience(s, self, p)) {
 			rule(`%stcp dport %d accept comment "%s"`, source, p.Number, p.Use)
 		}

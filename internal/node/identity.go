@@ -22,7 +22,7 @@ func identity(s seeds.Seed, self seeds.Node, f facts.Facts) []converge.Resource 
 		file("/etc/timezone", self.System.Timezone+"\n"),
 		file("/etc/locale.conf", "LANG="+self.System.Locale+"\n"),
 		converge.Symlink{Path: "/etc/default/locale", Target: "../locale.conf"},
-		file("/etc/environment", environment(self, f)),
+		file("/etc/environment", environment(s, self, f)),
 	}
 }
 
@@ -46,7 +46,7 @@ func hosts(s seeds.Seed) string {
 const patronictlConfig = "PATRONICTL_CONFIG_FILE"
 
 // environment is what all sessions get, see pam_env(8).
-func environment(self seeds.Node, f facts.Facts) string {
+func environment(s seeds.Seed, self seeds.Node, f facts.Facts) string {
 	text := banner
 	if self.Runs(seeds.ServicePostgreSQL) {
 		text += patronictlConfig + "=" + patroniConfig + "\n"
@@ -54,10 +54,7 @@ func environment(self seeds.Node, f facts.Facts) string {
 	if public(self.System.Proxy) {
 		text += proxyVariables(self.System.Proxy)
 	}
-	if !abilities(f).defaultsToAPI3() {
-		text += "ETCDCTL_API=3\n" // its default does not show what Patroni writes
-	}
-	return text
+	return text + lines(etcdctlVariables(s, self, abilities(f)))
 }
 
 // checkIdentity refuses a time zone and a locale that this machine lacks: it would

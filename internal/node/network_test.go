@@ -26,6 +26,7 @@ func networked(t *testing.T, network string) (seeds.Seed, seeds.Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	certify(s)
 	return *s, s.Nodes[0]
 }
 

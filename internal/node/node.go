@@ -21,6 +21,9 @@ const (
 	StepPatroni = "patroni"
 )
 
+// peerSocket is where the other nodes ask what this one holds.
+const peerSocket = "banyan-peer.socket"
+
 // Desired is the whole configuration of self, one of the nodes of s.
 func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, error) {
 	people, err := users(self, f)
@@ -54,16 +57,18 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	})
 	add("journal", journal())
 	add("clock", clock(self.System.NTP))
+	add("certificates", certificates(s, self))
 	add("trust", trust(s.PKI, self.System.CACertificates))
 	add("proxy", proxy(self.System.Proxy))
 	steps = append(steps, firewall(s, self)...)
+	add("peer", []converge.Resource{converge.Unit{Name: peerSocket, Enabled: s.HoldsState(self), Running: s.HoldsState(self)}})
 	if runs {
 		add("limits", limits(self.System.NoFile))
 		add("watchdog", watchdog(self.Patroni.Watchdog))
 	}
 	switch {
 	case s.IsEtcdMember(self):
-		steps = append(steps, etcd(s, self, f, volumes))
+		steps = append(steps, etcd(self, f, volumes))
 	case s.Cluster.DCS == seeds.DCSEtcd: // an external one may run here all the same
 		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
@@ -84,7 +89,8 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 	volumes := volumesOf(s, self, f)
 	errs := []error{
-		CheckRelease(s, self),
+		CheckRelease(s),
+		checkCertificates(s, self),
 		checkNetwork(self.Network, f.NICs),
 		checkIdentity(self.System, f),
 		checkAccounts(self.System.Users, f),

@@ -31,7 +31,17 @@ secrets:
 	if err != nil {
 		t.Fatal(err)
 	}
+	certify(s)
 	return *s
+}
+
+// certify gives a seed and its first node what stands in for certificates.
+func certify(s *seeds.Seed) {
+	s.PKI.CA, s.PKI.EtcdCA = "the authority\n", "etcd's authority\n"
+	s.Nodes[0].PKI = seeds.NodePKI{
+		Certificate: "the certificate\n", Key: seeds.PrivateKey{Secret: "fixture-key"},
+		EtcdCertificate: "the certificate for etcd\n", EtcdKey: seeds.PrivateKey{Secret: "fixture-etcd-key"},
+	}
 }
 
 func machine() facts.Facts {
@@ -201,9 +211,12 @@ func TestCheck(t *testing.T) {
 			func(s *seeds.Seed, f *facts.Facts) { s.Nodes[0].PostgreSQL.Version, f.PostgreSQL = 16, []int{15, 17} },
 			"postgresql.version: 16 is not installed; this machine has [15 17]",
 		},
-		"two nodes": {
-			func(s *seeds.Seed, _ *facts.Facts) { s.Nodes = append(s.Nodes, s.Nodes[0]) },
-			"nodes: the seed has 2, and a cluster of one is all that this release can make",
+		"a cluster file": {
+			func(s *seeds.Seed, _ *facts.Facts) {
+				s.PKI, s.Nodes[0].PKI = seeds.PKI{}, seeds.NodePKI{}
+			},
+			"pki: the seed lacks pki.ca, the certificate of pgsql-n1, pki.etcd_ca, the certificate of pgsql-n1 for etcd, " +
+				"and nothing of a cluster speaks without TLS: make the seed of pgsql-n1 with `build seed mint`",
 		},
 		"another uid": {
 			func(s *seeds.Seed, f *facts.Facts) {

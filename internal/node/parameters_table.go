@@ -14,6 +14,12 @@ var parameters = []parameter{
 	{name: "password_encryption", value: "scram-sha-256"},
 	{name: "unix_socket_directories", value: "/var/run/postgresql", words: "where Debian's programs look", source: "https://manpages.debian.org/pg_createcluster"},
 
+	// TLS.
+	{name: "ssl", value: "on", own: true, source: postgresqlDocs + "ssl-tcp.html"},
+	{name: "ssl_cert_file", value: certificateFile, own: true, words: "the node's certificate", source: postgresqlDocs + "ssl-tcp.html"},
+	{name: "ssl_key_file", value: keyFile, own: true, source: postgresqlDocs + "ssl-tcp.html"},
+	{name: "ssl_ca_file", value: CAFile, own: true, words: "by which clients may show a certificate, where pg_hba asks for one", source: postgresqlDocs + "ssl-tcp.html"},
+
 	// Memory.
 	{
 		name: "shared_buffers", rule: sharedBuffers, own: true, base: 8 << 10,

@@ -118,6 +118,7 @@ func TestParametersOfNoMachine(t *testing.T) {
 	want := map[string]any{
 		"shared_buffers": "128MB", "work_mem": "4MB", "maintenance_work_mem": "64MB", "effective_cache_size": "128MB",
 		"random_page_cost": 2.0, "effective_io_concurrency": 4, "autovacuum_max_workers": 4, "max_wal_size": "8GB", "min_wal_size": "2GB",
+		"ssl": "on", "ssl_ca_file": CAFile, "ssl_cert_file": certificateFile, "ssl_key_file": keyFile,
 	}
 	if !reflect.DeepEqual(own, want) {
 		t.Errorf("%v", own)

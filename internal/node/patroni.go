@@ -164,20 +164,30 @@ func patroni(s seeds.Seed, self seeds.Node, f facts.Facts, d database) (converge
 	resources = append(resources, d.statsDirectory(self.PostgreSQL.StatsTempSize)...)
 	resources = append(resources, converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true})
 	// Started after etcd, it also stops before it, and so can give up its lock.
-	// As for the interval, see etcd. A core of PostgreSQL would be as large as its memory,
-	// and has the data in it.
+	// However often it fails, it is to be tried again: nobody else would. When memory is
+	// short the kernel spares Patroni and the postmaster, and takes a backend:
+	// https://www.postgresql.org/docs/current/kernel-resources.html#LINUX-MEMORY-OVERCOMMIT
+	// A core of PostgreSQL would be as large as its memory, and has the data in it.
 	resources = append(resources, dropIn(patroniUnit, fmt.Sprintf(`[Unit]
 Wants=network-online.target
 After=network-online.target etcd.service
 %s
+StartLimitIntervalSec=0
+
 [Service]
+Restart=on-failure
 RestartSec=5
+OOMScoreAdjust=-900
+Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0
 LimitNOFILE=%d:%d
+LimitMEMLOCK=infinity
 LimitCORE=0
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
 `, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard))...)
 	resources = append(resources,
 		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
-		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig}})
+		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig, CAFile, certificateFile, patroniEtcdCA, patroniEtcdCertificate}})
 	return converge.Step{Name: StepPatroni, Needs: needs(d.volumes, paths...), Resources: resources}, nil
 }
 
@@ -222,7 +232,13 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			ConnectAddress:          addrPort(address, p.RESTAPI.Port),
 			Allowlist:               p.RESTAPI.Allowlist,
 			AllowlistIncludeMembers: true,
+			CertFile:                certificateFile,
+			KeyFile:                 keyFile,
+			CAFile:                  CAFile,
+			VerifyClient:            p.RESTAPI.VerifyClient,
+			Ciphers:                 p.RESTAPI.Ciphers,
 		},
+		CTL:       patroniCTL{CACert: CAFile, CertFile: certificateFile, KeyFile: keyFile},
 		Etcd3:     patroniEtcdOf(s, self),
 		Raft:      patroniRaftOf(s, self),
 		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, d.cluster, can), Initdb: initdb(self.PostgreSQL.Initdb, d)},
@@ -235,9 +251,9 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", d.version),
 			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, d.version),
 			Authentication: map[string]authentication{
-				"superuser":   {superuser, s.Secrets.SuperuserPassword.Reveal()},
-				"replication": {replication, s.Secrets.ReplicationPassword.Reveal()},
-				"rewind":      {rewind, s.Secrets.RewindPassword.Reveal()},
+				"superuser":   authenticate(superuser, s.Secrets.SuperuserPassword),
+				"replication": authenticate(replication, s.Secrets.ReplicationPassword),
+				"rewind":      authenticate(rewind, s.Secrets.RewindPassword),
 			},
 			Parameters:           ownParameters(s, self, d.own),
 			PgHBA:                append(computedHBA(s), self.PostgreSQL.PgHBA...),

@@ -19,6 +19,7 @@ type patroniFile struct {
 	Name       string            `yaml:"name"`
 	Log        patroniLog        `yaml:"log"`
 	RESTAPI    patroniREST       `yaml:"restapi"`
+	CTL        patroniCTL        `yaml:"ctl"`
 	Etcd3      *patroniEtcd      `yaml:"etcd3,omitempty"`
 	Raft       *patroniRaft      `yaml:"raft,omitempty"`
 	Bootstrap  patroniBootstrap  `yaml:"bootstrap"`
@@ -38,6 +39,20 @@ type patroniREST struct {
 	ConnectAddress          string   `yaml:"connect_address"`
 	Allowlist               []string `yaml:"allowlist,omitempty"`
 	AllowlistIncludeMembers bool     `yaml:"allowlist_include_members"`
+
+	CertFile     string             `yaml:"certfile"`
+	KeyFile      string             `yaml:"keyfile"`
+	CAFile       string             `yaml:"cafile"`
+	VerifyClient seeds.VerifyClient `yaml:"verify_client"`
+	Ciphers      string             `yaml:"ciphers,omitempty"`
+}
+
+// patroniCTL is how patronictl, and Patroni itself, call the REST API of a member.
+type patroniCTL struct {
+	Insecure bool   `yaml:"insecure"`
+	CACert   string `yaml:"cacert"`
+	CertFile string `yaml:"certfile"`
+	KeyFile  string `yaml:"keyfile"`
 }
 
 type patroniEtcd struct {
@@ -45,6 +60,9 @@ type patroniEtcd struct {
 	Protocol string   `yaml:"protocol,omitempty"`
 	Username string   `yaml:"username,omitempty"`
 	Password string   `yaml:"password,omitempty"`
+	CACert   string   `yaml:"cacert,omitempty"`
+	Cert     string   `yaml:"cert,omitempty"`
+	Key      string   `yaml:"key,omitempty"`
 }
 
 type patroniRaft struct {
@@ -84,39 +102,50 @@ type patroniWatchdog struct {
 	SafetyMargin seeds.Seconds      `yaml:"safety_margin"`
 }
 
+// authentication is how Patroni and the replicas reach PostgreSQL: over TLS, unless by
+// the socket. The certificate's names are not compared, since libpq knows those that are
+// addresses from PostgreSQL 15 on only; the authority signs nobody but the cluster's nodes.
+// https://www.postgresql.org/docs/15/libpq-ssl.html
 type authentication struct {
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	Username    string `yaml:"username"`
+	Password    string `yaml:"password"`
+	SSLMode     string `yaml:"sslmode"`
+	SSLRootCert string `yaml:"sslrootcert"`
+}
+
+func authenticate(user string, password seeds.Secret) authentication {
+	return authentication{user, password.Reveal(), "verify-ca", CAFile}
 }
 
 // patroniEtcdOf is where Patroni finds etcd: at the node's own member first.
 func patroniEtcdOf(s seeds.Seed, self seeds.Node) *patroniEtcd {
-	var e patroniEtcd
-	switch s.Cluster.DCS {
-	case seeds.DCSRaft:
+	endpoints := EtcdEndpoints(s, self)
+	if len(endpoints) == 0 {
 		return nil
-	case seeds.DCSExternal:
-		for _, endpoint := range self.Etcd.Endpoints {
-			host := endpoint
-			if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
-				host = u.Host
-				if u.Scheme == "https" {
-					e.Protocol = "https"
-				}
+	}
+	var e patroniEtcd
+	for i, endpoint := range endpoints {
+		host := endpoint
+		if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+			host = u.Host
+			if u.Scheme == "https" {
+				e.Protocol = "https"
 			}
-			e.Hosts = append(e.Hosts, host)
 		}
+		if i == 0 && s.IsEtcdMember(self) {
+			host = "127.0.0.1:" + strconv.Itoa(seeds.EtcdClientPort) // whatever becomes of the network
+		}
+		e.Hosts = append(e.Hosts, host)
+	}
+	identity := EtcdIdentity(s, self)
+	if identity.CA != "" {
+		e.CACert = patroniEtcdCA
+	}
+	if identity.Certificate != "" {
+		e.Cert, e.Key = patroniEtcdCertificate, patroniEtcdKey
+	}
+	if s.Cluster.DCS == seeds.DCSExternal {
 		e.Username, e.Password = self.Etcd.Username, self.Etcd.Password.Reveal()
-		return &e
-	}
-	own := s.IsEtcdMember(self)
-	if own {
-		e.Hosts = []string{"127.0.0.1:" + strconv.Itoa(seeds.EtcdClientPort)}
-	}
-	for _, n := range etcdMembers(s) {
-		if n.Name != self.Name {
-			e.Hosts = append(e.Hosts, addrPort(n.Address.Addr(), seeds.EtcdClientPort))
-		}
 	}
 	return &e
 }
@@ -308,18 +337,19 @@ func computedHBA(s seeds.Seed) []string {
 	lines := []string{
 		"local all,replication " + superuser + " peer",
 		"local all all scram-sha-256",
-		"host all all 127.0.0.1/32 scram-sha-256",
-		"host all all ::1/128 scram-sha-256",
+		"hostssl all all 127.0.0.1/32 scram-sha-256",
+		"hostssl all all ::1/128 scram-sha-256",
 		// Patroni asks its own server over a replication connection.
-		"host replication " + replication + " 127.0.0.1/32 scram-sha-256",
-		"host replication " + replication + " ::1/128 scram-sha-256",
+		"hostssl replication " + replication + " 127.0.0.1/32 scram-sha-256",
+		"hostssl replication " + replication + " ::1/128 scram-sha-256",
 	}
 	for _, n := range s.Members(seeds.ServicePostgreSQL) {
 		a := n.Address.Addr()
 		host := fmt.Sprintf("%s/%d", a, a.BitLen())
 		lines = append(lines,
-			"host replication "+replication+" "+host+" scram-sha-256",
-			"host postgres "+rewind+" "+host+" scram-sha-256")
+			"hostssl replication "+replication+" "+host+" scram-sha-256",
+			"hostssl all "+superuser+" "+host+" scram-sha-256",
+			"hostssl postgres "+rewind+" "+host+" scram-sha-256")
 	}
 	return lines
 }

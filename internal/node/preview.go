@@ -119,7 +119,7 @@ func (s Shown) String() string {
 	}
 	b.WriteString("\n")
 	for line := range strings.Lines(s.Content) {
-		b.WriteString("    " + line)
+		b.WriteString("    " + strings.TrimSuffix(line, "\n") + "\n")
 	}
 	return b.String()
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,18 +10,12 @@ import (
 	"banyan/seeds"
 )
 
-// CheckRelease says what of s and self this release cannot make of any machine. It can
+// CheckRelease says what of s this release cannot make of any machine. It can
 // be rendered all the same, to be looked at.
-func CheckRelease(s seeds.Seed, self seeds.Node) error {
+func CheckRelease(s seeds.Seed) error {
 	var errs []error
-	if len(s.Nodes) != 1 {
-		errs = append(errs, fmt.Errorf("nodes: the seed has %d, and a cluster of one is all that this release can make", len(s.Nodes)))
-	}
-	if s.Cluster.DCS != seeds.DCSEtcd {
-		errs = append(errs, fmt.Errorf("cluster.dcs: %s is for a later release: this one has etcd on the node itself", s.Cluster.DCS))
-	}
-	if !self.Runs(seeds.ServicePostgreSQL) || !self.Runs(seeds.ServiceEtcd) {
-		errs = append(errs, fmt.Errorf("services: %s runs %s, and this release makes nodes with both postgresql and etcd", self.Name, seeds.Words(self.Services)))
+	if s.Cluster.DCS == seeds.DCSRaft {
+		errs = append(errs, errors.New("cluster.dcs: raft is for a later release"))
 	}
 	return errors.Join(errs...)
 }
@@ -30,9 +23,8 @@ func CheckRelease(s seeds.Seed, self seeds.Node) error {
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.
 var later = []string{
-	"dns.name", "haproxy", "pki.key_type", "pki.ca_days", "pki.node_days", "pki.etcd_ca", "pki.certificate", "pki.key", "pki.etcd_certificate", "pki.etcd_key", "sites.vips",
-	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
-	"patroni.restapi.ciphers", "patroni.restapi.verify_client",
+	"dns.name", "haproxy", "sites.vips",
+	"etcd.snapshots",
 	"postgresql.databases", "postgresql.existing", "postgresql.roles",
 }
 

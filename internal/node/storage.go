@@ -255,3 +255,8 @@ func checkStorage(volumes []volume, f facts.Facts) error {
 	}
 	return errors.Join(errs...)
 }
+
+// VolumeAt is where the volume is mounted that a path of a node belongs on, or "".
+func VolumeAt(s seeds.Seed, self seeds.Node, f facts.Facts, path string) string {
+	return onVolumePath(volumesOf(s, self, f), path)
+}

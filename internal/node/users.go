@@ -55,14 +55,12 @@ func users(self seeds.Node, f facts.Facts) ([]converge.Step, error) {
 }
 
 // sudoers is one file for all, so that none is left behind by a user who goes. What
-// patronictl(1) finds its cluster by outlives sudo(8), which takes most of the
-// environment away: without it `sudo patronictl list` knows of no cluster.
+// patronictl(1) and etcdctl(1) find the cluster by outlives sudo(8), which takes most of
+// the environment away: without it `sudo patronictl list` knows of no cluster.
 func sudoers(self seeds.Node) string {
 	var b strings.Builder
 	b.WriteString(banner)
-	if self.Runs(seeds.ServicePostgreSQL) {
-		b.WriteString("Defaults env_keep += \"" + patronictlConfig + "\"\n")
-	}
+	b.WriteString("Defaults env_keep += \"" + patronictlConfig + " ETCDCTL_*\"\n")
 	for _, u := range self.System.Users {
 		if u.Sudo {
 			fmt.Fprintf(&b, "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", u.Name)

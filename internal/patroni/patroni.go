@@ -4,6 +4,7 @@ package patroni
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,21 +48,24 @@ func (s Status) PostgreSQL() string {
 
 // Client asks one Patroni.
 type Client struct {
-	URL string // such as "http://172.16.32.11:8008"
+	URL  string // such as "https://172.16.32.11:8008"
+	http *http.Client
 }
 
 // At is the client for the Patroni of the node with that address and that port of its
-// REST API.
-func At(address string, port uint16) Client {
-	return Client{URL: "http://" + net.JoinHostPort(address, strconv.Itoa(int(port)))}
-}
-
-// api is a client for one answer at a time, without the system's proxies.
-var api = &http.Client{
-	Transport: &http.Transport{DisableKeepAlives: true},
-	// Patroni asks PostgreSQL first, with a connect timeout of three seconds and
-	// a statement timeout of two.
-	Timeout: 8 * time.Second,
+// REST API, which shows a certificate that the configuration trusts. Who wants to write
+// has a certificate in it.
+func At(address string, port uint16, tls *tls.Config) Client {
+	return Client{
+		URL: "https://" + net.JoinHostPort(address, strconv.Itoa(int(port))),
+		http: &http.Client{
+			// For one answer at a time, without the system's proxies.
+			Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: tls},
+			// Patroni asks PostgreSQL first, with a connect timeout of three seconds and
+			// a statement timeout of two.
+			Timeout: 8 * time.Second,
+		},
+	}
 }
 
 // Status asks for the state of the node. It asks at /leader, whose body is that
@@ -72,7 +76,7 @@ func (c Client) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	response, err := api.Do(request)
+	response, err := c.http.Do(request)
 	if err != nil {
 		return Status{}, err // it names the URL
 	}

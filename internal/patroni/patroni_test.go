@@ -79,7 +79,7 @@ func TestStatus(t *testing.T) {
 func serve(t *testing.T, answer http.HandlerFunc) Client {
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return Client{URL: server.URL}
+	return Client{server.URL, server.Client()}
 }
 
 // The roles that a cluster of one does not show; see get_postgresql_status in
@@ -124,7 +124,7 @@ func TestStatusErrors(t *testing.T) {
 
 	nobody := httptest.NewServer(http.NotFoundHandler())
 	nobody.Close()
-	if _, err := (Client{URL: nobody.URL}).Status(t.Context()); err == nil || !strings.Contains(err.Error(), nobody.URL+"/leader") {
+	if _, err := (Client{nobody.URL, http.DefaultClient}).Status(t.Context()); err == nil || !strings.Contains(err.Error(), nobody.URL+"/leader") {
 		t.Errorf("nobody listens: %v", err)
 	}
 }
@@ -136,17 +136,17 @@ func TestStatusIsBoundInTime(t *testing.T) {
 	if _, err := client.Status(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the error is %v", err)
 	}
-	if api.Timeout <= 0 {
+	if At("172.16.32.11", 8008, nil).http.Timeout <= 0 {
 		t.Error("without a deadline of the caller nothing bounds the time")
 	}
 }
 
 func TestAt(t *testing.T) {
 	for address, want := range map[string]string{
-		"172.16.32.11":    "http://172.16.32.11:8008",
-		"2001:db8:32::11": "http://[2001:db8:32::11]:8008",
+		"172.16.32.11":    "https://172.16.32.11:8008",
+		"2001:db8:32::11": "https://[2001:db8:32::11]:8008",
 	} {
-		if got := At(address, 8008).URL; got != want {
+		if got := At(address, 8008, nil).URL; got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"banyan/internal/node"
 	"banyan/internal/patroni"
+	"banyan/internal/pki"
 )
 
 // Live is what the node's services answer now.
@@ -26,13 +28,29 @@ func Look(ctx context.Context, r Report) Live {
 		return live
 	}
 	var err error
-	if live.Patroni, err = patroni.At(r.Address, r.PatroniPort).Status(ctx); err != nil {
-		live.PatroniError = err.Error()
+	if r.PatroniPort != 0 {
+		if live.Patroni, err = askPatroni(ctx, r); err != nil {
+			live.PatroniError = err.Error()
+		}
 	}
-	if err := etcdHealth(ctx, node.EtcdEndpoint); err != nil {
-		live.EtcdError = err.Error()
+	if r.EtcdMember {
+		if err := etcdHealth(ctx, node.EtcdHealth); err != nil {
+			live.EtcdError = err.Error()
+		}
 	}
 	return live
+}
+
+func askPatroni(ctx context.Context, r Report) (patroni.Status, error) {
+	authority, err := os.ReadFile(node.CAFile)
+	if err != nil {
+		return patroni.Status{}, err
+	}
+	config, err := pki.TLS(string(authority), "", "")
+	if err != nil {
+		return patroni.Status{}, fmt.Errorf("%s: %w", node.CAFile, err)
+	}
+	return patroni.At(r.Address, r.PatroniPort, config).Status(ctx)
 }
 
 // etcdHealth asks a member whether it takes part in a cluster that has a leader:
@@ -65,9 +83,9 @@ func etcdHealth(ctx context.Context, endpoint string) error {
 	return nil
 }
 
-// serves tells whether PostgreSQL does its part in the cluster.
-func (l Live) serves() bool {
-	return l.PatroniError == "" && (l.Patroni.Leads() || l.Patroni.Follows())
+// serves tells whether PostgreSQL, where r has it, does its part in the cluster.
+func (l Live) serves(r Report) bool {
+	return r.PatroniPort == 0 || l.PatroniError == "" && (l.Patroni.Leads() || l.Patroni.Follows())
 }
 
 // Exit codes of `firstboot status`.
@@ -82,7 +100,7 @@ func Evaluate(r Report, live Live) int {
 	switch {
 	case r.State == Failed:
 		return ExitFailed
-	case r.State == Done && live.serves() && live.EtcdError == "":
+	case r.State == Done && live.serves(r) && live.EtcdError == "":
 		return ExitDone
 	default:
 		return ExitGoing

@@ -37,12 +37,13 @@ type Report struct {
 	State          State             `json:"state"`
 	Node           string            `json:"node,omitempty"`
 	Cluster        string            `json:"cluster,omitempty"`
-	Address        string            `json:"address,omitempty"` // without a prefix length
-	PostgreSQLPort uint16            `json:"postgresql_port,omitempty"`
-	PatroniPort    uint16            `json:"patroni_port,omitempty"` // of its REST API
-	Versions       map[string]string `json:"versions,omitempty"`     // of what the node is made with
-	Unapplied      []string          `json:"unapplied,omitempty"`    // keys of the seed that are for a later release
-	Seed           string            `json:"seed,omitempty"`         // what there is to say of a newer one
+	Address        string            `json:"address,omitempty"`         // without a prefix length
+	PostgreSQLPort uint16            `json:"postgresql_port,omitempty"` // 0 where it does not run
+	PatroniPort    uint16            `json:"patroni_port,omitempty"`    // of its REST API
+	EtcdMember     bool              `json:"etcd_member,omitempty"`     // it runs a member of etcd
+	Versions       map[string]string `json:"versions,omitempty"`        // of what the node is made with
+	Unapplied      []string          `json:"unapplied,omitempty"`       // keys of the seed that are for a later release
+	Seed           string            `json:"seed,omitempty"`            // what there is to say of a newer one
 	Steps          []Step            `json:"steps,omitempty"`
 	Sources        []seeds.Outcome   `json:"sources,omitempty"` // where a seed was looked for
 	Started        time.Time         `json:"started,omitzero"`

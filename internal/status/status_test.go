@@ -90,7 +90,7 @@ func TestWriteAndRead(t *testing.T) {
 var at = time.Date(2026, 11, 22, 21, 23, 45, 0, time.UTC)
 
 func report(state State, steps ...Step) Report {
-	return Report{State: state, Node: "pgsql-n1", Cluster: "pgsql-cl", Address: "172.16.32.11", PostgreSQLPort: 5432, PatroniPort: 8008, Steps: steps, Started: at, Updated: at}
+	return Report{State: state, Node: "pgsql-n1", Cluster: "pgsql-cl", Address: "172.16.32.11", PostgreSQLPort: 5432, PatroniPort: 8008, EtcdMember: true, Steps: steps, Started: at, Updated: at}
 }
 
 func failed() Report {

@@ -110,6 +110,7 @@ func (p *page) identity(r Report) {
 
 func (p *page) services(r Report, live Live) {
 	switch s := live.Patroni; {
+	case r.PatroniPort == 0:
 	case live.PatroniError != "":
 		p.row("PostgreSQL", "unknown, since Patroni does not answer: "+live.PatroniError)
 		p.row("", "see journalctl -b -u patroni")
@@ -123,13 +124,15 @@ func (p *page) services(r Report, live Live) {
 	if live.Patroni.Pause {
 		p.row("Patroni", "paused: nothing fails over; see patronictl resume")
 	}
-	if live.EtcdError == "" {
+	switch {
+	case !r.EtcdMember:
+	case live.EtcdError == "":
 		p.row("etcd", "healthy")
-	} else {
+	default:
 		p.row("etcd", live.EtcdError)
 		p.row("", "see journalctl -b -u etcd")
 	}
-	if live.serves() {
+	if r.PostgreSQLPort != 0 && live.serves(r) {
 		p.row("connect to", net.JoinHostPort(r.Address, strconv.Itoa(int(r.PostgreSQLPort))))
 	}
 }

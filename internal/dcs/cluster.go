@@ -1,0 +1,106 @@
+package dcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+
+	"banyan/seeds"
+)
+
+// namespace is where Banyan keeps what is the cluster's, beside Patroni's.
+const namespace = "/banyan/"
+
+func (c Client) path(key string) string { return namespace + c.scope + "/" + key }
+
+// lockSeconds is how long a lock outlives who held it and died.
+const lockSeconds = 30
+
+// Locked does something while it holds the cluster's one lock: one node at a time changes
+// what all rest on. It waits for as long as ctx lets it. do is told by its context where
+// the lock was lost.
+func (c Client) Locked(ctx context.Context, do func(context.Context) error) (err error) {
+	session, err := concurrency.NewSession(c.etcd, concurrency.WithTTL(lockSeconds), concurrency.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("lock in etcd: %w", err)
+	}
+	defer func() {
+		// Gone with its lease, if not before.
+		if closing := session.Close(); err == nil && closing != nil && ctx.Err() == nil {
+			err = fmt.Errorf("unlock in etcd: %w", closing)
+		}
+	}()
+	mutex := concurrency.NewMutex(session, c.path("lock"))
+	if err := mutex.Lock(ctx); err != nil {
+		return fmt.Errorf("lock in etcd: %w", err)
+	}
+	held, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-session.Done():
+			lose(errors.New("the lock in etcd was lost"))
+		case <-stop:
+		}
+	}()
+	return do(held)
+}
+
+// Seed compares the cluster and the generation of a seed with those that the DCS knows. A
+// seed of another cluster is an error. newer tells whether the DCS knows a later
+// generation: then this seed has nothing to say in the cluster.
+func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
+	id, known, err := c.get(ctx, c.path("id"))
+	if err != nil {
+		return false, err
+	}
+	if known && id != string(cluster.ID) {
+		return false, fmt.Errorf("the cluster %s in this etcd has the id %s, and the seed is of %s: it is another cluster of the same name", c.scope, id, cluster.ID)
+	}
+	generation, err := c.generation(ctx)
+	return generation > cluster.Generation, err
+}
+
+func (c Client) generation(ctx context.Context) (int, error) {
+	text, known, err := c.get(ctx, c.path("generation"))
+	if err != nil || !known {
+		return 0, err
+	}
+	generation, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", c.path("generation"), err)
+	}
+	return generation, nil
+}
+
+// Record writes cluster and generation of a seed to the DCS, unless it knows a later one.
+func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
+	newer, err := c.Seed(ctx, cluster)
+	if err != nil || newer {
+		return err
+	}
+	before, known, err := c.get(ctx, c.path("generation"))
+	if err != nil || known && before == strconv.Itoa(cluster.Generation) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	unchanged := clientv3.Compare(clientv3.CreateRevision(c.path("generation")), "=", 0)
+	if known {
+		unchanged = clientv3.Compare(clientv3.Value(c.path("generation")), "=", before)
+	}
+	_, err = c.etcd.Txn(ctx).If(unchanged).Then( // else another node was first, with the same or a later one
+		clientv3.OpPut(c.path("id"), string(cluster.ID)),
+		clientv3.OpPut(c.path("generation"), strconv.Itoa(cluster.Generation)),
+	).Commit()
+	if err != nil {
+		return fmt.Errorf("write the seed's generation to etcd: %w", err)
+	}
+	return nil
+}

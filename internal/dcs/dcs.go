@@ -1,0 +1,132 @@
+// Package dcs is a client of the etcd that a cluster keeps its state in: its members,
+// Patroni's key /initialize, and what Banyan keeps beside Patroni.
+package dcs
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strconv"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"banyan/internal/node"
+	"banyan/internal/pki"
+	"banyan/seeds"
+)
+
+// answerTimeout is for one answer of etcd.
+const answerTimeout = 5 * time.Second
+
+// Client asks the etcd of one cluster.
+type Client struct {
+	etcd  *clientv3.Client
+	tls   *tls.Config
+	scope string
+}
+
+// Connect makes a client of self, one of the nodes of s, that asks at these endpoints,
+// or at all that the node knows. It connects when it is asked something.
+func Connect(s seeds.Seed, self seeds.Node, endpoints ...string) (Client, error) {
+	if len(endpoints) == 0 {
+		endpoints = node.EtcdEndpoints(s, self)
+	}
+	identity := node.EtcdIdentity(s, self)
+	config, err := pki.TLS(string(identity.CA), string(identity.Certificate), identity.Key.Reveal())
+	if err != nil {
+		return Client{}, fmt.Errorf("etcd: %w", err)
+	}
+	etcd := clientv3.Config{
+		Endpoints: endpoints,
+		TLS:       config,
+		Logger:    zap.NewNop(), // what it would say comes back as errors
+	}
+	if s.Cluster.DCS == seeds.DCSExternal {
+		etcd.Username, etcd.Password = self.Etcd.Username, self.Etcd.Password.Reveal()
+		etcd.DialTimeout = answerTimeout // logging in is its first question
+	}
+	c, err := clientv3.New(etcd)
+	if err != nil {
+		return Client{}, fmt.Errorf("etcd at %v: %w", endpoints, err)
+	}
+	return Client{c, config, s.Cluster.Name}, nil
+}
+
+// Close ends the client's connections.
+func (c Client) Close() error { return c.etcd.Close() }
+
+// Healthy asks as `etcdctl endpoint health` does: a read that needs a quorum.
+func (c Client) Healthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := c.etcd.Get(ctx, "health")
+	return err
+}
+
+// Initialize is Patroni's key /initialize as it is in the DCS.
+type Initialize struct {
+	There bool
+	Value string
+}
+
+// Born tells whether the key holds the system identifier of a PostgreSQL cluster. What
+// counts as one is Patroni's sysid_valid in patroni/ha.py.
+func (k Initialize) Born() bool {
+	_, err := strconv.ParseUint(k.Value, 10, 64)
+	return err == nil && len(k.Value) >= 10
+}
+
+func (k Initialize) String() string {
+	switch {
+	case !k.There:
+		return "no /initialize in the DCS"
+	case k.Value == "":
+		return "an empty /initialize in the DCS"
+	default:
+		return "/initialize is " + k.Value
+	}
+}
+
+func (c Client) initializePath() string { return node.PatroniNamespace + c.scope + "/initialize" }
+
+// Initialize reads the key.
+func (c Client) Initialize(ctx context.Context) (Initialize, error) {
+	value, there, err := c.get(ctx, c.initializePath())
+	return Initialize{there, value}, err
+}
+
+func (c Client) get(ctx context.Context, key string) (value string, there bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	response, err := c.etcd.Get(ctx, key)
+	if err != nil {
+		return "", false, fmt.Errorf("read %s from etcd: %w", key, err)
+	}
+	if len(response.Kvs) == 0 {
+		return "", false, nil
+	}
+	return string(response.Kvs[0].Value), true, nil
+}
+
+// Forget deletes /initialize if it still is what it was.
+func (c Client) Forget(ctx context.Context, was Initialize) error {
+	if !was.There {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	path := c.initializePath()
+	response, err := c.etcd.Txn(ctx).
+		If(clientv3.Compare(clientv3.Value(path), "=", was.Value)).
+		Then(clientv3.OpDelete(path)).
+		Commit()
+	if err != nil {
+		return fmt.Errorf("delete %s from etcd: %w", path, err)
+	}
+	if !response.Succeeded {
+		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", path)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"banyan/internal/facts"
+	"banyan/internal/member"
+	"banyan/internal/peer"
+	"banyan/internal/pki"
+)
+
+// answerIdle is how long who answers the other nodes stays when nobody asks.
+const answerIdle = 5 * time.Minute
+
+// Answer answers the other nodes of the cluster what this one holds, at the socket that
+// systemd listens at, until nobody has asked for a while. A seed that is planted
+// meanwhile is seen by the next who answers.
+func Answer(ctx context.Context, listeners []net.Listener) error {
+	if len(listeners) != 1 {
+		return errors.New("banyan-peer.socket starts this, and has one socket")
+	}
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	config, err := pki.TLS(string(n.Seed.PKI.CA), string(n.Node.PKI.Certificate), n.Node.PKI.Key.Reveal())
+	if err != nil {
+		return fmt.Errorf("the certificates of the seed: %w", err)
+	}
+	return peer.Serve(ctx, listeners[0], config, answerIdle, func() (peer.Answer, error) {
+		f, err := facts.Gather("/")
+		if err != nil {
+			return peer.Answer{}, fmt.Errorf("gather facts: %w", err)
+		}
+		return member.Holdings(ctx, *n.Seed, n.Node, f)
+	})
+}

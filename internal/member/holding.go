@@ -1,0 +1,183 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"banyan/internal/command"
+	"banyan/internal/durable"
+	"banyan/internal/facts"
+	"banyan/internal/node"
+	"banyan/internal/peer"
+	"banyan/seeds"
+)
+
+// Holdings is what self, a node of s, answers its peers.
+func Holdings(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Answer, error) {
+	a := peer.Answer{Node: self.Name, Cluster: s.Cluster.Name, ClusterID: s.Cluster.ID, Generation: s.Cluster.Generation}
+	var err error
+	if s.IsEtcdMember(self) {
+		if a.Etcd, err = etcdHolding(s, self, f); err != nil {
+			return a, err
+		}
+	}
+	if self.Runs(seeds.ServicePostgreSQL) {
+		var dir dataDir
+		if dir, err = postgresqlDir(self, f); err == nil {
+			a.PostgreSQL, a.Progress, err = dir.holding(ctx, s, self, f)
+		}
+	}
+	return a, err
+}
+
+// etcdMember is where a member of etcd has its data, and its log, without which it has none.
+var etcdMember, etcdWAL = filepath.Join(node.EtcdDataDir, "member"), filepath.Join(node.EtcdDataDir, "member/wal")
+
+// etcdBirthMarker says that etcd was started for the first time and was never seen
+// healthy, so that what it has written is of no use to anybody.
+const etcdBirthMarker = facts.StateDir + "/etcd-birth"
+
+func etcdHolding(s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, error) {
+	if err := mounted(s, self, f, node.EtcdDataDir); err != nil {
+		return "", err
+	}
+	data, err := holdsData(etcdWAL)
+	if err != nil {
+		return "", err
+	}
+	begun, err := durable.Exists(etcdBirthMarker)
+	return holding(data, begun, f.Born), err
+}
+
+// holding: a birth of ours that was interrupted says so; what else is there is data.
+func holding(data, begun, born bool) peer.Holding {
+	switch {
+	case begun:
+		return peer.Begun
+	case data:
+		return peer.Data
+	case born:
+		return peer.Lost
+	default:
+		return peer.Nothing
+	}
+}
+
+// mounted is an error where a path belongs on a volume that is not mounted: what it holds
+// is not known then.
+func mounted(s seeds.Seed, self seeds.Node, f facts.Facts, path string) error {
+	where := node.VolumeAt(s, self, f, path)
+	if where == "" {
+		return nil
+	}
+	var there, above unix.Stat_t
+	if err := unix.Stat(where, &there); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	if err := unix.Stat(filepath.Dir(where), &above); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Dir(where), err)
+	}
+	if there.Dev == above.Dev {
+		return fmt.Errorf("%s is not mounted, and what is on it is not known", where)
+	}
+	return nil
+}
+
+// dataDir is where PostgreSQL's data is, and the programs of its version.
+type dataDir struct {
+	version   int
+	data, wal string
+}
+
+func postgresqlDir(self seeds.Node, f facts.Facts) (dataDir, error) {
+	version, err := node.PostgreSQLVersion(self, f)
+	return dataDir{version, node.DataDir(self, version), node.WALDir(self, version)}, err
+}
+
+func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, peer.Progress, error) {
+	if err := mounted(s, self, f, d.data); err != nil {
+		return "", peer.Progress{}, err
+	}
+	data, err := holdsData(d.data)
+	if err != nil {
+		return "", peer.Progress{}, err
+	}
+	begun, err := durable.Exists(birthMarker)
+	if err != nil {
+		return "", peer.Progress{}, err
+	}
+	h := holding(data, begun, f.Born)
+	if h != peer.Data {
+		return h, peer.Progress{}, nil
+	}
+	c, err := d.control(ctx)
+	return h, c.Progress, err
+}
+
+// control is what the control file says of a data directory.
+type control struct {
+	peer.Progress
+	systemID string
+}
+
+// control asks pg_controldata(1); without a control file it knows nothing.
+func (d dataDir) control(ctx context.Context) (control, error) {
+	if _, err := os.Stat(filepath.Join(d.data, "global/pg_control")); errors.Is(err, fs.ErrNotExist) {
+		return control{}, nil
+	}
+	out, err := command.Command{
+		Name: fmt.Sprintf("/usr/lib/postgresql/%d/bin/pg_controldata", d.version), Args: []string{d.data}, Env: []string{"LC_ALL=C"},
+	}.Run(ctx)
+	if err != nil {
+		return control{}, err
+	}
+	return parseControl(out)
+}
+
+// parseControl reads what pg_controldata prints, as in
+// https://github.com/postgres/postgres/blob/master/src/bin/pg_controldata/pg_controldata.c
+func parseControl(text string) (control, error) {
+	values := map[string]string{}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, ":")
+		values[key] = strings.TrimSpace(value)
+	}
+	c := control{systemID: values["Database system identifier"]}
+	timeline, err := strconv.ParseUint(values["Latest checkpoint's TimeLineID"], 10, 32)
+	if err != nil {
+		return control{}, fmt.Errorf("pg_controldata tells no timeline: %w", err)
+	}
+	end, err := parseLSN(values["Minimum recovery ending location"])
+	checkpoint, err2 := parseLSN(values["Latest checkpoint location"])
+	if err := errors.Join(err, err2); err != nil {
+		return control{}, err
+	}
+	ending, err := strconv.ParseUint(values["Min recovery ending loc's timeline"], 10, 32)
+	if err != nil {
+		return control{}, fmt.Errorf("pg_controldata tells no timeline of recovery: %w", err)
+	}
+	c.Timeline = uint32(max(timeline, ending))
+	c.LSN = max(end, checkpoint)
+	c.Primary = !strings.Contains(values["Database cluster state"], "recovery")
+	return c, nil
+}
+
+// parseLSN reads a place in the WAL, two hexadecimal numbers of 32 bits:
+// https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+func parseLSN(text string) (uint64, error) {
+	high, low, ok := strings.Cut(text, "/")
+	h, err := strconv.ParseUint(high, 16, 32)
+	l, err2 := strconv.ParseUint(low, 16, 32)
+	if !ok || err != nil || err2 != nil {
+		return 0, fmt.Errorf("pg_controldata: %q is no place in the WAL", text)
+	}
+	return h<<32 | l, nil
+}

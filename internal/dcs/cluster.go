@@ -12,10 +12,9 @@ import (
 	"banyan/seeds"
 )
 
-// namespace is where Banyan keeps what is the cluster's, beside Patroni's.
-const namespace = "/banyan/"
-
-func (c Client) path(key string) string { return namespace + c.scope + "/" + key }
+// path is where Banyan keeps what is the cluster's: below what is Patroni's, so that an
+// etcd which lets its users write below one key lets this, too.
+func (c Client) path(key string) string { return c.patroniPath("banyan/" + key) }
 
 // lockSeconds is how long a lock outlives who held it and died.
 const lockSeconds = 30

@@ -89,7 +89,16 @@ func (k Initialize) String() string {
 	}
 }
 
-func (c Client) initializePath() string { return node.PatroniNamespace + c.scope + "/initialize" }
+// patroniPath is the path of one of Patroni's keys.
+func (c Client) patroniPath(key string) string { return node.PatroniNamespace + c.scope + "/" + key }
+
+func (c Client) initializePath() string { return c.patroniPath("initialize") }
+
+// Runs tells whether the Patroni of a node renews its key, or has done so within ttl.
+func (c Client) Runs(ctx context.Context, node string) (bool, error) {
+	_, there, err := c.get(ctx, c.patroniPath("members/"+node))
+	return there, err
+}
 
 // Initialize reads the key.
 func (c Client) Initialize(ctx context.Context) (Initialize, error) {

@@ -27,6 +27,13 @@ const BornMarker = StateDir + "/born"
 // with. Its data may be on a volume, which is not mounted where /etc is rendered.
 const VersionFile = StateDir + "/postgresql"
 
+// MachineFile is the file with what the machine was recognised by when the node was born.
+// A disk that is in another machine by now was moved, or it is a copy.
+const MachineFile = StateDir + "/machine"
+
+// LeftFile is there when somebody has taken this node out of its cluster.
+const LeftFile = StateDir + "/left"
+
 // SSHPortFile is where the seed's port of sshd is written.
 const SSHPortFile = "/etc/ssh/sshd_config.d/10-banyan-port.conf"
 
@@ -41,6 +48,8 @@ type Facts struct {
 	PostgreSQLData []int          // major versions whose cluster main has been initialised, or which the node was born with, ascending
 	Homes          map[string]int // owner's uid of each /home/NAME, so that accounts keep theirs
 	Born           bool           // this node has been a member of its cluster
+	Moved          bool           // since then its disk has come to another machine
+	Left           bool           // it was taken out of its cluster
 
 	// What the system is sized from.
 	Memory        int64           // bytes of RAM that the kernel has: MemTotal of proc_meminfo(5)
@@ -91,6 +100,7 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.PostgreSQLData, postgresqlData, root)
 	gather(&errs, &f.Homes, homes, filepath.Join(root, "home"))
 	gather(&errs, &f.Born, exists, filepath.Join(root, BornMarker))
+	gather(&errs, &f.Left, exists, filepath.Join(root, LeftFile))
 	gather(&errs, &f.Memory, memory, filepath.Join(root, "proc/meminfo"))
 	gather(&errs, &f.CPUs, cpus, filepath.Join(root, "sys/devices/system/cpu/online"))
 	gather(&errs, &f.Disks, disks, root)
@@ -102,6 +112,7 @@ func Gather(root string) (Facts, error) {
 	gather(&errs, &f.SSHPorts, sshPorts, root)
 	gather(&errs, &f.Serial, dmi, filepath.Join(root, "sys/class/dmi/id/product_serial"))
 	gather(&errs, &f.UUID, systemUUID, filepath.Join(root, "sys/class/dmi/id/product_uuid"))
+	gather(&errs, &f.Moved, f.moved, filepath.Join(root, MachineFile))
 	gather(&errs, &f.Hostname, hostname, filepath.Join(root, "proc/sys/kernel/hostname"))
 	gather(&errs, &f.Accounts, accounts, filepath.Join(root, "etc/passwd"))
 	gather(&errs, &f.Groups, groups, filepath.Join(root, "etc/group"))
@@ -123,6 +134,24 @@ func LookInstalled(root string) (Installed, error) {
 	i.NFTables = packages["nftables"]
 	return i, errors.Join(errs...)
 }
+
+// Identity is what the machine is recognised by, on a line; "" where it does not tell.
+func (f Facts) Identity() string {
+	if f.UUID == "" && f.Serial == "" {
+		return ""
+	}
+	return fmt.Sprintf("uuid %s serial %s", f.UUID, f.Serial)
+}
+
+// moved compares the machine with the one that was written down, where both are known.
+func (f Facts) moved(file string) (bool, error) {
+	before, err := attribute(file)
+	return before != "" && f.Identity() != "" && before != f.Identity(), err
+}
+
+// Joins tells whether the node's services start by themselves: it was born, and nothing
+// is to be found out first.
+func (f Facts) Joins() bool { return f.Born && !f.Moved && !f.Left }
 
 // gather reads one fact and keeps the error, if any, for the end.
 func gather[T any](errs *[]error, to *T, read func(string) (T, error), path string) {

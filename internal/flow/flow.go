@@ -115,6 +115,9 @@ func (r *reporter) run(ctx context.Context) error {
 	if made.Failed(node.StepEtcd) || made.Failed(node.StepPatroni) {
 		return errors.Join(exposed, applied)
 	}
+	if n.facts.Left {
+		return errors.Join(exposed, applied, r.step("join", func() error { return errLeft }))
+	}
 	// A swap file that cannot be made, or the like, keeps no node from its cluster.
 	return errors.Join(exposed, applied, r.join(ctx, n))
 }

@@ -10,10 +10,6 @@ import (
 	"banyan/internal/durable"
 )
 
-// BootstrapOrder is there while somebody has ordered this node to begin the cluster,
-// whatever the others hold or do not answer. It does not outlive a boot.
-const BootstrapOrder = "/run/banyan/bootstrap"
-
 // course is what to do before a service is started for the first time. Nothing
 // is ever moved unless a birth marker says that we began it: what else is there
 // is somebody's data.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ type etcdCourse struct {
 const (
 	join    course = "join"          // be added, and begin with what the others have
 	replace course = "replace"       // the same, after the member that lost its data was removed
+	isolate course = "go on alone"   // on its data, without all other members
 	wait    course = "wait"          // for others
 	silence course = "await silence" // replace, once nobody has heard of the member for a while
 )
@@ -57,7 +59,8 @@ const (
 // So no two can ever begin one, and whoever is there decides who is in.
 //
 //	own data   cluster                        course
-//	data       -                              start on it; if it is listed no more, be added anew
+//	data       -                              carry on; if it is listed no more, join anew
+//	data       none, and it was so ordered    go on alone
 //	begun      none, all others hold nothing  the founder starts over, others wait
 //	begun      none, somebody holds some      carry on: others have joined what was begun
 //	nothing    none, all others hold nothing  the founder begins, others wait
@@ -74,6 +77,8 @@ func decideEtcd(f etcdFindings) etcdCourse {
 	switch {
 	case f.cluster && f.listed == nil: // also with data: the others have removed what it was
 		return to(join)
+	case f.own == peer.Data && f.bootstrap && !f.cluster:
+		return to(isolate)
 	case f.own == peer.Data:
 		return to(carryOn)
 	case f.cluster && !f.listed.Started():
@@ -122,7 +127,16 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	if !state.running() {
+	ordered, err := durable.Exists(BootstrapOrder)
+	if err != nil {
+		return err
+	}
+	if ordered && state.running() { // without a quorum: see MayBootstrap
+		if err := j.units.stop(ctx, etcdUnit); err != nil {
+			return err
+		}
+	}
+	if ordered || !state.running() {
 		if err := j.prepareEtcd(ctx, say); err != nil {
 			return err
 		}
@@ -267,6 +281,10 @@ func (j *joining) ask(ctx context.Context, nodes []seeds.Node) []peer.Result {
 
 // firstStart makes ready for the first start of a member.
 func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say func(string)) error {
+	if c == isolate {
+		// https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there
+		return prepareFirstStart(ctx, "ETCD_FORCE_NEW_CLUSTER=true\n")
+	}
 	if f.cluster || c == startOver {
 		if err := moveMember(say); err != nil {
 			return err
@@ -286,11 +304,15 @@ func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say 
 			return err
 		}
 	}
+	return prepareFirstStart(ctx, fmt.Sprintf("ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(cluster, ","), state))
+}
+
+// prepareFirstStart has etcd start with further variables, and without data.
+func prepareFirstStart(ctx context.Context, variables string) error {
 	return makeHere(ctx,
-		converge.Directory{Path: "/run/banyan", Mode: 0o755},
-		converge.File{Path: etcdFirstStartEnv, Mode: 0o644, Content: fmt.Sprintf(
-			"ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(cluster, ","), state)},
-		converge.Directory{Path: "/run/systemd/system/" + etcdUnit + ".d", Mode: 0o755},
+		converge.Directory{Path: filepath.Dir(etcdFirstStartEnv), Mode: 0o755},
+		converge.File{Path: etcdFirstStartEnv, Mode: 0o644, Content: variables},
+		converge.Directory{Path: filepath.Dir(etcdFirstStart), Mode: 0o755},
 		// The condition of the unit is that it has data.
 		converge.File{Path: etcdFirstStart, Mode: 0o644, Content: "[Unit]\nConditionDirectoryNotEmpty=\n[Service]\nEnvironmentFile=" + etcdFirstStartEnv + "\n"},
 		converge.Unit{Name: etcdUnit}) // for its daemon-reload

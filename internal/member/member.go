@@ -26,7 +26,7 @@ import (
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "dcs", "cluster", "birth", "postgresql" or "born"
+	Step string // "machine", "dcs", "cluster", "birth", "postgresql", "born" or "members"
 	Look string // the command that shows more
 	Err  error
 }
@@ -130,19 +130,25 @@ type step struct {
 func (j *joining) steps() []step {
 	const etcdLog, patroniLog = "journalctl -b -u etcd", "journalctl -b -u patroni"
 	var steps []step
+	if j.facts.Moved {
+		steps = append(steps, step{"machine", "cat " + facts.MachineFile, j.proveOriginal})
+	}
 	if j.seed.IsEtcdMember(j.self) {
 		steps = append(steps, step{"dcs", etcdLog, j.startEtcd})
 	} else if j.dcs != nil {
 		steps = append(steps, step{"dcs", "etcdctl endpoint health", j.awaitDCS})
 	}
 	if j.dcs != nil {
-		steps = append(steps, step{"cluster", "etcdctl get --prefix /banyan/", j.record})
+		steps = append(steps, step{"cluster", "etcdctl get --prefix " + node.PatroniNamespace + j.seed.Cluster.Name + "/banyan/", j.record})
 	}
 	if j.self.Runs(seeds.ServicePostgreSQL) {
 		steps = append(steps, step{"birth", patroniLog, j.preparePostgreSQL}, step{"postgresql", patroniLog, j.startPatroni})
 	}
 	if j.seed.HoldsState(j.self) {
 		steps = append(steps, step{"born", "ls -la " + facts.StateDir, j.makeBorn})
+	}
+	if j.seed.IsEtcdMember(j.self) {
+		steps = append(steps, step{"members", "etcdctl member list", j.tendMembers})
 	}
 	return steps
 }
@@ -231,7 +237,12 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 			return err
 		}
 	}
-	changed := !j.facts.Born
+	if id := j.facts.Identity(); id != "" {
+		if err := makeHere(ctx, marker(facts.MachineFile, id+"\n")...); err != nil {
+			return err
+		}
+	}
+	changed := !j.facts.Joins()
 	for _, path := range []string{birthMarker, birthDropIn, BootstrapOrder} {
 		there, err := durable.Exists(path)
 		if err != nil {
@@ -246,7 +257,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 		return nil
 	}
 	f := j.facts
-	f.Born = true
+	f.Born, f.Moved = true, false
 	state, err := node.Desired(j.seed, j.self, f)
 	if err != nil {
 		return err

@@ -77,3 +77,20 @@ func (u units) start(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// stop stops a unit and waits until it has ended.
+func (u units) stop(ctx context.Context, name string) error {
+	done := make(chan string, 1)
+	if _, err := u.StopUnitContext(ctx, name, "replace", done); err != nil {
+		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("stop %s: the job is %s; see journalctl -b -u %s", name, result, name)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop %s: %w", name, context.Cause(ctx))
+	}
+}

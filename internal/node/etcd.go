@@ -73,7 +73,7 @@ ConditionDirectoryNotEmpty=`+EtcdDataDir+`/member/wal
 Restart=on-failure
 RestartSec=5
 `)...)
-	resources = append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Born, RestartOn: []string{etcdDefaults, etcdCAFile}})
+	resources = append(resources, converge.Unit{Name: etcdUnit, Enabled: f.Joins(), RestartOn: []string{etcdDefaults, etcdCAFile}})
 	return converge.Step{Name: StepEtcd, Needs: needs(volumes, EtcdDataDir), Resources: resources}
 }
 

@@ -187,7 +187,7 @@ ProtectControlGroups=yes
 `, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard))...)
 	resources = append(resources,
 		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
-		converge.Unit{Name: patroniUnit, Enabled: f.Born, ReloadOn: []string{patroniConfig, CAFile, certificateFile, patroniEtcdCA, patroniEtcdCertificate}})
+		converge.Unit{Name: patroniUnit, Enabled: f.Joins(), ReloadOn: []string{patroniConfig, CAFile, certificateFile, patroniEtcdCA, patroniEtcdCertificate}})
 	return converge.Step{Name: StepPatroni, Needs: needs(d.volumes, paths...), Resources: resources}, nil
 }
 

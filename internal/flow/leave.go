@@ -1,0 +1,63 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log"
+	"os"
+	"path/filepath"
+
+	"banyan/internal/command"
+	"banyan/internal/durable"
+	"banyan/internal/member"
+)
+
+// Leave takes this node out of its cluster, for good.
+func Leave(ctx context.Context) error {
+	unlock, err := lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	return member.Leave(ctx, *n.Seed, n.Node, n.facts, func(message string) { log.Print(message) })
+}
+
+// Return undoes Leave: the node joins its cluster again.
+func Return(ctx context.Context) error {
+	if err := member.Return(); err != nil {
+		return err
+	}
+	return startRun(ctx)
+}
+
+// Bootstrap has this node begin its cluster, or go on alone with what it holds, without
+// the answers of the nodes that it would wait for.
+func Bootstrap(ctx context.Context) error {
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	if err := member.MayBootstrap(ctx, *n.Seed, n.Node, n.facts); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(member.BootstrapOrder), 0o755); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(member.BootstrapOrder, nil, 0o600); err != nil {
+		return err
+	}
+	return startRun(ctx)
+}
+
+// startRun starts a run. One that waits is begun anew.
+func startRun(ctx context.Context) error {
+	_, err := command.Run(ctx, "systemctl", "restart", "--no-block", "banyan-firstboot.service")
+	return err
+}
+
+// errLeft is how a run ends on a node that was taken out.
+var errLeft = errors.New("this node was taken out of its cluster; `firstboot leave --undo` has it join again")

@@ -1,0 +1,56 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"banyan/internal/facts"
+	"banyan/internal/peer"
+	"banyan/seeds"
+)
+
+// BootstrapOrder is there while somebody has ordered this node to begin the cluster, or to
+// go on alone with what it holds, whatever the others do not answer. It does not outlive a
+// boot.
+const BootstrapOrder = "/run/banyan/bootstrap"
+
+// MayBootstrap is an error where a node must not go on without the others, since one that
+// answers holds what would be lost, or what would be there twice.
+func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts) error {
+	j := joining{seed: s, facts: f, self: self}
+	if err := j.dial(); err != nil {
+		return err
+	}
+	defer j.hangUp()
+	if !s.HoldsState(self) {
+		return fmt.Errorf("%s runs neither PostgreSQL nor a part of the DCS: there is nothing to begin with", self.Name)
+	}
+	if s.IsEtcdMember(self) && j.dcs.Healthy(ctx) == nil {
+		return errors.New("etcd has a quorum: there is nothing to go on without")
+	}
+	own, err := Holdings(ctx, s, self, f)
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return n.Name == self.Name || !s.HoldsState(n) })
+	return mayBootstrap(own, j.peers.Ask(ctx, others))
+}
+
+func mayBootstrap(own peer.Answer, others []peer.Result) error {
+	var errs []error
+	for _, o := range others {
+		a := o.Answer
+		switch {
+		case o.Err != nil:
+		case a.Etcd == peer.Data && own.Etcd != "":
+			errs = append(errs, fmt.Errorf("%s answers, and holds data of etcd: have it join the others, or go on from there; what is of no use there, move aside first", o.Node.Name))
+		case a.PostgreSQL == peer.Data && own.PostgreSQL != peer.Data && own.PostgreSQL != "":
+			errs = append(errs, fmt.Errorf("%s answers, and holds data of PostgreSQL, and this node has none: order it there", o.Node.Name))
+		case a.PostgreSQL == peer.Data && own.PostgreSQL == peer.Data && a.Progress.Ahead(own.Progress):
+			errs = append(errs, fmt.Errorf("the data of PostgreSQL on %s has come further: order it there", o.Node.Name))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -149,11 +149,15 @@ func secretsOf(seed []byte) ([]string, error) {
 	var secrets []string
 	for _, s := range d.Secrets() {
 		written := d.Data()[s.Start:s.End]
-		secrets = append(secrets, string(bytes.Trim(written, `"'`)))
+		as := string(bytes.Trim(written, `"'`))
 		var meant string
-		if err := yaml.Unmarshal(written, &meant); err == nil && meant != secrets[len(secrets)-1] {
+		if err := yaml.Unmarshal(written, &meant); err == nil && meant != as {
 			secrets = append(secrets, meant)
+			if strings.HasPrefix(as, "|") || strings.HasPrefix(as, ">") { // lines, of which the first is no part of the secret
+				continue
+			}
 		}
+		secrets = append(secrets, as)
 	}
 	return secrets, nil
 }

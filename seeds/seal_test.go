@@ -218,11 +218,17 @@ func pemPair(t *testing.T) (key, certificate string) {
 }
 
 func TestScrub(t *testing.T) {
-	seed := strings.NewReplacer("Hush-superuser", "postgres", "Hush-replicator", `"sl\u0061sh-secret"`).Replace(minimal)
+	before, _, _ := strings.Cut(minimal, "secrets: {")
+	seed := before + `secrets:
+  superuser_password: postgres
+  replication_password: "sl\u0061sh-secret"
+  rewind_password: |-
+    Hush-rewind
+`
 	for other, want := range map[string]string{
 		"postgresql: {port: 1}\npwd: postgres": "postgresql: {port: 1}\npwd: ********",
 		"pwd: slash-secret, x-slash-secrets":   "pwd: ************, x-slash-secrets",
-		"a: Hush-rewind\n":                     "a: ***********\n",
+		"a: |-\n  Hush-rewind\n":               "a: |-\n  ***********\n",
 	} {
 		got, err := Scrub([]byte(other), []byte(seed))
 		if err != nil || string(got) != want {

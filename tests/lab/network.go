@@ -24,10 +24,11 @@ import (
 const namespaces = "/run/netns"
 
 // network is a bridge in a network namespace of its own, in which clients are too.
-// Nothing leads out of it.
+// Nothing leads out of it but its line to a router.
 type network struct {
 	namespace string
 	prefix    netip.Prefix // its address has the bridge itself
+	line      *line        // nil where there is no router
 }
 
 // networks tells the networks of this process from one another.

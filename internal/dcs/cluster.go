@@ -23,7 +23,11 @@ const lockSeconds = 30
 // what all rest on. It waits for as long as ctx lets it. do is told by its context where
 // the lock was lost.
 func (c Client) Locked(ctx context.Context, do func(context.Context) error) (err error) {
-	session, err := concurrency.NewSession(c.etcd, concurrency.WithTTL(lockSeconds), concurrency.WithContext(ctx))
+	var session *concurrency.Session
+	err = c.ask(ctx, func(context.Context) (err error) {
+		session, err = concurrency.NewSession(c.etcd, concurrency.WithTTL(lockSeconds), concurrency.WithContext(ctx))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("lock in etcd: %w", err)
 	}
@@ -88,16 +92,14 @@ func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
 	if err != nil || known && before == strconv.Itoa(cluster.Generation) {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
 	unchanged := clientv3.Compare(clientv3.CreateRevision(c.path("generation")), "=", 0)
 	if known {
 		unchanged = clientv3.Compare(clientv3.Value(c.path("generation")), "=", before)
 	}
-	_, err = c.etcd.Txn(ctx).If(unchanged).Then( // else another node was first, with the same or a later one
+	// Where it is another by now, another node was first, with the same one or a later one.
+	_, err = c.change(ctx, unchanged,
 		clientv3.OpPut(c.path("id"), string(cluster.ID)),
-		clientv3.OpPut(c.path("generation"), strconv.Itoa(cluster.Generation)),
-	).Commit()
+		clientv3.OpPut(c.path("generation"), strconv.Itoa(cluster.Generation)))
 	if err != nil {
 		return fmt.Errorf("write the seed's generation to etcd: %w", err)
 	}

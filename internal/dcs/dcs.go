@@ -57,12 +57,25 @@ func Connect(s seeds.Seed, self seeds.Node, endpoints ...string) (Client, error)
 // Close ends the client's connections.
 func (c Client) Close() error { return c.etcd.Close() }
 
-// Healthy asks as `etcdctl endpoint health` does: a read that needs a quorum.
-func (c Client) Healthy(ctx context.Context) error {
+// ask has one answer of etcd, within answerTimeout. The endpoints take turns, and among them
+// may be a learner, which answers nothing: then the next one is asked.
+func (c Client) ask(ctx context.Context, do func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	_, err := c.etcd.Get(ctx, "health")
+	for range c.etcd.Endpoints() {
+		if err = do(ctx); !IsLearner(err) {
+			return err
+		}
+	}
 	return err
+}
+
+// Healthy asks as `etcdctl endpoint health` does: a read that needs a quorum.
+func (c Client) Healthy(ctx context.Context) error {
+	return c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.Get(ctx, "health")
+		return err
+	})
 }
 
 // Initialize is Patroni's key /initialize as it is in the DCS.
@@ -107,16 +120,17 @@ func (c Client) Initialize(ctx context.Context) (Initialize, error) {
 }
 
 func (c Client) get(ctx context.Context, key string) (value string, there bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	response, err := c.etcd.Get(ctx, key)
+	err = c.ask(ctx, func(ctx context.Context) error {
+		response, err := c.etcd.Get(ctx, key)
+		if err == nil && len(response.Kvs) > 0 {
+			value, there = string(response.Kvs[0].Value), true
+		}
+		return err
+	})
 	if err != nil {
 		return "", false, fmt.Errorf("read %s from etcd: %w", key, err)
 	}
-	if len(response.Kvs) == 0 {
-		return "", false, nil
-	}
-	return string(response.Kvs[0].Value), true, nil
+	return value, there, nil
 }
 
 // Forget deletes /initialize if it still is what it was.
@@ -124,18 +138,23 @@ func (c Client) Forget(ctx context.Context, was Initialize) error {
 	if !was.There {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
 	path := c.initializePath()
-	response, err := c.etcd.Txn(ctx).
-		If(clientv3.Compare(clientv3.Value(path), "=", was.Value)).
-		Then(clientv3.OpDelete(path)).
-		Commit()
+	deleted, err := c.change(ctx, clientv3.Compare(clientv3.Value(path), "=", was.Value), clientv3.OpDelete(path))
 	if err != nil {
 		return fmt.Errorf("delete %s from etcd: %w", path, err)
 	}
-	if !response.Succeeded {
+	if !deleted {
 		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", path)
 	}
 	return nil
+}
+
+// change does what it is given in one step, if a condition holds.
+func (c Client) change(ctx context.Context, condition clientv3.Cmp, do ...clientv3.Op) (done bool, err error) {
+	err = c.ask(ctx, func(ctx context.Context) error {
+		response, err := c.etcd.Txn(ctx).If(condition).Then(do...).Commit()
+		done = err == nil && response.Succeeded
+		return err
+	})
+	return done, err
 }

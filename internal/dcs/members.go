@@ -29,40 +29,46 @@ func (m Member) String() string { return fmt.Sprintf("%s (%x)", m.Name, m.ID) }
 
 // Members lists the members. It needs a quorum.
 func (c Client) Members(ctx context.Context) ([]Member, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
 	// Before etcd 3.5 the list alone needs no quorum: CHANGELOG-3.5, member list.
-	if _, err := c.etcd.Get(ctx, "health"); err != nil {
-		return nil, err
-	}
-	response, err := c.etcd.MemberList(ctx)
-	if err != nil {
+	if err := c.Healthy(ctx); err != nil {
 		return nil, err
 	}
 	var all []Member
-	for _, m := range response.Members {
-		all = append(all, Member{m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner})
-	}
-	return all, nil
+	err := c.ask(ctx, func(ctx context.Context) error {
+		response, err := c.etcd.MemberList(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range response.Members {
+			all = append(all, Member{m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner})
+		}
+		return nil
+	})
+	return all, err
 }
 
 // Add makes a member of a peer, as a learner where etcd has them (3.4 and later; before
 // that a server minds the word not). It returns its ID.
-func (c Client) Add(ctx context.Context, peerURL string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	response, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
+func (c Client) Add(ctx context.Context, peerURL string) (id uint64, err error) {
+	err = c.ask(ctx, func(ctx context.Context) error {
+		response, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
+		if err == nil {
+			id = response.Member.ID
+		}
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("add %s to etcd's members: %w", peerURL, err)
 	}
-	return response.Member.ID, nil
+	return id, nil
 }
 
 // Promote gives a learner its vote, unless it lags yet.
 func (c Client) Promote(ctx context.Context, id uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	_, err := c.etcd.MemberPromote(ctx, id)
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.MemberPromote(ctx, id)
+		return err
+	})
 	if err != nil && !errors.Is(err, rpctypes.ErrMemberLearnerNotReady) && !errors.Is(err, rpctypes.ErrMemberNotLearner) {
 		return fmt.Errorf("give the learner %x its vote: %w", id, err)
 	}
@@ -71,9 +77,11 @@ func (c Client) Promote(ctx context.Context, id uint64) error {
 
 // Remove takes a member out. etcd refuses it where the rest would have no quorum.
 func (c Client) Remove(ctx context.Context, id uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if _, err := c.etcd.MemberRemove(ctx, id); err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.MemberRemove(ctx, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
 		return fmt.Errorf("remove the member %x of etcd: %w", id, err)
 	}
 	return nil
@@ -81,9 +89,11 @@ func (c Client) Remove(ctx context.Context, id uint64) error {
 
 // Update tells the others where a member's peers reach it.
 func (c Client) Update(ctx context.Context, id uint64, peerURL string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if _, err := c.etcd.MemberUpdate(ctx, id, []string{peerURL}); err != nil {
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.MemberUpdate(ctx, id, []string{peerURL})
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("change the address of the member %x of etcd to %s: %w", id, peerURL, err)
 	}
 	return nil

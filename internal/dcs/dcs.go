@@ -11,6 +11,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"banyan/internal/node"
 	"banyan/internal/pki"
@@ -42,6 +44,11 @@ func Connect(s seeds.Seed, self seeds.Node, endpoints ...string) (Client, error)
 		Endpoints: endpoints,
 		TLS:       config,
 		Logger:    zap.NewNop(), // what it would say comes back as errors
+		// A member that was away for long is not to be tried again after two minutes only.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: answerTimeout,
+		})},
 	}
 	if s.Cluster.DCS == seeds.DCSExternal {
 		etcd.Username, etcd.Password = self.Etcd.Username, self.Etcd.Password.Reveal()

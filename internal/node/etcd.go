@@ -63,13 +63,15 @@ func etcd(self seeds.Node, f facts.Facts, volumes []volume) converge.Step {
 	resources := []converge.Resource{file(etcdDefaults, etcdEnvironment(self, abilities(f)))}
 	// etcd cannot listen on an address that is not there yet, and Debian's unit
 	// gives up when it exits. At five seconds apart the default start limit, five
-	// times in ten seconds (systemd-system.conf(5)), is never met. A member without a
+	// times in ten seconds (systemd-system.conf(5)), is never met. One that waits for a
+	// quorum has not failed, and no boot is to wait with it. A member without a
 	// log has lost its data, or was never one: what then is for package member to decide.
 	resources = append(resources, dropIn(etcdUnit, `[Unit]
 After=network-online.target
 ConditionDirectoryNotEmpty=`+EtcdDataDir+`/member/wal
 `+requiresMounts(volumes, EtcdDataDir)+`
 [Service]
+Type=exec
 Restart=on-failure
 RestartSec=5
 `)...)

@@ -168,7 +168,7 @@ postgresql:
 # parameters: {max_connections: 200}
   pg_hba:                       # these follow the lines that the cluster itself needs
 {{- range .Networks}}
-    - host all all {{.}} scram-sha-256
+    - hostssl all all {{.}} scram-sha-256
 {{- end}}
 {{if gt .Replicas 0}}
 patroni:

@@ -18,7 +18,7 @@ type PostgreSQL struct {
 	// Parameters of postgresql.conf, in place of the computed ones: docs/parameters.md.
 	Parameters map[string]any `yaml:"parameters" example:"{max_connections: 200}"` // int, float64, bool or string
 	// Lines of pg_hba.conf that follow the computed ones.
-	PgHBA []string `yaml:"pg_hba" example:"[host all all 172.16.0.0/16 scram-sha-256]" source:"https://www.postgresql.org/docs/current/auth-pg-hba-conf.html"`
+	PgHBA []string `yaml:"pg_hba" example:"[hostssl all all 172.16.0.0/16 scram-sha-256]" source:"https://www.postgresql.org/docs/current/auth-pg-hba-conf.html"`
 	// Lines of pg_ident.conf.
 	PgIdent []string `yaml:"pg_ident" example:"[main backup postgres]" source:"https://www.postgresql.org/docs/current/auth-username-maps.html"`
 	// How a new cluster is made.

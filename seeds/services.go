@@ -1,6 +1,9 @@
 package seeds
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Runs tells whether a node runs a service.
 func (n Node) Runs(service Service) bool { return slices.Contains(n.Services, service) }
@@ -31,6 +34,16 @@ func (s *Seed) UsesEtcd(n Node) bool {
 // IsRaftMember tells whether a node is a member of Patroni's own consensus.
 func (s *Seed) IsRaftMember(n Node) bool {
 	return s.Cluster.DCS == DCSRaft && (n.Runs(ServicePostgreSQL) || n.Runs(ServiceWitness))
+}
+
+// VIPs are the virtual addresses of a node's site.
+func (s *Seed) VIPs(n Node) []netip.Addr {
+	for _, site := range s.Sites {
+		if site.Name == n.Site {
+			return site.VIPs
+		}
+	}
+	return nil
 }
 
 // Own are the nodes that the seed is for: the one that it names, else all.

@@ -30,7 +30,7 @@ func CheckRelease(s seeds.Seed, self seeds.Node) error {
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.
 var later = []string{
-	"dns.name", "haproxy", "pki.key_type", "pki.ca_days", "pki.node_days", "pki.etcd_ca", "pki.certificate", "pki.key", "pki.etcd_certificate", "pki.etcd_key", "sites.vips",
+	"dns.name", "pki.key_type", "pki.ca_days", "pki.node_days", "pki.etcd_ca", "pki.certificate", "pki.key", "pki.etcd_certificate", "pki.etcd_key", "sites.vips",
 	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
 	"patroni.restapi.ciphers", "patroni.restapi.verify_client",
 	"postgresql.databases", "postgresql.existing", "postgresql.roles",
@@ -48,9 +48,6 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 		if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(index.ReplaceAllString(path, "")+".", key+".") }) {
 			keys = append(keys, key)
 		}
-	}
-	if self.Runs(seeds.ServiceHAProxy) {
-		keys = append(keys, "services: haproxy")
 	}
 	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
 		keys = append(keys, "services: witness")

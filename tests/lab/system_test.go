@@ -22,15 +22,7 @@ import (
 // seed of the host.
 func minted(t testing.TB, h *host, clusterFile string) (text string, s *seeds.Seed) {
 	t.Helper()
-	c, _, err := mint.Parse("cluster.yaml", []byte(clusterFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "minted")
-	if _, err := mint.Into(t.Context(), dir, c, mint.Options{Now: time.Now()}, mint.Output{PerNode: true}); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, h.name+".yaml"))
+	data, err := os.ReadFile(filepath.Join(mintInto(t, clusterFile, mint.Output{PerNode: true}), h.name+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +30,20 @@ func minted(t testing.TB, h *host, clusterFile string) (text string, s *seeds.Se
 		t.Fatal(err)
 	}
 	return string(data), s
+}
+
+// mintInto returns the directory that a cluster file is minted into.
+func mintInto(t testing.TB, clusterFile string, o mint.Output) string {
+	t.Helper()
+	c, _, err := mint.Parse("cluster.yaml", []byte(clusterFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "minted")
+	if _, err := mint.Into(t.Context(), dir, c, mint.Options{Now: time.Now()}, o); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // authority makes one that the cluster's own has nothing to do with.

@@ -1,6 +1,9 @@
 package seeds
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Runs tells whether a node runs a service.
 func (n Node) Runs(service Service) bool { return slices.Contains(n.Services, service) }
@@ -37,6 +40,16 @@ func (s *Seed) IsRaftMember(n Node) bool {
 // or PostgreSQL's data.
 func (s *Seed) HoldsState(n Node) bool {
 	return s.IsEtcdMember(n) || s.IsRaftMember(n) || n.Runs(ServicePostgreSQL)
+}
+
+// VIPs are the virtual addresses of a node's site.
+func (s *Seed) VIPs(n Node) []netip.Addr {
+	for _, site := range s.Sites {
+		if site.Name == n.Site {
+			return site.VIPs
+		}
+	}
+	return nil
 }
 
 // Own are the nodes that the seed is for: the one that it names, else all.

@@ -304,20 +304,21 @@ func (UUID) Wanted() string { return "a UUID, such as 4c4c4544-0051-3510-8052-b4
 // Pattern is the form of a UUID.
 func (UUID) Pattern() string { return uuidText.String() }
 
-// HAProxyTime is a time as HAProxy writes it.
+// HAProxyTime is a time as HAProxy writes it, without the microseconds that HAProxy 2.2
+// does not take in a timeout.
 type HAProxyTime string
 
-var haproxyTime = regexp.MustCompile(`^[1-9][0-9]{0,8}(us|ms|s|m|h|d)$`)
+var haproxyTime = regexp.MustCompile(`^[1-9][0-9]{0,8}(ms|s|m|h|d)$`)
 
 // duration is the time; a longer one than Go has is the longest of those.
 func (t HAProxyTime) duration() time.Duration {
 	text := string(t)
-	number := strings.TrimRight(text, "umshd")
+	number := strings.TrimRight(text, "mshd")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return 0 // it is none, which was noted
 	}
-	unit := map[string]time.Duration{"us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[text[len(number):]]
+	unit := map[string]time.Duration{"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[text[len(number):]]
 	if time.Duration(n) > math.MaxInt64/max(unit, 1) {
 		return math.MaxInt64
 	}
@@ -334,7 +335,7 @@ func (t *HAProxyTime) UnmarshalText(text []byte) error {
 }
 
 // Wanted says how a time is written.
-func (HAProxyTime) Wanted() string { return "a time with its unit (us, ms, s, m, h, d), such as 60m" }
+func (HAProxyTime) Wanted() string { return "a time with its unit (ms, s, m, h, d), such as 60m" }
 
 // Pattern is the form of a time.
 func (HAProxyTime) Pattern() string { return haproxyTime.String() }

@@ -22,6 +22,9 @@ const (
 
 	// The ports that outgoing connections take.
 	firstLocalPort, lastLocalPort = 10000, 65535
+	// defaultNrOpen is how many files the kernel lets a process of root's have open, unless fs.nr_open
+	// says otherwise: https://www.kernel.org/doc/html/latest/admin-guide/sysctl/fs.html
+	defaultNrOpen = 1024 * 1024
 	// mostReserved is how many ports of a range in firewall.allow are kept from them: what
 	// is larger would leave them too few.
 	mostReserved = 1001
@@ -107,6 +110,9 @@ func kernelParameters(s seeds.Seed, self seeds.Node, m sharedMemory, f facts.Fac
 	values := map[string]string{}
 	maps.Copy(values, networkParameters(s, self, f.NICs))
 	maps.Copy(values, panicParameters)
+	if files := haproxyFiles(self); files > defaultNrOpen {
+		values["fs.nr_open"] = strconv.Itoa(files)
+	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		maps.Copy(values, memoryParameters(m))
 		// https://www.kernel.org/doc/html/latest/admin-guide/sysctl/kernel.html; the values are
@@ -151,6 +157,9 @@ func networkParameters(s seeds.Seed, self seeds.Node, nics []facts.NIC) map[stri
 		"net.ipv4.tcp_max_syn_backlog":   "8192",
 		"net.ipv4.tcp_tw_reuse":          "1",
 		"net.netfilter.nf_conntrack_max": "1048576",
+	}
+	if self.Address.Addr().Is6() { // whose VIPs are as well
+		values["net.ipv6.ip_nonlocal_bind"] = "1"
 	}
 	if reserved := listeners(s, self); len(reserved) > 0 {
 		values["net.ipv4.ip_local_reserved_ports"] = strings.Join(reserved, ",")

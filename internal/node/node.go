@@ -81,6 +81,11 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 		}
 		steps = append(steps, step)
 	}
+	if self.Runs(seeds.ServiceHAProxy) {
+		add("haproxy", haproxy(s, self))
+	} else {
+		add("haproxy", []converge.Resource{converge.Unit{Name: haproxyUnit, Masked: true}})
+	}
 	return converge.State{Steps: steps}, nil
 }
 

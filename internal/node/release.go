@@ -23,7 +23,7 @@ func CheckRelease(s seeds.Seed) error {
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.
 var later = []string{
-	"dns.name", "haproxy", "sites.vips",
+	"dns.name", "sites.vips",
 	"etcd.snapshots",
 	"postgresql.databases", "postgresql.existing", "postgresql.roles",
 }
@@ -40,9 +40,6 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 		if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(index.ReplaceAllString(path, "")+".", key+".") }) {
 			keys = append(keys, key)
 		}
-	}
-	if self.Runs(seeds.ServiceHAProxy) {
-		keys = append(keys, "services: haproxy")
 	}
 	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
 		keys = append(keys, "services: witness")

@@ -172,11 +172,7 @@ func (m *minting) subject(n seeds.Node) pki.Subject {
 	if !n.Runs(seeds.ServicePostgreSQL) && !n.Runs(seeds.ServiceHAProxy) {
 		return s
 	}
-	for _, site := range m.seed.Sites {
-		if site.Name == n.Site {
-			s.Addresses = append(s.Addresses, site.VIPs...)
-		}
-	}
+	s.Addresses = append(s.Addresses, m.seed.VIPs(n)...)
 	for _, name := range []string{m.seed.DNS.Name, m.seed.DNS.ReadName} {
 		if name == "" {
 			continue

@@ -77,26 +77,27 @@ func (h *host) state() string { return filepath.Join(h.dir, "state") }
 // plant turns the host on with a seed in /etc/banyan.
 func (h *host) plant(seed string) {
 	h.t.Helper()
-	h.boot(seed)
+	h.boot(map[string]string{"banyan/seed.yaml": seed})
 }
 
 // start turns the host on.
 func (h *host) start() {
 	h.t.Helper()
-	h.boot("")
+	h.boot(nil)
 }
 
-func (h *host) boot(seed string) {
+// boot turns the host on with files in its /etc, by their paths below it.
+func (h *host) boot(etc map[string]string) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), bootTime)
 	defer cancel()
-	if err := h.turnOn(ctx, seed); err != nil {
+	if err := h.turnOn(ctx, etc); err != nil {
 		h.t.Fatalf("start %s: %v", h.name, err)
 	}
 }
 
 // turnOn does what GRUB and the initramfs do, and starts PID 1.
-func (h *host) turnOn(ctx context.Context, seed string) (err error) {
+func (h *host) turnOn(ctx context.Context, etc map[string]string) (err error) {
 	h.starts++
 	if err := h.wire(); err != nil {
 		return err
@@ -104,10 +105,8 @@ func (h *host) turnOn(ctx context.Context, seed string) (err error) {
 	if err := h.layOut(); err != nil {
 		return err
 	}
-	if seed != "" {
-		if err := h.drop(seed); err != nil {
-			return err
-		}
+	if err := h.drop(etc); err != nil {
+		return err
 	}
 	if err := h.render(ctx); err != nil {
 		return err
@@ -150,13 +149,22 @@ func (h *host) layOut() error {
 	return initramfs.Lay(root)
 }
 
-// drop leaves a seed in /etc/banyan, which is in memory.
-func (h *host) drop(seed string) error {
-	dir := filepath.Join(h.root(), "etc/banyan")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+// drop leaves files in /etc, which is in memory, also of a host that is on.
+func (h *host) drop(etc map[string]string) error {
+	for path, content := range etc {
+		path = filepath.Join(h.root(), "etc", path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(path, "seed.yaml") {
+			mode = 0o600
+		}
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(dir, "seed.yaml"), []byte(seed), 0o600)
+	return nil
 }
 
 // render renders /etc before PID 1, with the host's own network interfaces in /sys.

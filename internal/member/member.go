@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/database"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
@@ -20,7 +21,7 @@ import (
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "dcs", "birth", "postgresql" or "born"
+	Step string // "dcs", "birth", "postgresql", "born" or "databases"
 	Look string // the command that shows more
 	Err  error
 }
@@ -68,6 +69,7 @@ func Join(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, pro
 		{"birth", "journalctl -b -u patroni", j.preparePostgreSQL},
 		{"postgresql", "journalctl -b -u patroni", j.startPatroni},
 		{"born", "ls -la " + facts.StateDir, j.makeBorn},
+		{"databases", "journalctl -b -u banyan-firstboot", j.makeDatabases},
 	} {
 		if err := step.do(ctx, func(message string) { progress(step.name, message) }); err != nil {
 			return &StepError{Step: step.name, Look: step.look, Err: err}
@@ -198,6 +200,20 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	state.Steps = slices.DeleteFunc(state.Steps, func(s converge.Step) bool { return s.Name != node.StepEtcd && s.Name != node.StepPatroni })
 	_, err = converge.Apply(ctx, here, state, nil)
 	return err
+}
+
+// makeDatabases is for the leader: what it makes is in the write-ahead log of all others,
+// also of a standby cluster.
+func (j *joining) makeDatabases(ctx context.Context, say func(string)) error {
+	s, err := patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port).Status(ctx)
+	if err != nil || !s.Leads() || s.Role == "standby_leader" {
+		return err
+	}
+	version, err := node.PostgreSQLVersion(j.self, j.facts)
+	if err != nil {
+		return err
+	}
+	return database.Apply(ctx, j.seed, node.DataDir(j.self, version), version, say)
 }
 
 // makeHere makes resources on this machine.

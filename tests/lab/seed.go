@@ -38,9 +38,7 @@ func clusterFile(h *host) string {
 	return fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
 nodes:
-  - {name: %s, address: %s, gateway: %s}
+  - {name: %s, address: %s, gateway: %s, postgresql: {pg_hba: ["host all all %s scram-sha-256"]}}
 network: {interface: {name: eth0}}
-postgresql:
-  pg_hba: ["host all all %s scram-sha-256"]
 `, h.name, h.addr, prefix.Addr(), prefix.Masked())
 }

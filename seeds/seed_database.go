@@ -6,8 +6,10 @@ type PostgreSQL struct {
 	Version int `yaml:"version" example:"17" source:"https://www.postgresql.org/support/versioning/"`
 	// The port that PostgreSQL listens on.
 	Port uint16 `yaml:"port" default:"5432"`
-	// Whether PostgreSQL holds data already, which Patroni then takes over. An empty
-	// data directory is an error on the first node of such a cluster.
+	// Whether PostgreSQL holds data already, which Patroni then takes over. An empty data
+	// directory is an error on the first PostgreSQL node of such a cluster, and the others
+	// wait for it. The data gets Patroni's roles with their passwords, and is recovered if
+	// it was not shut down; what /etc/postgresql said of it belongs under parameters.
 	Existing bool `yaml:"existing" source:"https://patroni.readthedocs.io/en/latest/existing_data.html"`
 	// The data directory; by default /var/lib/postgresql/VERSION/main.
 	DataDir string `yaml:"data_dir" example:"/var/lib/postgresql/17/main" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql"`

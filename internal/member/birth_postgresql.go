@@ -2,19 +2,16 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/database"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
+	"banyan/seeds"
 )
 
 // birthMarker says that a data directory that was not there before was being
@@ -35,6 +32,10 @@ type findings struct {
 	initialize initializeKey
 	data       bool // PostgreSQL's data directory holds something
 	begun      bool // birthMarker is there
+	replica    bool // the data follows a primary, or is to be recovered from an archive
+	existing   bool // the seed says that there is data already: postgresql.existing
+	first      bool // this is the first PostgreSQL node of the seed, which has that data
+	standby    bool // the cluster of the seed follows another one
 }
 
 // decidePostgreSQL says how to go on towards the birth of a cluster.
@@ -45,23 +46,36 @@ type findings struct {
 // cut in between leaves what Patroni cannot mend: before an empty /initialize it
 // waits for somebody else's bootstrap, of half a data directory it only says so,
 // and a whole one without its roles it takes for a good one. So whoever begins
-// also forgets an empty /initialize.
+// also forgets an empty /initialize, and data of somebody's gets these roles.
 //
-//	/initialize        data  birth marker  course
-//	system identifier  any   either        carry on    the cluster is born
-//	absent, or empty   none  either        begin       nothing is there yet
-//	absent, or empty   some  yes           start over  a birth of ours was interrupted
-//	absent, or empty   some  no            carry on    it was there before us, and Patroni adopts it
+//	/initialize        data      birth marker  course
+//	system identifier  any       either        carry on    the cluster is born
+//	absent, or empty   none      either        begin       nothing is there yet
+//	absent, or empty   some      yes           start over  a birth of ours was interrupted
+//	absent, or empty   some      no            adopt       it was there before us
+//	absent, or empty   replica's no            carry on    its roles are those of its primary
+//
+// Where the seed says that there is data already, nothing is begun without it:
+//
+//	absent, or empty   any node but the first                   wait    for the first
+//	absent, or empty   the first, without such data             refuse
+//	absent, or empty   the first, with a replica's              refuse  unless the cluster is a standby
 func decidePostgreSQL(f findings) course {
 	switch {
 	case f.initialize.born():
 		return carryOn
+	case f.existing && !f.first:
+		return wait
+	case f.existing && (!f.data || f.begun || f.replica && !f.standby):
+		return refuse
 	case !f.data:
 		return begin
 	case f.begun:
 		return startOver
-	default:
+	case f.replica || f.standby: // of a standby cluster not even a primary's data may change
 		return carryOn
+	default:
+		return adopt
 	}
 }
 
@@ -83,7 +97,8 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		return err
 	}
 	dataDir := node.DataDir(j.self, version)
-	var f findings
+	first := j.seed.Members(seeds.ServicePostgreSQL)[0].Name
+	f := findings{existing: j.self.PostgreSQL.Existing, first: j.self.Name == first, standby: j.self.Patroni.StandbyCluster.Follows()}
 	if f.initialize, err = j.dcs.readInitialize(ctx); err != nil {
 		return err
 	}
@@ -93,6 +108,9 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 	if f.begun, err = durable.Exists(birthMarker); err != nil {
 		return err
 	}
+	if f.replica, err = database.IsReplica(dataDir); err != nil {
+		return err
+	}
 
 	course := decidePostgreSQL(f)
 	holds := "is empty"
@@ -100,9 +118,29 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		holds = "holds data"
 	}
 	say(fmt.Sprintf("%s: %s, and %s %s", course, f.initialize, dataDir, holds))
-	if course == carryOn {
-		return nil
+	switch course {
+	case wait:
+		err := poll(ctx, say, func() (bool, string, error) {
+			key, err := j.dcs.readInitialize(ctx)
+			return key.born(), "waiting for " + first + ", whose data the cluster begins with by postgresql.existing", err
+		})
+		if err != nil {
+			return err
+		}
+	case refuse:
+		return refuseExisting(f, dataDir)
+	case adopt, carryOn:
+	default:
+		return j.begin(ctx, f, version, dataDir, say)
 	}
+	if f.data {
+		return j.takeOver(ctx, course == adopt, version, dataDir, say)
+	}
+	return nil
+}
+
+// begin prepares the birth of a cluster on an empty data directory.
+func (j *joining) begin(ctx context.Context, f findings, version int, dataDir string, say func(string)) error {
 	if err := refuseIfServed(dataDir); err != nil {
 		return err
 	}
@@ -146,30 +184,11 @@ func moveRemains(dir string, say func(string)) error {
 }
 
 // refuseIfServed is an error if a PostgreSQL server works in dir, such as one
-// that somebody started by hand. A server makes its data directory its working
-// directory.
+// that somebody started by hand.
 func refuseIfServed(dir string) error {
-	content, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	server, serves, err := database.Serving(dir)
+	if serves {
+		return fmt.Errorf("a PostgreSQL server (process %d) runs in %s, before Patroni does: stop it, or reboot", server.PID, dir)
 	}
-	if err != nil {
-		return err
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		return nil //nolint:nilerr // half a pid file was never that of a running server
-	}
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if cwd == dir {
-		return fmt.Errorf("a PostgreSQL server (process %d) runs in %s, where a birth was interrupted: stop it, or reboot", pid, dir)
-	}
-	return nil
+	return err
 }

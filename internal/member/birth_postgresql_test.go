@@ -11,38 +11,54 @@ import (
 )
 
 func TestDecidePostgreSQL(t *testing.T) {
-	var (
-		absent = initializeKey{}
-		empty  = initializeKey{there: true}
-		junk   = initializeKey{there: true, value: "somebody"}
-		sysid  = initializeKey{there: true, value: "7711116296981745808"}
-	)
+	born := initializeKey{there: true, value: "7711116296981745808"}
+	unborn := map[string]initializeKey{"absent": {}, "empty": {there: true}, "junk": {there: true, value: "somebody"}}
 	for _, test := range []struct {
-		initialize  initializeKey
-		data, begun bool
-		want        course
+		findings
+		want course
 	}{
-		{sysid, false, false, carryOn},
-		{sysid, false, true, carryOn},
-		{sysid, true, false, carryOn},
-		{sysid, true, true, carryOn},
+		{findings{first: true}, begin},
+		{findings{}, begin},
+		{findings{begun: true}, begin},
+		{findings{data: true, begun: true}, startOver},
+		{findings{data: true, begun: true, replica: true}, startOver},
+		{findings{data: true}, adopt},
+		{findings{data: true, first: true}, adopt},
+		{findings{data: true, replica: true}, carryOn},
+		{findings{data: true, standby: true}, carryOn},
+		{findings{standby: true}, begin},
 
-		{absent, false, false, begin},
-		{absent, false, true, begin},
-		{empty, false, false, begin},
-		{empty, false, true, begin},
-		{junk, false, true, begin},
-
-		{absent, true, true, startOver},
-		{empty, true, true, startOver},
-		{junk, true, true, startOver},
-
-		{absent, true, false, carryOn},
-		{empty, true, false, carryOn},
-		{junk, true, false, carryOn},
+		{findings{existing: true}, wait},
+		{findings{existing: true, data: true}, wait},
+		{findings{existing: true, data: true, begun: true}, wait},
+		{findings{existing: true, first: true}, refuse},
+		{findings{existing: true, first: true, begun: true}, refuse},
+		{findings{existing: true, first: true, data: true, begun: true}, refuse},
+		{findings{existing: true, first: true, data: true, replica: true}, refuse},
+		{findings{existing: true, first: true, data: true, replica: true, standby: true}, carryOn},
+		{findings{existing: true, first: true, data: true, standby: true}, carryOn},
+		{findings{existing: true, first: true, standby: true}, refuse},
+		{findings{existing: true, first: true, data: true}, adopt},
 	} {
-		if got := decidePostgreSQL(findings{test.initialize, test.data, test.begun}); got != test.want {
-			t.Errorf("%s, data %t, begun %t: %s, want %s", test.initialize, test.data, test.begun, got, test.want)
+		for name, key := range unborn {
+			test.initialize = key
+			if got := decidePostgreSQL(test.findings); got != test.want {
+				t.Errorf("%s, %+v: %s, want %s", name, test.findings, got, test.want)
+			}
+		}
+		test.initialize = born
+		if got := decidePostgreSQL(test.findings); got != carryOn {
+			t.Errorf("born, %+v: %s", test.findings, got)
+		}
+	}
+}
+
+// What is refused says the key of the seed and a way out.
+func TestRefuseExisting(t *testing.T) {
+	for what, f := range map[string]findings{"no data": {}, "interrupted": {data: true, begun: true}, "replica": {data: true, replica: true}} {
+		err := refuseExisting(f, "/data")
+		if said := err.Error(); !strings.HasPrefix(said, "postgresql.existing: /data holds") || !strings.Contains(said, what) || !strings.Contains(said, "out of the seed") {
+			t.Errorf("%+v: %v", f, err)
 		}
 	}
 }

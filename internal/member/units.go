@@ -77,3 +77,20 @@ func (u units) start(ctx context.Context, name string) error {
 	}
 	return nil
 }
+
+// stop has a unit stopped, and waits until it is.
+func (u units) stop(ctx context.Context, name string) error {
+	done := make(chan string, 1)
+	if _, err := u.StopUnitContext(ctx, name, "replace", done); err != nil {
+		return fmt.Errorf("stop %s: %w", name, err)
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("stop %s: %s; see journalctl -b -u %[1]s", name, result)
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

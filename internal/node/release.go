@@ -33,7 +33,6 @@ var later = []string{
 	"dns.name", "haproxy", "pki.key_type", "pki.ca_days", "pki.node_days", "pki.etcd_ca", "pki.certificate", "pki.key", "pki.etcd_certificate", "pki.etcd_key", "sites.vips",
 	"etcd.cacert", "etcd.cert", "etcd.key", "etcd.snapshots",
 	"patroni.restapi.ciphers", "patroni.restapi.verify_client",
-	"postgresql.existing",
 }
 
 // index is which item of a list a path leads to.

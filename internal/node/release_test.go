@@ -51,7 +51,7 @@ func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
 		texts = append(texts, string(data))
 	}
 	// Those that no file has: internal/member is what applies them.
-	joining := []string{"postgresql.databases", "postgresql.roles"}
+	joining := []string{"postgresql.databases", "postgresql.existing", "postgresql.roles"}
 	seen := map[string]bool{} // whether the key is applied, or named, somewhere
 	f := typicalServer
 	for i, text := range texts {

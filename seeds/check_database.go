@@ -82,9 +82,15 @@ func (d document) checkIdentifier(path, name string) {
 	}
 }
 
-// ownRoles are Patroni's; their passwords are under secrets.
+// The roles that Patroni itself uses; their passwords are under secrets.
+const (
+	SuperuserRole   = "postgres"
+	ReplicationRole = "replicator"
+	RewindRole      = "rewind"
+)
+
 var ownRoles = map[string]string{
-	"postgres": "superuser_password", "replicator": "replication_password", "rewind": "rewind_password",
+	SuperuserRole: "superuser_password", ReplicationRole: "replication_password", RewindRole: "rewind_password",
 }
 
 var (
@@ -154,7 +160,7 @@ func (d document) checkDatabases(path string, p PostgreSQL) {
 	if !d.HasKey(path) {
 		return
 	}
-	owners, roles := []string{"postgres"}, map[string]bool{"postgres": true}
+	owners, roles := []string{SuperuserRole}, map[string]bool{SuperuserRole: true}
 	for _, role := range p.Roles {
 		owners, roles[role.Name] = append(owners, role.Name), true
 	}

@@ -6,8 +6,10 @@ type PostgreSQL struct {
 	Version int `yaml:"version" example:"17" source:"https://www.postgresql.org/support/versioning/"`
 	// The port that PostgreSQL listens on.
 	Port uint16 `yaml:"port" default:"5432"`
-	// Whether PostgreSQL holds data already, which Patroni then takes over. An empty
-	// data directory is an error on the first node of such a cluster.
+	// Whether PostgreSQL holds data already, which Patroni then takes over. An empty data
+	// directory is an error on the first PostgreSQL node of such a cluster, and the others
+	// wait for it. The data gets Patroni's roles with their passwords, and is recovered if
+	// it was not shut down; what /etc/postgresql said of it belongs under parameters.
 	Existing bool `yaml:"existing" source:"https://patroni.readthedocs.io/en/latest/existing_data.html"`
 	// The data directory; by default /var/lib/postgresql/VERSION/main.
 	DataDir string `yaml:"data_dir" example:"/var/lib/postgresql/17/main" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql"`
@@ -23,9 +25,9 @@ type PostgreSQL struct {
 	PgIdent []string `yaml:"pg_ident" example:"[main backup postgres]" source:"https://www.postgresql.org/docs/current/auth-username-maps.html"`
 	// How a new cluster is made.
 	Initdb Initdb `yaml:"initdb" source:"https://www.postgresql.org/docs/current/app-initdb.html"`
-	// Roles that the leader makes.
+	// Roles that the leader makes: once, and again when the seed says something else of one.
 	Roles []Role `yaml:"roles" source:"https://www.postgresql.org/docs/current/sql-createrole.html"`
-	// Databases that the leader makes.
+	// Databases that the leader makes, likewise. What is not listed any more stays.
 	Databases []Database `yaml:"databases" source:"https://www.postgresql.org/docs/current/sql-createdatabase.html"`
 }
 
@@ -41,7 +43,8 @@ type Initdb struct {
 	AllowGroupAccess bool `yaml:"allow-group-access" default:"true"`
 }
 
-// Role is a role of the database.
+// Role is a role of the database. Of one that is there already, what is listed here is
+// set, and the rest stays.
 type Role struct {
 	// The role's name.
 	Name string `yaml:"name" required:"true" example:"app"`
@@ -61,11 +64,11 @@ type Database struct {
 	Name string `yaml:"name" required:"true" example:"app"`
 	// The role that it belongs to; by default the superuser.
 	Owner string `yaml:"owner" example:"app"`
-	// Its encoding; by default that of the cluster.
+	// Its encoding, if it is yet to be made; by default that of the cluster.
 	Encoding string `yaml:"encoding" example:"UTF8"`
-	// Its locale; by default that of the cluster.
+	// Its locale, if it is yet to be made; by default that of the cluster.
 	Locale string `yaml:"locale" example:"ru_RU.UTF-8"`
-	// The extensions that are made in it.
+	// The extensions that are made in it, with those that they require.
 	Extensions []string `yaml:"extensions" example:"[pg_stat_statements]" source:"https://www.postgresql.org/docs/current/sql-createextension.html"`
 }
 

@@ -20,10 +20,11 @@ import (
 
 // Command is a program to run.
 type Command struct {
-	Name  string
-	Args  []string
-	Env   []string // added to the environment
-	Stdin io.Reader
+	Name   string
+	Args   []string
+	Env    []string // added to the environment
+	Stdin  io.Reader
+	Stdout io.Writer // gets standard output as it comes, in place of what Run returns
 }
 
 // Run runs a program and returns what it wrote to standard output.
@@ -42,6 +43,9 @@ func (c Command) Run(ctx context.Context) (string, error) {
 	cmd.Stdin = c.Stdin
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
 	// In a session of its own a program has no terminal to ask, where nobody would answer.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -208,6 +208,9 @@ func address(dir string) (string, error) {
 	return strings.TrimSpace(string(own)), err
 }
 
+// BinDir is where Debian has the programs of a major version of PostgreSQL.
+func BinDir(version int) string { return fmt.Sprintf("/usr/lib/postgresql/%d/bin", version) }
+
 // postgresql lists the major versions whose server is installed as Debian's
 // packages install it. Older schemes such as 9.6 are not looked for.
 func postgresql(lib string) ([]int, error) {

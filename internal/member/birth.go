@@ -19,6 +19,8 @@ const (
 	carryOn   course = "carry on"   // start on what is there
 	begin     course = "begin"      // mark the birth as begun
 	startOver course = "start over" // move the data aside, then begin
+	adopt     course = "adopt"      // prepare the data that is there, then start on it
+	wait      course = "wait"       // for others
 	refuse    course = "refuse"     // a human has to say what is to become of lost data
 )
 

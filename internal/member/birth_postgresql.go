@@ -2,17 +2,14 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/database"
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
@@ -38,6 +35,10 @@ type findings struct {
 	initialize dcs.Initialize
 	own        peer.Holding
 	systemID   string // of the own data, where there is any
+	replica    bool   // the own data follows a primary, or is to be recovered from an archive
+	aged       bool   // the node was born: its data has the roles of Patroni
+	existing   bool   // the seed says that the first node holds data: postgresql.existing
+	standby    bool   // the cluster of the seed follows another one
 
 	// Where the DCS knows of no PostgreSQL:
 	founder   bool          // of those that the seed lists this node is the one to begin
@@ -65,9 +66,12 @@ type findings struct {
 //	system identifier  a birth's, of another     start over, as a replica
 //	system identifier  of another                refuse
 //	absent, or empty   -                         wait until all nodes were asked
-//	absent, or empty   furthest of all           carry on: Patroni adopts it
 //	absent, or empty   any, others have come further  wait for them
+//	absent, or empty   furthest of all           adopt: it gets Patroni's roles, unless it has them
 //	absent, or empty   none anywhere             the founder begins, or starts over; others wait
+//
+// Where the seed says that the first node holds data (postgresql.existing), nothing is begun
+// without it.
 func decidePostgreSQL(f findings) (course, string) {
 	if f.initialize.Born() {
 		switch {
@@ -80,14 +84,21 @@ func decidePostgreSQL(f findings) (course, string) {
 		}
 	}
 	if f.bootstrap {
-		return alone(f.own), ""
+		return f.alone(), ""
 	}
 	if silent := peer.Silent(f.all); len(silent) > 0 {
 		return wait, "waits until all nodes with PostgreSQL can be asked what they hold; silent: " + strings.Join(silent, "; ")
 	}
+	switch {
+	case !f.existing || f.aged:
+	case !f.founder:
+		return wait, "waits for the first node, with whose data the cluster begins by postgresql.existing"
+	case f.own != peer.Data || f.replica && !f.standby:
+		return refuse, ""
+	}
 	if best, ok := peer.Best(f.all); ok {
 		if best.Node.Name == f.self {
-			return carryOn, ""
+			return f.alone(), ""
 		}
 		return wait, fmt.Sprintf("waits for %s, which holds the data that has come furthest, to lead", best.Node.Name)
 	}
@@ -99,18 +110,21 @@ func decidePostgreSQL(f findings) (course, string) {
 	if !f.founder {
 		return wait, "waits for the first node to begin the cluster"
 	}
-	return alone(f.own), ""
+	return f.alone(), ""
 }
 
-// alone is the course of who has nobody to mind.
-func alone(own peer.Holding) course {
-	switch own {
-	case peer.Begun:
+// alone is the course of who has nobody to mind. Of a standby cluster not even a primary's
+// data may change.
+func (f findings) alone() course {
+	switch {
+	case f.own == peer.Begun:
 		return startOver
-	case peer.Data:
+	case f.own != peer.Data:
+		return begin
+	case f.aged || f.replica || f.standby:
 		return carryOn
 	default:
-		return begin
+		return adopt
 	}
 }
 
@@ -138,6 +152,9 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 		case wait:
 			return false, waiting, nil
 		case refuse:
+			if !f.initialize.Born() {
+				return false, "", refuseExisting(f, dir.data)
+			}
 			return false, "", fmt.Errorf("%s is of another cluster: its system identifier is %s, and %s; move it away, and this node becomes a replica", dir.data, f.systemID, f.initialize)
 		}
 		say(fmt.Sprintf("%s: %s, and %s holds %s", c, f.initialize, dir.data, f.own))
@@ -148,7 +165,10 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 // findPostgreSQL looks at the node and at the DCS, and asks the others.
 func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, error) {
 	nodes := j.seed.Members(seeds.ServicePostgreSQL)
-	f := findings{self: j.self.Name, founder: nodes[0].Name == j.self.Name}
+	f := findings{
+		self: j.self.Name, founder: nodes[0].Name == j.self.Name, aged: j.facts.Born,
+		existing: j.self.PostgreSQL.Existing, standby: j.self.Patroni.StandbyCluster.Follows(),
+	}
 	var progress peer.Progress
 	var err error
 	if f.initialize, err = j.dcs.Initialize(ctx); err != nil {
@@ -163,6 +183,9 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 			return f, err
 		}
 		f.systemID = c.systemID
+		if f.replica, err = database.IsReplica(dir.data); err != nil {
+			return f, err
+		}
 	}
 	if f.initialize.Born() {
 		return f, nil
@@ -178,11 +201,16 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 // readyPostgreSQL does what a course begins with.
 func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, c course, say func(string)) error {
 	founds := !f.initialize.Born()
-	if c == carryOn {
+	if c == carryOn || c == adopt {
 		if founds {
-			return j.dcs.Forget(ctx, f.initialize)
+			if err := j.dcs.Forget(ctx, f.initialize); err != nil {
+				return err
+			}
 		}
-		return nil
+		if f.own != peer.Data || f.aged {
+			return nil
+		}
+		return j.takeOver(ctx, c == adopt, dir.version, dir.data, say)
 	}
 	if err := refuseIfServed(dir.data); err != nil {
 		return err
@@ -230,30 +258,11 @@ func moveRemains(dir string, say func(string)) error {
 }
 
 // refuseIfServed is an error if a PostgreSQL server works in dir, such as one
-// that somebody started by hand. A server makes its data directory its working
-// directory.
+// that somebody started by hand.
 func refuseIfServed(dir string) error {
-	content, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	server, serves, err := database.Serving(dir)
+	if serves {
+		return fmt.Errorf("a PostgreSQL server (process %d) runs in %s, before Patroni does: stop it, or reboot", server.PID, dir)
 	}
-	if err != nil {
-		return err
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		return nil //nolint:nilerr // half a pid file was never that of a running server
-	}
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if cwd == dir {
-		return fmt.Errorf("a PostgreSQL server (process %d) runs in %s, where a birth was interrupted: stop it, or reboot", pid, dir)
-	}
-	return nil
+	return err
 }

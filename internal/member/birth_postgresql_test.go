@@ -52,20 +52,48 @@ func TestDecidePostgreSQL(t *testing.T) {
 			findings{initialize: absent, own: peer.Nothing, founder: true, self: "n1", all: all(nothing[0], is("n2", peer.Data, early))}, wait,
 		},
 		"the DCS is lost, and it has data alone": {
-			findings{initialize: absent, own: peer.Data, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
+			findings{initialize: absent, own: peer.Data, aged: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
 		},
 		"the DCS is lost, and it is behind": {
 			findings{initialize: absent, own: peer.Data, founder: true, self: "n1", all: all(is("n1", peer.Data, early), is("n2", peer.Data, late))}, wait,
 		},
 		"the DCS is lost, and it is ahead": {
-			findings{initialize: absent, own: peer.Data, self: "n2", all: all(is("n1", peer.Data, early), is("n2", peer.Data, late))}, carryOn,
+			findings{initialize: absent, own: peer.Data, aged: true, self: "n2", all: all(is("n1", peer.Data, early), is("n2", peer.Data, late))}, carryOn,
 		},
-		"all is lost":        {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], is("n2", peer.Lost, early))}, wait},
-		"ordered, empty":     {findings{initialize: absent, own: peer.Lost, bootstrap: true}, begin},
-		"ordered, with data": {findings{initialize: empty, own: peer.Data, bootstrap: true}, carryOn},
+		"somebody's data": {
+			findings{initialize: absent, own: peer.Data, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, adopt,
+		},
+		"a replica's data": {
+			findings{initialize: absent, own: peer.Data, replica: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
+		},
+		"existing": {
+			findings{initialize: absent, own: peer.Data, existing: true, founder: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, adopt,
+		},
+		"existing, but not here":      {findings{initialize: absent, own: peer.Nothing, existing: true, all: nothing}, wait},
+		"existing, but there is none": {findings{initialize: absent, own: peer.Nothing, existing: true, founder: true, all: nothing}, refuse},
+		"existing, a replica's": {
+			findings{initialize: absent, own: peer.Data, replica: true, existing: true, founder: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, refuse,
+		},
+		"existing, a replica's, of a standby": {
+			findings{initialize: absent, own: peer.Data, replica: true, standby: true, existing: true, founder: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
+		},
+		"all is lost":                   {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], is("n2", peer.Lost, early))}, wait},
+		"ordered, empty":                {findings{initialize: absent, own: peer.Lost, bootstrap: true}, begin},
+		"ordered, with data":            {findings{initialize: empty, own: peer.Data, bootstrap: true, aged: true}, carryOn},
+		"ordered, with somebody's data": {findings{initialize: empty, own: peer.Data, bootstrap: true}, adopt},
 	} {
 		if got, waiting := decidePostgreSQL(test.findings); got != test.want || (waiting != "") != (got == wait) {
 			t.Errorf("%s: %s (%s), want %s", name, got, waiting, test.want)
+		}
+	}
+}
+
+// What is refused says the key of the seed and a way out.
+func TestRefuseExisting(t *testing.T) {
+	for what, f := range map[string]findings{"no data": {}, "interrupted": {own: peer.Begun}, "replica": {own: peer.Data, replica: true}} {
+		err := refuseExisting(f, "/data")
+		if said := err.Error(); !strings.HasPrefix(said, "postgresql.existing: /data holds") || !strings.Contains(said, what) || !strings.Contains(said, "out of the seed") {
+			t.Errorf("%+v: %v", f, err)
 		}
 	}
 }

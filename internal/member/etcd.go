@@ -50,7 +50,6 @@ const (
 	join    course = "join"          // be added, and begin with what the others have
 	replace course = "replace"       // the same, after the member that lost its data was removed
 	isolate course = "go on alone"   // on its data, without all other members
-	wait    course = "wait"          // for others
 	silence course = "await silence" // replace, once nobody has heard of the member for a while
 )
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"banyan/internal/converge"
+	"banyan/internal/database"
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
@@ -26,7 +27,7 @@ import (
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "machine", "dcs", "cluster", "birth", "postgresql", "born" or "members"
+	Step string // "machine", "dcs", "cluster", "birth", "postgresql", "born", "databases" or "members"
 	Look string // the command that shows more
 	Err  error
 }
@@ -147,6 +148,9 @@ func (j *joining) steps() []step {
 	if j.seed.HoldsState(j.self) {
 		steps = append(steps, step{"born", "ls -la " + facts.StateDir, j.makeBorn})
 	}
+	if j.self.Runs(seeds.ServicePostgreSQL) {
+		steps = append(steps, step{"databases", "journalctl -b -u banyan-firstboot", j.makeDatabases})
+	}
 	if j.seed.IsEtcdMember(j.self) {
 		steps = append(steps, step{"members", "etcdctl member list", j.tendMembers})
 	}
@@ -183,11 +187,10 @@ func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 	if err := j.units.start(ctx, patroniUnit); err != nil {
 		return err
 	}
-	config, err := pki.TLS(string(j.seed.PKI.CA), "", "")
+	client, err := j.patroni()
 	if err != nil {
 		return err
 	}
-	client := patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port, config)
 	return poll(ctx, say, func() (bool, string, error) {
 		s, err := client.Status(ctx)
 		if err == nil && (s.Leads() || s.Follows()) {
@@ -265,6 +268,30 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	state.Steps = slices.DeleteFunc(state.Steps, func(s converge.Step) bool { return s.Name != node.StepEtcd && s.Name != node.StepPatroni })
 	_, err = converge.Apply(ctx, here, state, nil)
 	return err
+}
+
+// patroni asks the node's own Patroni.
+func (j *joining) patroni() (patroni.Client, error) {
+	config, err := pki.TLS(string(j.seed.PKI.CA), "", "")
+	return patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port, config), err
+}
+
+// makeDatabases is for the leader: what it makes is in the write-ahead log of all others,
+// also of a standby cluster.
+func (j *joining) makeDatabases(ctx context.Context, say func(string)) error {
+	client, err := j.patroni()
+	if err != nil {
+		return err
+	}
+	s, err := client.Status(ctx)
+	if err != nil || !s.Leads() || s.Role == "standby_leader" {
+		return err
+	}
+	dir, err := postgresqlDir(j.self, j.facts)
+	if err != nil {
+		return err
+	}
+	return database.Apply(ctx, j.seed, dir.data, dir.version, say)
 }
 
 // makeHere makes resources on this machine.

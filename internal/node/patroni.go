@@ -25,9 +25,9 @@ const (
 	PatroniNamespace = "/service/"
 
 	// The roles that Patroni itself uses.
-	superuser   = "postgres"
-	replication = "replicator"
-	rewind      = "rewind"
+	superuser   = seeds.SuperuserRole
+	replication = seeds.ReplicationRole
+	rewind      = seeds.RewindRole
 
 	// postgresqlHome is where Debian keeps PostgreSQL's data, postgresqlLogs its logs.
 	postgresqlHome = "/var/lib/postgresql"
@@ -248,7 +248,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			ConnectAddress: addrPort(address, self.PostgreSQL.Port),
 			UseUnixSocket:  true,
 			DataDir:        d.dataDir,
-			BinDir:         fmt.Sprintf("/usr/lib/postgresql/%d/bin", d.version),
+			BinDir:         facts.BinDir(d.version),
 			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, d.version),
 			Authentication: map[string]authentication{
 				"superuser":   authenticate(superuser, s.Secrets.SuperuserPassword),

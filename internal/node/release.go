@@ -25,7 +25,6 @@ func CheckRelease(s seeds.Seed) error {
 var later = []string{
 	"dns.name", "sites.vips",
 	"etcd.snapshots",
-	"postgresql.databases", "postgresql.existing", "postgresql.roles",
 }
 
 // index is which item of a list a path leads to.

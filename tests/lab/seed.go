@@ -22,9 +22,7 @@ func clusterFile(h *host, sections ...string) string {
 	return fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
 nodes:
-  - {name: %s, address: %s, gateway: %s}
+  - {name: %s, address: %s, gateway: %s, postgresql: {pg_hba: [%q]}}
 network: {interface: {name: eth0}}
-postgresql:
-  pg_hba: [%q]
 `, h.name, h.addr, prefix.Addr(), fixture.HBA(prefix.Masked())) + strings.Join(sections, "")
 }

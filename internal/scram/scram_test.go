@@ -1,4 +1,4 @@
-package mint
+package scram
 
 import (
 	"crypto/sha256"
@@ -21,7 +21,7 @@ func decode(t *testing.T, text string) []byte {
 func TestSCRAM(t *testing.T) {
 	const auth = "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096," +
 		"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-	verifier, err := scram("pencil", decode(t, "W22ZaJ0SNY7soEsUEjb6gQ=="))
+	verifier, err := Verifier("pencil", decode(t, "W22ZaJ0SNY7soEsUEjb6gQ=="))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,24 +63,15 @@ func TestSASLprep(t *testing.T) {
 	}
 }
 
-func TestVerifiers(t *testing.T) {
+func TestVerifier(t *testing.T) {
 	const ready = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
-	if made, err := scram("pencil", saltOf(ready)); err != nil || made != ready {
+	if made, err := Verifier("pencil", Salt(ready)); err != nil || made != ready {
 		t.Errorf("got %s, %v", made.Reveal(), err)
 	}
-	before := mint(t, sites(t), nil, Options{})
-	_, parsed := texts(t, before)
-	roles := parsed["pgsql-n1"].PostgreSQL.Roles
-	if len(before.Secrets.Roles) != 1 || roles[0].Password != before.Secrets.Roles[0].Verifier || roles[1].Password != ready || roles[2].Password != "" {
-		t.Error("the verifiers are not those that are kept, or that were given")
+	if !IsVerifier(ready) || IsVerifier("pencil") {
+		t.Error("verifiers are not told from passwords")
 	}
-	if made, err := scram("Hush-app", saltOf(roles[0].Password)); err != nil || made != roles[0].Password {
-		t.Errorf("the password is not that of the verifier: %v", err)
-	}
-	for password, same := range map[string]bool{"Hush-app": true, "Hush-other": false} {
-		again := mint(t, strings.Replace(sites(t), "Hush-app", password, 1), before.Secrets, Options{})
-		if got := again.Secrets.Roles; len(got) != 1 || (got[0] == before.Secrets.Roles[0]) != same {
-			t.Errorf("the verifier is the same: %t, want %t", !same, same)
-		}
+	if a, b := NewSalt(), NewSalt(); len(a) != SaltSize || string(a) == string(b) {
+		t.Errorf("two salts are %x and %x", a, b)
 	}
 }

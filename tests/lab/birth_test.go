@@ -30,7 +30,7 @@ func bornInOrder(t *testing.T, order []int) {
 		c.plant(n)
 		if i < len(order)-1 {
 			// Nobody begins before all were asked.
-			n.shWithin(birthTime, `until firstboot status | grep 'waits until all members of etcd can be asked' >&2; do sleep 1; done`)
+			n.says("waits until all members of etcd can be asked")
 		}
 	}
 	c.waitReady()

@@ -93,14 +93,14 @@ func siteCount(members []member) int {
 	return last.site + 1
 }
 
-// newCluster makes the hosts of a cluster, which are off and have no seeds yet. More
-// sections of the cluster file are the test's.
-func newCluster(t testing.TB, dcs string, members []member, sections ...string) *cluster {
+// newCluster makes the hosts of a cluster, which are off and have no seeds yet, and its sites.
+func newCluster(t testing.TB, dcs string, members []member) *cluster {
 	t.Helper()
-	return newClusterAt(t, newSites(t, siteCount(members)), dcs, members, sections...)
+	return newClusterAt(t, newSites(t, siteCount(members)), dcs, members)
 }
 
-// newClusterAt is newCluster at sites that are there.
+// newClusterAt is newCluster at sites that are there. More sections of the cluster file
+// are the test's.
 func newClusterAt(t testing.TB, sites []*network, dcs string, members []member, sections ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, sites: sites, minted: fixture.Mint(t, clusterText(dcs, members, sections))}

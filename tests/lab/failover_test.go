@@ -4,8 +4,8 @@ package lab
 
 import (
 	"fmt"
-	"os"
 	"testing"
+	"time"
 
 	"banyan/tests/ledger"
 )
@@ -44,12 +44,7 @@ func (c *cluster) switchover(to *node) {
 func (c *cluster) reinstall(n *node) {
 	c.t.Helper()
 	n.kill()
-	if err := os.RemoveAll(n.state()); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := os.Mkdir(n.state(), 0o755); err != nil {
-		c.t.Fatal(err)
-	}
+	n.empty(".")
 	c.plant(n)
 }
 
@@ -58,8 +53,13 @@ func (c *cluster) reinstall(n *node) {
 func TestEtcd(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "etcd", threeAndWitness)
-	c.plant(c.nodes...)
-	c.waitReady()
+	said := arguments(t, 50*time.Millisecond, func() {
+		c.plant(c.nodes...)
+		c.waitReady()
+	})
+	if leaked := c.minted.Secrets.Leaked(said); leaked != nil {
+		t.Errorf("while the cluster is born anybody can read %q among the arguments of processes", leaked)
+	}
 	c.settle(c.nodes)
 	l := c.openLedger(1)
 
@@ -79,6 +79,9 @@ func TestEtcd(t *testing.T) {
 		n1.waitReady()
 	})
 	c.losePower(l)
+	for _, n := range c.nodes {
+		n.checkReadable()
+	}
 }
 
 // losePower cuts the power of all nodes at once, and turns them on again.

@@ -34,8 +34,8 @@ const kernel = `(?:\[ *\d+\.\d+\] .*\n)*`
 // What the image promises to whoever is root on it.
 const (
 	sealedSeed = "/var/lib/banyan/seed.yaml"
-	// etcdctl reports on its standard error, and up to 3.3 has to be told the API.
-	etcdHealth = "ETCDCTL_API=3 etcdctl endpoint health 2>&1"
+	// etcdctl reports on its standard error.
+	etcdHealth = "etcdctl endpoint health 2>&1"
 	// unknownSettings lists what systemd and etcd say of a setting that they do not know.
 	unknownSettings = "journalctl --boot --quiet --no-pager --output cat --grep 'Unknown (key|section)|Failed to parse|unrecogni[sz]ed' || true"
 )

@@ -5,6 +5,7 @@ package boot
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -153,11 +154,12 @@ func (n *node) patroni(path string, answer any) {
 	n.Helper()
 	ctx, cancel := context.WithTimeout(n.Context(), checkTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.machine.addr[patroniPort]+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+n.machine.addr[patroniPort]+path, nil)
 	if err != nil {
 		n.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: n.seed.cluster.Authority(), MinVersion: tls.VersionTLS12}}}
+	resp, err := client.Do(req)
 	if err != nil {
 		n.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -84,7 +82,7 @@ func TestDrift(t *testing.T) {
 	n.unchanged("the machine", machine, func() {
 		n.unchanged("/etc", etc, func() {
 			n.unchanged("the units", units, func() {
-				arguments := n.arguments(func() {
+				arguments := arguments(n.t, 5*time.Millisecond, func() {
 					text = n.exits(2, "firstboot --dry-run")
 					asJSON = n.exits(2, "firstboot --dry-run --json")
 				})
@@ -97,7 +95,7 @@ func TestDrift(t *testing.T) {
 	before := n.invocations()
 	reloads := n.reloads("patroni.service")
 	var said string
-	arguments := n.arguments(func() { said = n.exits(0, "firstboot") })
+	arguments := arguments(n.t, 5*time.Millisecond, func() { said = n.exits(0, "firstboot") })
 	for _, d := range drift {
 		if want := d.step + ": changed " + d.resource + "\n"; !strings.Contains(said, want) {
 			t.Errorf("a run does not say %q:\n%s", want, said)
@@ -229,46 +227,4 @@ func (n *node) reloads(unit string) int {
 	n.t.Helper()
 	out := n.sh("journalctl --sync; journalctl --boot --quiet --output cat _PID=1 UNIT=" + unit)
 	return strings.Count("\n"+out, "\nReloaded "+unit)
-}
-
-// checkSecrets looks for the seed's secrets in texts, by where those are from.
-func (n *node) checkSecrets(texts map[string]string) {
-	n.t.Helper()
-	for where, text := range texts {
-		if leaked := n.cluster.Secrets.Leaked(text); leaked != nil {
-			n.t.Errorf("%s: anybody can read %q there", where, leaked)
-		}
-	}
-}
-
-// arguments are those of all processes that were seen while something was done.
-func (n *node) arguments(do func()) string {
-	n.t.Helper()
-	stop, done := make(chan struct{}), make(chan string)
-	go func() {
-		seen := map[string]bool{}
-		again := time.NewTicker(5 * time.Millisecond)
-		defer again.Stop()
-		for {
-			// A process may end while it is looked at.
-			lists, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-			for _, list := range lists {
-				arguments, _ := os.ReadFile(list)
-				seen[strings.ReplaceAll(string(arguments), "\x00", " ")] = true
-			}
-			select {
-			case <-stop:
-				done <- strings.Join(slices.Collect(maps.Keys(seen)), "\n")
-				return
-			case <-again.C:
-			}
-		}
-	}()
-	do()
-	close(stop)
-	all := <-done
-	if !strings.Contains(all, "firstboot") {
-		n.t.Errorf("no process of it was seen:\n%s", all)
-	}
-	return all
 }

@@ -36,6 +36,7 @@ type host struct {
 	network   *network
 	name      string
 	addr      netip.Prefix
+	image     string // where the root of its image is mounted, that of the image under test at first
 	dir       string // of its own
 	kept      string // what the names of its artifacts begin with
 	starts    int
@@ -51,7 +52,7 @@ var hosts atomic.Int32
 func newHost(t testing.TB, n *network, name string, addr netip.Addr) *host {
 	t.Helper()
 	h := &host{
-		t: t, network: n, name: name,
+		t: t, network: n, name: name, image: lab.image,
 		addr: netip.PrefixFrom(addr, n.prefix.Bits()),
 		dir:  filepath.Join(lab.dir, fmt.Sprintf("%d-%s", hosts.Add(1), name)),
 		kept: filepath.Join(lab.artifacts, strings.ReplaceAll(t.Name(), "/", "-")+"-"+name),
@@ -129,7 +130,7 @@ func (h *host) wire() error {
 // with it the layer over /etc.
 func (h *host) layOut() error {
 	root := h.root()
-	if err := mount(lab.image, root, "", unix.MS_BIND, ""); err != nil {
+	if err := mount(h.image, root, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
 	h.undo = append(h.undo, func() error {

@@ -69,7 +69,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.Remove(lab.cgroup)) }()
-	if err := mountImage(ctx, image); err != nil {
+	if lab.image, err = mountImage(ctx, image); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, unix.Unmount(lab.image, 0)) }()
@@ -120,21 +120,21 @@ func makeCgroup() error {
 	return os.Mkdir(lab.cgroup, 0o755)
 }
 
-// mountImage mounts the root of slot a. The loop device goes with the mount.
-func mountImage(ctx context.Context, image string) error {
+// mountImage mounts the root of an image's slot a, and returns where. The loop device goes
+// with the mount.
+func mountImage(ctx context.Context, image string) (dir string, err error) {
 	root, err := fixture.Partition(image, "root-a")
 	if err != nil {
-		return err
+		return "", err
 	}
-	lab.image = filepath.Join(lab.dir, "image")
-	if err := os.Mkdir(lab.image, 0o755); err != nil {
-		return err
+	if dir, err = os.MkdirTemp(lab.dir, "image-"); err != nil {
+		return "", err
 	}
 	options := fmt.Sprintf("ro,loop,offset=%d,sizelimit=%d", root.GetStart(), root.GetSize())
-	if _, err := command.Run(ctx, "mount", "-t", "squashfs", "-o", options, image, lab.image); err != nil {
-		return fmt.Errorf("mount root-a of %s: %w", image, err)
+	if _, err := command.Run(ctx, "mount", "-t", "squashfs", "-o", options, image, dir); err != nil {
+		return "", fmt.Errorf("mount root-a of %s: %w", image, err)
 	}
-	return nil
+	return dir, nil
 }
 
 func mount(from, to, fs string, flags uintptr, options string) error {

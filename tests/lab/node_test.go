@@ -99,7 +99,7 @@ func (n *node) check() {
 		{"the machine-id", "cmp /etc/machine-id /var/lib/banyan/machine-id", ""},
 		{"the address", "ip -4 -brief address show dev eth0 | awk '{ print $3 }'", regexp.QuoteMeta(n.addr.String())},
 		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service | xargs", "enabled enabled"},
-		{"etcd", "set -a; . /etc/environment; etcdctl endpoint health 2>&1 | grep -o 'is healthy'", "is healthy"},
+		{"etcd", "su --login --command 'etcdctl endpoint health' 2>&1 | grep -o 'is healthy'", "is healthy"},
 		{"what nobody understands", "journalctl --boot --quiet --output cat --grep 'Unknown (key|section)' | cat", ""},
 	})
 	if got := n.sql("select pg_is_in_recovery()"); got != "f" {

@@ -1,0 +1,196 @@
+//go:build lab
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"banyan/seeds"
+	"banyan/tests/fixture"
+)
+
+// cluster is nodes of one cluster file. Who serves in it they settle among themselves.
+type cluster struct {
+	t      testing.TB
+	sites  []*network
+	nodes  []*node // as the cluster file has them
+	minted *fixture.Cluster
+}
+
+// member is a node of a cluster file.
+type member struct {
+	name     string
+	site     int    // counted from 0
+	services string // as in a seed
+}
+
+// threeAndWitness is the cluster of most tests: one site has most of the data, and the
+// other most of the votes, so that a cut between them moves the leader.
+var threeAndWitness = []member{
+	{"pgsql-n1", 0, "postgresql, etcd, haproxy"},
+	{"pgsql-n2", 0, "postgresql, haproxy"},
+	{"pgsql-n3", 1, "postgresql, etcd, haproxy"},
+	{"pgsql-w1", 1, "witness"},
+}
+
+// The times of Patroni in the lab, the shortest that it takes:
+// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
+const (
+	ttl          = 20 * time.Second
+	loopWait     = 5 * time.Second
+	retryTimeout = 5 * time.Second
+
+	// recoveryTime is for how long there may be no service whatever fails: until the leader's
+	// key is gone, a round in which the others see it, one in which they elect, and some time
+	// for PostgreSQL to become the leader.
+	recoveryTime = ttl + 2*loopWait + 5*time.Second
+	// settleTime is for everybody who is left to follow the leader again.
+	settleTime = 3 * time.Minute
+)
+
+// clusterText is a cluster file. The lines between the sites are short, and so etcd's times
+// may be: those for sites that are far apart would add to Patroni's.
+func clusterText(dcs string, members []member, sections []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "version: banyan/v1\ncluster: {name: pgsql-cl, dcs: %s}\nsites:\n", dcs)
+	var hba []string
+	for i := range siteCount(members) {
+		subnet := netip.PrefixFrom(siteAddress(i, 0), prefix.Bits())
+		fmt.Fprintf(&b, "  - {name: dc%d, subnet: %s}\n", i+1, subnet)
+		hba = append(hba, fmt.Sprintf("%q", fixture.HBA(subnet)))
+	}
+	b.WriteString("nodes:\n")
+	for i, m := range members {
+		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, m.address(i), siteAddress(m.site, 1), m.services)
+	}
+	fmt.Fprintf(&b, `network: {interface: {name: eth0}}
+postgresql:
+  parameters: {shared_buffers: 128MB}
+  pg_hba: [%s]
+patroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: 2}
+`, strings.Join(hba, ", "), ttl.Seconds(), loopWait.Seconds(), retryTimeout.Seconds())
+	if dcs == "etcd" {
+		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000}\n")
+	}
+	return b.String() + strings.Join(sections, "")
+}
+
+// address is that of a member, by its place in the cluster file.
+func (m member) address(place int) netip.Prefix {
+	return netip.PrefixFrom(siteAddress(m.site, byte(11+place)), prefix.Bits())
+}
+
+func siteCount(members []member) int {
+	last := slices.MaxFunc(members, func(a, b member) int { return a.site - b.site })
+	return last.site + 1
+}
+
+// newCluster makes the hosts of a cluster, which are off and have no seeds yet, and its sites.
+func newCluster(t testing.TB, dcs string, members []member) *cluster {
+	t.Helper()
+	return newClusterAt(t, newSites(t, siteCount(members)), dcs, members)
+}
+
+// newClusterAt is newCluster at sites that are there. More sections of the cluster file
+// are the test's.
+func newClusterAt(t testing.TB, sites []*network, dcs string, members []member, sections ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, sites: sites, minted: fixture.Mint(t, clusterText(dcs, members, sections))}
+	for i, m := range members {
+		h := newHost(t, sites[m.site], m.name, m.address(i).Addr())
+		c.nodes = append(c.nodes, &node{h, c.minted})
+	}
+	return c
+}
+
+// node is the node of a name.
+func (c *cluster) node(name string) *node {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	c.t.Fatalf("the cluster has no %s", name)
+	return nil
+}
+
+// databases are the nodes that are on and have PostgreSQL.
+func (c *cluster) databases() []*node {
+	members := c.minted.Seeds[c.nodes[0].name].Members(seeds.ServicePostgreSQL)
+	return slices.DeleteFunc(c.on(), func(n *node) bool {
+		return !slices.ContainsFunc(members, func(m seeds.Node) bool { return m.Name == n.name })
+	})
+}
+
+// each does something with nodes, all at once.
+func (c *cluster) each(nodes []*node, do func(*node) error) {
+	c.t.Helper()
+	errs := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
+		all.Go(func() {
+			if err := do(n); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", n.name, err)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// plant turns nodes on, all at once, with their seeds in /etc/banyan.
+func (c *cluster) plant(nodes ...*node) {
+	c.t.Helper()
+	c.turnOn(nodes, func(n *node) string { return c.minted.Seeds[n.name].Text })
+}
+
+// start turns nodes on, all at once.
+func (c *cluster) start(nodes ...*node) {
+	c.t.Helper()
+	c.turnOn(nodes, func(*node) string { return "" })
+}
+
+func (c *cluster) turnOn(nodes []*node, seed func(*node) string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), bootTime)
+	defer cancel()
+	c.each(nodes, func(n *node) error { return n.turnOn(ctx, seed(n)) })
+}
+
+// waitReady waits until all nodes that are on are done and serve.
+func (c *cluster) waitReady() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeoutCause(c.t.Context(), birthTime, fmt.Errorf("not ready after %v", birthTime))
+	defer cancel()
+	c.each(c.on(), func(n *node) error {
+		_, err := n.container.run(ctx, "firstboot status --wait >&2")
+		return err
+	})
+}
+
+// on are the nodes that are on.
+func (c *cluster) on() []*node {
+	var on []*node
+	for _, n := range c.nodes {
+		if n.container != nil {
+			on = append(on, n)
+		}
+	}
+	return on
+}
+
+// without are the nodes but those.
+func (c *cluster) without(gone ...*node) []*node {
+	return slices.DeleteFunc(slices.Clone(c.nodes), func(n *node) bool { return slices.Contains(gone, n) })
+}

@@ -24,7 +24,7 @@ var orders = [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 
 // have nothing to do but to wait, and wants one cluster to come of it.
 func bornInOrder(t *testing.T, order []int) {
 	t.Helper()
-	c := newCluster(t, "etcd", three)
+	c := newCluster(t, three)
 	for i, place := range order {
 		n := c.nodes[place]
 		c.plant(n)

@@ -93,10 +93,10 @@ func siteCount(members []member) int {
 	return last.site + 1
 }
 
-// newCluster makes the hosts of a cluster, which are off and have no seeds yet, and its sites.
-func newCluster(t testing.TB, dcs string, members []member) *cluster {
+// newCluster makes the hosts of a cluster with etcd on them, which are off and have no seeds yet, and its sites.
+func newCluster(t testing.TB, members []member) *cluster {
 	t.Helper()
-	return newClusterAt(t, newSites(t, siteCount(members)), dcs, members)
+	return newClusterAt(t, newSites(t, siteCount(members)), "etcd", members)
 }
 
 // newClusterAt is newCluster at sites that are there. More sections of the cluster file
@@ -152,20 +152,20 @@ func (c *cluster) each(nodes []*node, do func(*node) error) {
 // plant turns nodes on, all at once, with their seeds in /etc/banyan.
 func (c *cluster) plant(nodes ...*node) {
 	c.t.Helper()
-	c.turnOn(nodes, func(n *node) string { return c.minted.Seeds[n.name].Text })
+	c.turnOn(nodes, func(n *node) map[string]string { return seedFile(c.minted.Seeds[n.name].Text) })
 }
 
 // start turns nodes on, all at once.
 func (c *cluster) start(nodes ...*node) {
 	c.t.Helper()
-	c.turnOn(nodes, func(*node) string { return "" })
+	c.turnOn(nodes, func(*node) map[string]string { return nil })
 }
 
-func (c *cluster) turnOn(nodes []*node, seed func(*node) string) {
+func (c *cluster) turnOn(nodes []*node, etc func(*node) map[string]string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), bootTime)
 	defer cancel()
-	c.each(nodes, func(n *node) error { return n.turnOn(ctx, seed(n)) })
+	c.each(nodes, func(n *node) error { return n.turnOn(ctx, etc(n)) })
 }
 
 // waitReady waits until all nodes that are on are done and serve.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"banyan/tests/fixture"
 )
@@ -69,7 +70,7 @@ func TestDatabases(t *testing.T) {
 	late := rand.Text()
 	n.reseed(databases(p, "    - {name: late, password: "+late+"}\n", "    - {name: late, owner: late, extensions: [no_such_extension, pg_trgm]}\n"))
 	var said string
-	arguments := n.arguments(func() { said = n.exits(1, "firstboot") })
+	arguments := arguments(t, time.Millisecond, func() { said = n.exits(1, "firstboot") })
 	const wrong = `postgresql.databases[2].extensions[0]: "no_such_extension" is not installed: install its package`
 	if status := n.sh("firstboot status || true"); !strings.Contains(said, wrong) || !strings.Contains(status, "no_such_extension") {
 		t.Errorf("of an extension that is not installed is said\n%s\nand the status is\n%s", said, status)

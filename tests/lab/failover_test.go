@@ -52,7 +52,7 @@ func (c *cluster) reinstall(n *node) {
 // at the site that has most of the votes writes to it.
 func TestEtcd(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "etcd", threeAndWitness)
+	c := newCluster(t, threeAndWitness)
 	said := arguments(t, 50*time.Millisecond, func() {
 		c.plant(c.nodes...)
 		c.waitReady()

@@ -30,7 +30,7 @@ type balancer struct {
 	*host
 	cluster string // the file that the seed is minted from
 	seed    *seeds.Seed
-	members []*member
+	members []*standIn
 	vip     netip.Addr
 }
 
@@ -43,7 +43,7 @@ func newBalancer(t *testing.T, prefix netip.Prefix, at func(last byte) netip.Add
 	b.cluster = fmt.Sprintf("version: banyan/v1\ncluster: {name: pgsql-cl}\nsites: [{name: dc1, subnet: %q, vips: [%q]}]\nnodes:\n", prefix.Masked(), b.vip)
 	b.cluster += fmt.Sprintf("  - {name: %s, address: %q, services: [haproxy], match: {serial: lb1}}\n", b.name, b.addr)
 	for i := range byte(3) {
-		m := newMember(t, n, fmt.Sprintf("pgsql-n%d", i+1), netip.PrefixFrom(at(21+i), prefix.Bits()))
+		m := newStandIn(t, n, fmt.Sprintf("pgsql-n%d", i+1), netip.PrefixFrom(at(21+i), prefix.Bits()))
 		b.members = append(b.members, m)
 		b.cluster += fmt.Sprintf("  - {name: %s, address: %q, match: {serial: %[1]s}}\n", m.name, netip.PrefixFrom(at(21+i), prefix.Bits()))
 	}

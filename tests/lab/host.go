@@ -78,8 +78,11 @@ func (h *host) state() string { return filepath.Join(h.dir, "state") }
 // plant turns the host on with a seed in /etc/banyan.
 func (h *host) plant(seed string) {
 	h.t.Helper()
-	h.boot(map[string]string{"banyan/seed.yaml": seed})
+	h.boot(seedFile(seed))
 }
+
+// seedFile is a seed in /etc/banyan.
+func seedFile(seed string) map[string]string { return map[string]string{"banyan/seed.yaml": seed} }
 
 // start turns the host on.
 func (h *host) start() {

@@ -53,7 +53,7 @@ func (n *node) empty(dir string) {
 // on, and then they join it, and what was acknowledged is there.
 func TestTwoOfThreeLost(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "etcd", three)
+	c := newCluster(t, three)
 	n1, n2, n3 := c.nodes[0], c.nodes[1], c.nodes[2]
 	c.plant(c.nodes...)
 	c.waitReady()
@@ -71,11 +71,11 @@ func TestTwoOfThreeLost(t *testing.T) {
 	n2.empty(".")
 	c.plant(n1, n2)
 	for _, n := range []*node{n1, n2} {
-		n.says("silent: pgsql-n3")
+		n.says("silent: " + n3.name)
 	}
 	n3.start()
 	for _, n := range []*node{n1, n2} {
-		n.says("waits for a quorum of the etcd that there is: pgsql-n3 holds data")
+		n.says("waits for a quorum of the etcd that there is: " + n3.name + " holds data")
 	}
 	n1.exits(1, "firstboot bootstrap")
 	n3.sh("firstboot bootstrap")

@@ -26,7 +26,7 @@ func TestOtherImages(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			c := newCluster(t, "etcd", three)
+			c := newCluster(t, three)
 			for _, n := range c.nodes {
 				n.image = root
 			}

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// member stands in for PostgreSQL under Patroni: it says its name on PostgreSQL's port and
+// standIn stands in for PostgreSQL under Patroni: it says its name on PostgreSQL's port and
 // then echoes lines, and answers on Patroni's as that does, by TLS and by status codes.
-type member struct {
+type standIn struct {
 	name string
 
 	mu    sync.Mutex
@@ -30,10 +30,10 @@ type member struct {
 	shows tls.Certificate
 }
 
-// newMember makes one in the network, until the test ends.
-func newMember(t testing.TB, n *network, name string, addr netip.Prefix) *member {
+// newStandIn makes one in the network, until the test ends.
+func newStandIn(t testing.TB, n *network, name string, addr netip.Prefix) *standIn {
 	t.Helper()
-	m := &member{name: name}
+	m := &standIn{name: name}
 	n.addClient(t, addr)
 	on := func(port uint16) net.Listener {
 		l, err := inNamespace(n.namespace, func() (net.Listener, error) {
@@ -78,20 +78,20 @@ func newMember(t testing.TB, n *network, name string, addr netip.Prefix) *member
 }
 
 // become sets what the member is, and answers to.
-func (m *member) become(roles ...string) {
+func (m *standIn) become(roles ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.is = roles
 }
 
 // show sets the certificate that Patroni shows.
-func (m *member) show(c tls.Certificate) {
+func (m *standIn) show(c tls.Certificate) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.shows = c
 }
 
-func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r.Method != http.MethodOptions || !slices.Contains(m.is, strings.TrimPrefix(r.URL.Path, "/")) {
@@ -99,7 +99,7 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (m *member) serve(conn net.Conn) {
+func (m *standIn) serve(conn net.Conn) {
 	defer conn.Close() // whoever is at the other end is told
 	if _, err := fmt.Fprintln(conn, m.name); err != nil {
 		return

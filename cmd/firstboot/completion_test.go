@@ -17,6 +17,7 @@ func TestCompletion(t *testing.T) {
 		"plant ":     ":0\n", // cobra.ShellCompDirectiveDefault
 		"plant x ":   nothing,
 		"ex":         nothing,
+		"etcd":       nothing,
 		"re":         nothing,
 		"status --w": "--wait\n" + nothing,
 		"in":         nothing,

@@ -24,7 +24,6 @@ func CheckRelease(s seeds.Seed) error {
 // of the seed where a node has none of that name.
 var later = []string{
 	"dns.name", "sites.vips",
-	"etcd.snapshots",
 	"postgresql.databases", "postgresql.existing", "postgresql.roles",
 }
 

@@ -16,8 +16,8 @@ import (
 	"banyan/tests/fixture"
 )
 
-// three makes a cluster of three nodes with all services.
-func three(t *testing.T) []*node {
+// three makes a cluster of three nodes with all services, whose seeds have these sections too.
+func three(t *testing.T, sections ...string) []*node {
 	t.Helper()
 	n := newNetwork(t, prefix)
 	var b strings.Builder
@@ -29,7 +29,7 @@ func three(t *testing.T) []*node {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s}\n", h.name, h.addr, prefix.Addr())
 	}
 	fmt.Fprintf(&b, "network: {interface: {name: eth0}}\npatroni: {ttl: 20, loop_wait: 5, retry_timeout: 5}\npostgresql:\n  pg_hba: [\"%s\"]\n", fixture.HBA(prefix.Masked()))
-	c := fixture.Mint(t, b.String())
+	c := fixture.Mint(t, b.String()+strings.Join(sections, ""))
 	var plants sync.WaitGroup
 	for _, n := range nodes {
 		n.cluster = c

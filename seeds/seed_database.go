@@ -257,7 +257,7 @@ type Etcd struct {
 	QuotaBackendBytes Size `yaml:"quota-backend-bytes" default:"2GB"`
 	// How much history is kept, in hours.
 	AutoCompactionRetention int `yaml:"auto-compaction-retention" default:"1" source:"https://etcd.io/docs/v3.5/op-guide/maintenance/"`
-	// How many nightly snapshots are kept.
+	// How many nightly snapshots each member keeps; with 0 none are taken.
 	Snapshots int `yaml:"snapshots" default:"7" source:"https://etcd.io/docs/v3.5/op-guide/recovery/"`
 	// The members of an etcd that stands already, where cluster.dcs is external.
 	Endpoints []string `yaml:"endpoints" example:"[https://etcd1.example.org:2379]"`

@@ -13,13 +13,15 @@ import (
 func TestCompletion(t *testing.T) {
 	const nothing = ":4\n" // cobra.ShellCompDirectiveNoFileComp
 	for line, want := range map[string]string{
-		"pl":         "plant\n" + nothing,
-		"plant ":     ":0\n", // cobra.ShellCompDirectiveDefault
-		"plant x ":   nothing,
-		"ex":         nothing,
-		"re":         nothing,
-		"status --w": "--wait\n" + nothing,
-		"in":         nothing,
+		"pl":              "plant\n" + nothing,
+		"plant ":          ":0\n", // cobra.ShellCompDirectiveDefault
+		"plant x ":        nothing,
+		"ex":              nothing,
+		"etcd":            nothing,
+		"restore-etcd x ": nothing,
+		"re":              "restore-etcd\n" + nothing,
+		"status --w":      "--wait\n" + nothing,
+		"in":              nothing,
 	} {
 		root := rootCommand()
 		root.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -140,11 +141,35 @@ func (u Unit) state(ctx context.Context, m Machine) (unitState, error) {
 	s.fixed = slices.Contains(fixedStates, p["UnitFileState"])
 	s.masked = p["LoadState"] == "masked"
 	s.stale, _ = p["NeedDaemonReload"].(bool)
+	if read, ok := p["DropInPaths"].([]string); ok && p["LoadState"] == "loaded" && !s.stale {
+		if s.stale, err = m.hasUnread(u.Name, read); err != nil {
+			return unitState{}, err
+		}
+	}
 	s.active = slices.Contains([]any{"active", "reloading", "activating"}, p["ActiveState"])
 	s.foreign = p["LoadState"] == "loaded" && p["CanStart"] == false
 	asked, _ := p["ConditionTimestampMonotonic"].(uint64)
 	s.barred = asked > 0 && p["ConditionResult"] == false
 	return s, nil
+}
+
+// hasUnread tells whether a unit has a drop-in that systemd has not read: those that it
+// has are read. Before version 257 NeedDaemonReload says nothing of a drop-in whose
+// directory is new, since systemd remembers which there are:
+// https://github.com/systemd/systemd/pull/33963. Of two with one name it reads one.
+func (m Machine) hasUnread(unit string, read []string) (bool, error) {
+	for _, dir := range []string{"/etc/systemd/system/", "/run/systemd/system/"} {
+		names, err := filepath.Glob(m.path(dir + unit + ".d/*.conf"))
+		if err != nil {
+			return false, err
+		}
+		for _, name := range names {
+			if !slices.ContainsFunc(read, func(path string) bool { return filepath.Base(path) == filepath.Base(name) }) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // fixedStates are those in which systemctl(1) takes a unit for enabled and that it cannot

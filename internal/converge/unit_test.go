@@ -1,7 +1,9 @@
 package converge
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -44,6 +46,31 @@ func TestUnitActions(t *testing.T) {
 	for name, test := range tests {
 		if got := test.unit.actions(test.state, test.live, test.changed); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestHasUnread(t *testing.T) {
+	m := Machine{Root: t.TempDir()}
+	for _, name := range []string{"etc/systemd/system/x.service.d/a.conf", "run/systemd/system/x.service.d/a.conf", "run/systemd/system/x.service.d/z.conf", "run/systemd/system/y.service.d/b.conf"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(m.path(name)), 0o755), os.WriteFile(m.path(name), nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const a, z = "/etc/systemd/system/x.service.d/a.conf", "/run/systemd/system/x.service.d/z.conf"
+	for name, test := range map[string]struct {
+		unit string
+		read []string
+		want bool
+	}{
+		"all are read":             {"x.service", []string{a, z}, false},
+		"one in a new directory":   {"x.service", []string{a}, true},
+		"none is read":             {"x.service", nil, true},
+		"there is none":            {"w.service", nil, false},
+		"that of the distribution": {"w.service", []string{"/usr/lib/systemd/system/w.service.d/c.conf"}, false},
+	} {
+		if got, err := m.hasUnread(test.unit, test.read); got != test.want || err != nil {
+			t.Errorf("%s: %t, %v", name, got, err)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func Bootstrap(ctx context.Context) error {
 
 // startRun starts a run. One that waits is begun anew.
 func startRun(ctx context.Context) error {
-	_, err := command.Run(ctx, "systemctl", "restart", "--no-block", "banyan-firstboot.service")
+	_, err := command.Run(ctx, "systemctl", "restart", "--no-block", runUnit)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"banyan/internal/command"
 	"banyan/internal/status"
 )
 
@@ -49,4 +50,24 @@ func lock(ctx context.Context) (unlock func(), err error) {
 		case <-again.C:
 		}
 	}
+}
+
+// runUnit runs firstboot at each boot.
+const runUnit = "banyan-firstboot.service"
+
+// takeOver ends the run of that unit, which would keep the lock for as long as there is no
+// etcd, and has it run anew at the end, however that comes.
+func takeOver(ctx context.Context) (done func() error, err error) {
+	begin := func() error { return startRun(context.WithoutCancel(ctx)) }
+	if _, err := command.Run(ctx, "systemctl", "stop", runUnit); err != nil {
+		return nil, errors.Join(err, begin())
+	}
+	unlock, err := lock(ctx)
+	if err != nil {
+		return nil, errors.Join(err, begin())
+	}
+	return func() error {
+		unlock()
+		return begin()
+	}, nil
 }

@@ -72,6 +72,7 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	case s.Cluster.DCS == seeds.DCSEtcd: // an external one may run here all the same
 		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
+	add("etcd snapshots", snapshots(s, self))
 	if !runs {
 		add(StepPatroni, []converge.Resource{converge.Unit{Name: patroniUnit, Masked: true}})
 	} else {

@@ -24,7 +24,6 @@ func CheckRelease(s seeds.Seed) error {
 // of the seed where a node has none of that name.
 var later = []string{
 	"dns.name", "sites.vips",
-	"etcd.snapshots",
 }
 
 // index is which item of a list a path leads to.

@@ -175,14 +175,14 @@ func TestUnapplied(t *testing.T) {
 		t.Errorf("of a seed of the README %v is not applied", got)
 	}
 	s.Nodes[0].Patroni.RESTAPI.Allowlist = []string{"10.0.0.1"}
-	s.Nodes[0].Etcd.Snapshots, s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = 0, true, "pgsql-cl"
+	s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = true, "pgsql-cl"
 	f := machine()
 	f.Installed = debian11
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name etcd.snapshots patroni.failsafe_mode patroni.restapi.allowlist" {
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode patroni.restapi.allowlist" {
 		t.Errorf("got %s", got)
 	}
 	f.Patroni.Minor = 1
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name etcd.snapshots patroni.failsafe_mode" {
+	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode" {
 		t.Errorf("of Patroni 2.1: got %s", got)
 	}
 }

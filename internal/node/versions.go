@@ -63,6 +63,10 @@ func (a abilities) hasLogLevel() bool { return !a.Etcd.Before(3, 4) }
 // https://etcd.io/docs/latest/upgrades/upgrade_3_5/
 func (a abilities) prefersZap() bool { return !a.Etcd.Before(3, 5) }
 
+// hasEtcdutl: what works on files has gone from etcdctl to etcdutl.
+// https://github.com/etcd-io/etcd/blob/main/CHANGELOG/CHANGELOG-3.5.md
+func (a abilities) hasEtcdutl() bool { return !a.Etcd.Before(3, 5) }
+
 // Of PostgreSQL a machine may have several versions: these are of the one that runs.
 
 // grantsGroupAccess: initdb has --allow-group-access.

@@ -33,6 +33,7 @@ func TestAbilities(t *testing.T) {
 		"defaultsToAPI3":     {abilities.defaultsToAPI3, etcd, facts.Version{Major: 3, Minor: 3}, facts.Version{Major: 3, Minor: 4}, newer},
 		"hasLogLevel":        {abilities.hasLogLevel, etcd, facts.Version{Major: 3, Minor: 3}, facts.Version{Major: 3, Minor: 4}, newer},
 		"prefersZap":         {abilities.prefersZap, etcd, facts.Version{Major: 3, Minor: 4}, facts.Version{Major: 3, Minor: 5}, newest},
+		"hasEtcdutl":         {abilities.hasEtcdutl, etcd, facts.Version{Major: 3, Minor: 4}, facts.Version{Major: 3, Minor: 5}, newest},
 	} {
 		var a abilities
 		if !test.can(a) {

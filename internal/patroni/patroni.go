@@ -22,10 +22,22 @@ type Status struct {
 	ServerVersion int    `json:"server_version"` // as PostgreSQL counts: 170005 is 17.5; 0 unless it runs
 	Timeline      int    `json:"timeline"`       // 0 unless it is known
 	Pause         bool   `json:"pause"`          // the cluster is in maintenance mode
+	XLog          XLog   `json:"xlog"`
 
 	// Leader tells whether the node holds the cluster's leader lock.
 	Leader bool `json:"leader"`
 }
+
+// XLog is how far a server that runs has come in the WAL, in bytes: as a primary, or as
+// a standby by what it has received and replayed.
+type XLog struct {
+	Location uint64 `json:"location"`
+	Received uint64 `json:"received_location"`
+	Replayed uint64 `json:"replayed_location"`
+}
+
+// End is the furthest of these, 0 where none is known.
+func (x XLog) End() uint64 { return max(x.Location, x.Received, x.Replayed) }
 
 // Leads tells whether the node serves as the leader of its cluster. That takes
 // lock and role: a server that is being bootstrapped is a primary before it has

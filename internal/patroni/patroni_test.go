@@ -23,17 +23,17 @@ var answers = map[string]struct {
 	"2.0.2, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:18:49.486 MSK", "role": "master", "server_version": 170011, "cluster_unlocked": false, "xlog": {"location": 50333160}, "timeline": 5, "database_system_identifier": "7711122671713509495", "patroni": {"version": "2.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{State: "running", Role: "master", ServerVersion: 170011, Timeline: 5, Leader: true}, leads: true, postgresql: "17.11",
+		want: Status{State: "running", Role: "master", ServerVersion: 170011, Timeline: 5, Leader: true, XLog: XLog{Location: 50333160}}, leads: true, postgresql: "17.11",
 	},
 	"2.0.2, starting": {
 		code: 503,
 		body: `{"state": "starting", "postmaster_start_time": "2026-11-23 01:18:49.486 MSK", "role": "replica", "server_version": 170011, "cluster_unlocked": true, "xlog": {"received_location": 50332688, "replayed_location": 50332688, "replayed_timestamp": null, "paused": false}, "timeline": null, "database_system_identifier": "7711122671713509495", "patroni": {"version": "2.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{State: "starting", Role: "replica", ServerVersion: 170011}, postgresql: "17.11",
+		want: Status{State: "starting", Role: "replica", ServerVersion: 170011, XLog: XLog{Received: 50332688, Replayed: 50332688}}, postgresql: "17.11",
 	},
 	"3.0.2, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:17:47.788884+03:00", "role": "master", "server_version": 170011, "xlog": {"location": 50332512}, "timeline": 4, "dcs_last_seen": 1795385868, "database_system_identifier": "7711122671713509495", "patroni": {"version": "3.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{State: "running", Role: "master", ServerVersion: 170011, Timeline: 4, Leader: true}, leads: true, postgresql: "17.11",
+		want: Status{State: "running", Role: "master", ServerVersion: 170011, Timeline: 4, Leader: true, XLog: XLog{Location: 50332512}}, leads: true, postgresql: "17.11",
 	},
 	"4.0.7, initdb": {
 		code: 503,
@@ -43,12 +43,12 @@ var answers = map[string]struct {
 	"4.0.7, a primary whose bootstrap goes on": {
 		code: 503,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:19:47.439375+03:00", "role": "primary", "server_version": 170011, "xlog": {"location": 24401200}, "timeline": 1, "cluster_unlocked": true, "dcs_last_seen": 1795384214, "database_system_identifier": "7711124069901553799", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
-		want: Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1}, postgresql: "17.11",
+		want: Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, XLog: XLog{Location: 24401200}}, postgresql: "17.11",
 	},
 	"4.0.7, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 00:49:33.194638+03:00", "role": "primary", "server_version": 170011, "xlog": {"location": 24401320}, "timeline": 1, "dcs_last_seen": 1795384214, "database_system_identifier": "7711116296981745808", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
-		want: Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true}, leads: true, postgresql: "17.11",
+		want: Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true, XLog: XLog{Location: 24401320}}, leads: true, postgresql: "17.11",
 	},
 }
 

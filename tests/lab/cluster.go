@@ -78,7 +78,7 @@ postgresql:
 patroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: 2}
 `, strings.Join(hba, ", "), ttl.Seconds(), loopWait.Seconds(), retryTimeout.Seconds())
 	if dcs == "etcd" {
-		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000}\n")
+		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}
 	return b.String() + strings.Join(sections, "")
 }

@@ -1,0 +1,72 @@
+package dcs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"banyan/seeds"
+)
+
+// Restored makes what was restored from a snapshot fit for Patroni, before any Patroni
+// sees it. What is of another cluster than the seed's is an error.
+//
+// A snapshot tells who led and who was in step when it was taken, which is true no more:
+//
+//   - The node that /leader names would promote itself, however far behind it is: it has
+//     the lock (process_healthy_cluster in patroni/ha.py). The key goes.
+//   - In synchronous mode /sync says who alone may be promoted. Those of the past may
+//     lack what was acknowledged since; and without the key anybody is, who comes first
+//     while the others start yet. Where there is one, candidate alone is in it, who so is
+//     the first to lead and then writes who is in step. With no candidate it goes.
+//   - /failover would be a switchover once more. /failsafe, /status and /optime are written
+//     anew by who leads.
+//
+// The identity of the cluster, its dynamic configuration and its history stay: /initialize,
+// /config, /history. So do /members, which tell a candidate whom to ask how far they
+// have come; they are gone after their ttl unless their nodes are there. What a node held
+// Banyan's lock for is over.
+func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate string) error {
+	if _, err := c.Seed(ctx, cluster); err != nil {
+		return err
+	}
+	sync, _, err := c.get(ctx, c.patroniPath("sync"))
+	if err != nil {
+		return err
+	}
+	changes := []clientv3.Op{
+		clientv3.OpDelete(c.patroniPath("leader")),
+		clientv3.OpDelete(c.patroniPath("failover")),
+		clientv3.OpDelete(c.patroniPath("failsafe")),
+		clientv3.OpDelete(c.patroniPath("status")),
+		clientv3.OpDelete(c.patroniPath("optime/"), clientv3.WithPrefix()),
+		clientv3.OpDelete(c.path("lock/"), clientv3.WithPrefix()),
+	}
+	if value := syncOf(sync, candidate); value != "" {
+		changes = append(changes, clientv3.OpPut(c.patroniPath("sync"), value))
+	} else {
+		changes = append(changes, clientv3.OpDelete(c.patroniPath("sync")))
+	}
+	err = c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.Txn(ctx).Then(changes...).Commit()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("take the leader of the past out of etcd: %w", err)
+	}
+	return nil
+}
+
+// syncOf is the /sync that lets candidate alone be promoted, in place of one that was in
+// effect, or "": SyncState in patroni/dcs/__init__.py.
+func syncOf(before, candidate string) string {
+	var was struct {
+		Leader string `json:"leader"`
+	}
+	if err := json.Unmarshal([]byte(before), &was); err != nil || was.Leader == "" || candidate == "" {
+		return "" // Patroni takes what it cannot read for empty, too
+	}
+	return fmt.Sprintf(`{"leader":%q,"sync_standby":null,"quorum":0}`, candidate)
+}

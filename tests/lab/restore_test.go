@@ -1,0 +1,151 @@
+//go:build lab
+
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"banyan/tests/fixture"
+)
+
+// each does something with all nodes at once. What fails one ends the test.
+func each(nodes []*node, do func(*node)) {
+	var all sync.WaitGroup
+	for _, n := range nodes {
+		all.Go(func() { do(n) })
+	}
+	all.Wait()
+	if t := nodes[0].t; t.Failed() {
+		t.FailNow()
+	}
+}
+
+// leader is the node that leads.
+func leader(t testing.TB, nodes []*node) *node {
+	t.Helper()
+	for _, n := range nodes {
+		if n.sql("select pg_is_in_recovery()") == "f" {
+			return n
+		}
+	}
+	t.Fatal("nobody leads")
+	return nil
+}
+
+const (
+	snapshots   = "/var/lib/banyan/etcd-snapshots"
+	snapshotNow = "systemctl start banyan-etcd-snapshot.service"
+	etcdctl     = "set -a; . /etc/environment; etcdctl "
+	lag         = etcdctl + "get --print-value-only /service/pgsql-cl/config | grep --only-matching '\"maximum_lag_on_failover\": *[0-9]*' | tr -d ' '"
+)
+
+// TestRestoreEtcd loses etcd's data on all nodes and on two of three, and brings it back from a
+// snapshot of when another node led.
+func TestRestoreEtcd(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, three)
+	c.plant(c.nodes...)
+	c.waitReady()
+	nodes := c.nodes
+	first := leader(t, nodes)
+	first.sql("create table kept (number int); insert into kept values (1) returning number")
+	systemID := first.sql("select system_identifier from pg_control_system()")
+	first.sh("su postgres -c 'patronictl edit-config --force --set maximum_lag_on_failover=2222222'")
+	nodes[0].checkSnapshots()
+	if said := nodes[0].exits(1, "firstboot restore-etcd --force"); !strings.Contains(said, "etcd has a quorum") {
+		t.Errorf("at a healthy etcd it says:\n%s", said)
+	}
+
+	// What the snapshot has of the leader and of who is in step is true no more.
+	second := nodes[0]
+	for _, n := range nodes {
+		if n != first && n.sh("curl --silent --insecure --output /dev/null --write-out '%{http_code}' https://"+n.addr.Addr().String()+":8008/sync") == "200" {
+			second = n
+		}
+	}
+	first.sh("su postgres -c 'patronictl switchover --force --candidate " + second.name + "' >&2")
+	each(nodes, func(n *node) { n.waitReady() })
+	second.sql("insert into kept values (2) returning number")
+
+	loseEtcd(nodes, nodes...)
+	nodes[0].start()
+	nodes[1].start()
+	if said := nodes[0].exits(1, "firstboot restore-etcd"); !strings.Contains(said, "not known") || !strings.Contains(said, nodes[2].name) {
+		t.Errorf("while %s is off it says:\n%s", nodes[2].name, said)
+	}
+	nodes[2].start()
+	if said := nodes[0].exits(0, "firstboot restore-etcd"); !strings.Contains(said, second.name+" holds PostgreSQL's data that has come furthest") {
+		t.Errorf("it says:\n%s", said)
+	}
+	checkRestored(t, nodes, systemID, 2)
+	if n := leader(t, nodes); n != second {
+		t.Errorf("%s leads, which was behind %s", n.name, second.name)
+	}
+
+	nodes[0].sh(snapshotNow)
+	leader(t, nodes).sql("insert into kept values (3) returning number")
+	loseEtcd(nodes, nodes[0], nodes[1])
+	each(nodes, func(n *node) { n.start() })
+	if said := nodes[0].exits(1, "firstboot restore-etcd"); !strings.Contains(said, "there is data of etcd on "+nodes[2].name) {
+		t.Errorf("while %s holds data it says:\n%s", nodes[2].name, said)
+	}
+	nodes[0].exits(0, "firstboot restore-etcd --force")
+	nodes[2].exits(0, "firstboot restore-etcd --join")
+	checkRestored(t, nodes, systemID, 3)
+	if said := nodes[2].exits(1, "firstboot restore-etcd --join"); !strings.Contains(said, "there is nothing to join") {
+		t.Errorf("once it has joined it says:\n%s", said)
+	}
+}
+
+// checkSnapshots takes snapshots, as the timer does, also where there is no room for one.
+func (n *node) checkSnapshots() {
+	n.t.Helper()
+	n.sh(snapshotNow)
+	n.sh("cd " + snapshots + "; newest=$(ls); touch keep-this; for day in 01 02 03; do cp $newest 202001${day}T030000Z.db; done; " + snapshotNow)
+	const status = "systemctl show banyan-etcd-snapshot.service --property Result --value"
+	n.expect([]fixture.Check{
+		{"the timer", "systemctl is-active banyan-etcd-snapshot.timer; systemctl is-enabled banyan-etcd-snapshot.timer", "active\nenabled"},
+		{"the snapshots", "ls -A " + snapshots + " | sed 's/[0-9]/9/g' | sort | uniq -c | xargs", `2 99999999T999999Z\.db 1 keep-this`},
+		{"which stay", "ls " + snapshots + " | grep --count ^2020 | cat", "[01]"}, // two within a second are one
+		{"whose they are", "stat --format '%a %U' " + snapshots + " " + snapshots + "/*Z.db | sort --unique", "600 root\n700 root"},
+	})
+	n.sh("cd " + snapshots + "; newest=$(ls *.db | tail -n 1); cp $newest /run/kept; mount -t tmpfs -o size=64k tmpfs " + snapshots + "; cp /run/kept " + snapshots + "/$newest")
+	n.sh("! " + snapshotNow)
+	n.expect([]fixture.Check{
+		{"a full disk", status, "exit-code"},
+		{"what it leaves", "ls -A " + snapshots + " | wc --lines; cmp /run/kept " + snapshots + "/*.db", "1"},
+		{"what a person sees", "systemctl --failed --plain --no-legend | cut -d ' ' -f 1", `banyan-etcd-snapshot\.service`},
+	})
+	n.sh("umount " + snapshots + "; " + snapshotNow)
+	n.expect([]fixture.Check{{"once there is room", status, "success"}})
+}
+
+// loseEtcd cuts the power of all nodes, and takes away what etcd holds on some.
+func loseEtcd(nodes []*node, losers ...*node) {
+	for _, n := range nodes {
+		n.kill()
+	}
+	for _, n := range losers {
+		n.empty("var/lib/etcd/default")
+	}
+}
+
+// checkRestored waits until the cluster serves again, and looks whether it is the same.
+func checkRestored(t testing.TB, nodes []*node, systemID string, rows int) {
+	t.Helper()
+	each(nodes, func(n *node) { n.waitReady() })
+	n := leader(t, nodes)
+	if got := n.sql("select count(*) from kept"); got != fmt.Sprint(rows) {
+		t.Errorf("after etcd was restored there are %s rows of %d", got, rows)
+	}
+	n.sql("insert into kept values (0); delete from kept where number = 0; select 1") // with a standby that is in step
+	n.expect([]fixture.Check{
+		{"the system identifier", etcdctl + "get --print-value-only /service/pgsql-cl/initialize", systemID},
+		{"the dynamic configuration", lag, `"maximum_lag_on_failover":2222222`},
+		{"the members", etcdctl + "member list | grep --count ', started, pgsql-n[123], .*, false'", "3"},
+		{"what failed", "systemctl --failed --plain --no-legend", ""},
+	})
+}

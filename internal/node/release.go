@@ -44,9 +44,6 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 	if self.Runs(seeds.ServiceHAProxy) {
 		keys = append(keys, "services: haproxy")
 	}
-	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
-		keys = append(keys, "services: witness")
-	}
 	slices.Sort(keys)
 	return keys
 }

@@ -81,6 +81,7 @@ func Firstboot(o Options) (name string, err error) {
 				file(source("banyan-etcd-snapshot.service"), units+"banyan-etcd-snapshot.service", 0o644),
 				file(source("banyan-etcd-snapshot.timer"), units+"banyan-etcd-snapshot.timer", 0o644),
 				file(source("banyan-firewall.service"), units+"banyan-firewall.service", 0o644),
+				file(source("raft.py"), "/usr/lib/banyan/raft.py", 0o644),
 				file(source("nftables.conf"), units+"nftables.service.d/banyan-firewall.conf", 0o644),
 				file(source("firstboot.8.gz"), share+"man/man8/firstboot.8.gz", 0o644),
 				file(source("changelog.gz"), share+"doc/banyan-firstboot/changelog.gz", 0o644),

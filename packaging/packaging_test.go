@@ -43,7 +43,7 @@ func TestFirstboot(t *testing.T) {
 	for _, want := range []string{
 		"-rwxr-xr-x root/root", "./usr/sbin/firstboot", "./usr/lib/systemd/system/banyan-plant.service",
 		"./usr/lib/systemd/system/banyan-firstboot.service", "./usr/lib/systemd/system/banyan-firewall.service", "./usr/lib/systemd/system/banyan-etcd-snapshot.service", "./usr/lib/systemd/system/banyan-etcd-snapshot.timer",
-		"./usr/lib/systemd/system/nftables.service.d/banyan-firewall.conf", "./usr/share/man/man8/firstboot.8.gz",
+		"./usr/lib/systemd/system/nftables.service.d/banyan-firewall.conf", "-rw-r--r-- root/root", "./usr/lib/banyan/raft.py", "./usr/share/man/man8/firstboot.8.gz",
 		"./usr/share/doc/banyan-firstboot/changelog.gz", "./usr/share/doc/banyan-firstboot/copyright",
 		"./usr/share/bash-completion/completions/firstboot", "./usr/share/zsh/vendor-completions/_firstboot",
 		"./usr/share/fish/vendor_completions.d/firstboot.fish",

@@ -112,7 +112,7 @@ func (r *reporter) run(ctx context.Context) error {
 		n = again
 		made, applied = r.apply(ctx, n.desired)
 	}
-	if made.Failed(node.StepEtcd) || made.Failed(node.StepPatroni) {
+	if made.Failed(node.StepEtcd) || made.Failed(node.StepRaft) || made.Failed(node.StepPatroni) {
 		return errors.Join(exposed, applied)
 	}
 	if n.facts.Left {

@@ -18,6 +18,7 @@ import (
 // one, nothing starts its service, such as the installation of a package.
 const (
 	StepEtcd    = "etcd"
+	StepRaft    = "raft"
 	StepPatroni = "patroni"
 )
 
@@ -69,10 +70,17 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	switch {
 	case s.IsEtcdMember(self):
 		steps = append(steps, etcd(self, f, volumes))
-	case s.Cluster.DCS == seeds.DCSEtcd: // an external one may run here all the same
+	case s.Cluster.DCS != seeds.DCSExternal: // which may run here all the same
 		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
 	add("etcd snapshots", snapshots(s, self))
+	if s.IsRaftMember(self) {
+		step, err := raft(s, self, f, volumes)
+		if err != nil {
+			return converge.State{}, err
+		}
+		steps = append(steps, step)
+	}
 	if !runs {
 		add(StepPatroni, []converge.Resource{converge.Unit{Name: patroniUnit, Masked: true}})
 	} else {

@@ -155,22 +155,20 @@ func patroni(s seeds.Seed, self seeds.Node, f facts.Facts, d database) (converge
 		resources = append(resources, above(d.volumes, "/var/lib", d.walDir)...)
 		paths = append(paths, d.walDir)
 	}
-	if s.Cluster.DCS == seeds.DCSRaft {
-		dir := self.Patroni.Raft.DataDir
-		resources = append(resources, above(d.volumes, "/var/lib", dir)...)
-		resources = append(resources, converge.Directory{Path: dir, Mode: 0o700, Owner: "postgres", On: onVolumePath(d.volumes, dir)})
-		paths = append(paths, dir)
-	}
 	resources = append(resources, d.statsDirectory(self.PostgreSQL.StatsTempSize)...)
 	resources = append(resources, converge.File{Path: patroniConfig, Mode: 0o600, Owner: "postgres", Content: config, Secret: true})
-	// Started after etcd, it also stops before it, and so can give up its lock.
+	store, run := etcdUnit, ""
+	if s.Cluster.DCS == seeds.DCSRaft {
+		store, run = RaftUnit, raftClient
+	}
+	// Started after etcd or raft, it also stops before it, and so can give up its lock.
 	// However often it fails, it is to be tried again: nobody else would. When memory is
 	// short the kernel spares Patroni and the postmaster, and takes a backend:
 	// https://www.postgresql.org/docs/current/kernel-resources.html#LINUX-MEMORY-OVERCOMMIT
 	// A core of PostgreSQL would be as large as its memory, and has the data in it.
 	resources = append(resources, dropIn(patroniUnit, fmt.Sprintf(`[Unit]
 Wants=network-online.target
-After=network-online.target etcd.service
+After=network-online.target %s
 %s
 StartLimitIntervalSec=0
 
@@ -184,7 +182,7 @@ LimitMEMLOCK=infinity
 LimitCORE=0
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
-`, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard))...)
+%s`, store, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard, run))...)
 	resources = append(resources,
 		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
 		converge.Unit{Name: patroniUnit, Enabled: f.Joins(), ReloadOn: []string{patroniConfig, CAFile, certificateFile, patroniEtcdCA, patroniEtcdCertificate}})
@@ -223,10 +221,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 		Scope:     s.Cluster.Name,
 		Namespace: PatroniNamespace,
 		Name:      self.Name,
-		Log: patroniLog{
-			Level: p.Log.Level, TracebackLevel: p.Log.TracebackLevel,
-			Format: "%(levelname)s: %(message)s", // the journal adds the time
-		},
+		Log:       patroniLogOf(p),
 		RESTAPI: patroniREST{
 			Listen:                  addrPort(address, p.RESTAPI.Port),
 			ConnectAddress:          addrPort(address, p.RESTAPI.Port),
@@ -240,7 +235,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 		},
 		CTL:       patroniCTL{CACert: CAFile, CertFile: certificateFile, KeyFile: keyFile},
 		Etcd3:     patroniEtcdOf(s, self),
-		Raft:      patroniRaftOf(s, self),
+		Raft:      patroniRaftOf(s),
 		Bootstrap: patroniBootstrap{DCS: dynamic(s, self, d.cluster, can), Initdb: initdb(self.PostgreSQL.Initdb, d)},
 		PostgreSQL: patroniPostgreSQL{
 			// All addresses: one that is added to the machine later must be served too.
@@ -271,9 +266,21 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 		Tags:     tags(p.Tags),
 	}
 
+	return patroniYAML(patroniConfig, c)
+}
+
+func patroniLogOf(p seeds.Patroni) patroniLog {
+	return patroniLog{
+		Level: p.Log.Level, TracebackLevel: p.Log.TracebackLevel,
+		Format: "%(levelname)s: %(message)s", // the journal adds the time
+	}
+}
+
+// patroniYAML is the content of a configuration of Patroni's that is to be at path.
+func patroniYAML(path string, config any) (string, error) {
 	var document yaml.Node
-	if err := document.Encode(c); err != nil {
-		return "", fmt.Errorf("%s: %w", patroniConfig, err)
+	if err := document.Encode(config); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	quoteText(&document)
 
@@ -282,10 +289,10 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 	encode := yaml.NewEncoder(&b)
 	encode.SetIndent(2)
 	if err := encode.Encode(&document); err != nil {
-		return "", fmt.Errorf("%s: %w", patroniConfig, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	if err := encode.Close(); err != nil {
-		return "", fmt.Errorf("%s: %w", patroniConfig, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	return b.String(), nil
 }

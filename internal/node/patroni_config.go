@@ -65,13 +65,6 @@ type patroniEtcd struct {
 	Key      string   `yaml:"key,omitempty"`
 }
 
-type patroniRaft struct {
-	DataDir      string   `yaml:"data_dir"`
-	SelfAddr     string   `yaml:"self_addr"`
-	PartnerAddrs []string `yaml:"partner_addrs"`
-	Password     string   `yaml:"password,omitempty"`
-}
-
 type patroniBootstrap struct {
 	DCS    map[string]any `yaml:"dcs"`
 	Initdb []any          `yaml:"initdb"` // names of options, and pairs of a name and a value
@@ -148,25 +141,6 @@ func patroniEtcdOf(s seeds.Seed, self seeds.Node) *patroniEtcd {
 		e.Username, e.Password = self.Etcd.Username, self.Etcd.Password.Reveal()
 	}
 	return &e
-}
-
-// patroniRaftOf is the node's place in Patroni's raft. A member that finds itself among
-// its partners never starts: https://github.com/patroni/patroni/issues/1701
-func patroniRaftOf(s seeds.Seed, self seeds.Node) *patroniRaft {
-	if s.Cluster.DCS != seeds.DCSRaft {
-		return nil
-	}
-	r := patroniRaft{
-		DataDir:  self.Patroni.Raft.DataDir,
-		SelfAddr: addrPort(self.Address.Addr(), self.Patroni.Raft.Port),
-		Password: s.Secrets.RaftPassword.Reveal(),
-	}
-	for _, n := range s.Nodes {
-		if n.Name != self.Name && (n.Runs(seeds.ServicePostgreSQL) || n.Runs(seeds.ServiceWitness)) {
-			r.PartnerAddrs = append(r.PartnerAddrs, addrPort(n.Address.Addr(), n.Patroni.Raft.Port))
-		}
-	}
-	return &r
 }
 
 // initdb holds the options of initdb.

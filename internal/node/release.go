@@ -39,9 +39,6 @@ func Later(s seeds.Seed, self seeds.Node) []string {
 			keys = append(keys, key)
 		}
 	}
-	if self.Runs(seeds.ServiceWitness) && s.Cluster.DCS == seeds.DCSRaft {
-		keys = append(keys, "services: witness")
-	}
 	slices.Sort(keys)
 	return keys
 }

@@ -15,7 +15,7 @@ func Services(s seeds.Seed, self seeds.Node) []string {
 		units = append(units, patroniUnit)
 	}
 	if self.Runs(seeds.ServiceHAProxy) {
-		units = append(units, "haproxy.service")
+		units = append(units, haproxyUnit)
 	}
 	return units
 }

@@ -117,11 +117,17 @@ func (Checkpoint) Enum() []string { return []string{"fast", "spread"} }
 // WatchdogMode is Patroni's use of a watchdog.
 type WatchdogMode string
 
-// WatchdogOff is that it uses none.
-const WatchdogOff WatchdogMode = "off"
+// The modes of which the code knows more than the name: it uses none, or does not lead
+// without one.
+const (
+	WatchdogOff      WatchdogMode = "off"
+	WatchdogRequired WatchdogMode = "required"
+)
 
 // Enum lists the modes.
-func (WatchdogMode) Enum() []string { return []string{string(WatchdogOff), "automatic", "required"} }
+func (WatchdogMode) Enum() []string {
+	return []string{string(WatchdogOff), "automatic", string(WatchdogRequired)}
+}
 
 // VerifyClient is which clients of the REST API show a certificate.
 type VerifyClient string

@@ -80,7 +80,7 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 	}
 	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
 	root.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	root.AddCommand(plantCommand(), statusCommand(), leaveCommand(), bootstrapCommand(), restoreEtcdCommand(), slotCommand(), initramfsCommand(), renderCommand(), answerCommand(), exportCommand(), etcdSnapshotCommand())
+	root.AddCommand(plantCommand(), statusCommand(), verifyCommand(), leaveCommand(), bootstrapCommand(), restoreEtcdCommand(), slotCommand(), initramfsCommand(), renderCommand(), answerCommand(), exportCommand(), etcdSnapshotCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true // what it prints is in the package
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root

@@ -86,6 +86,7 @@ func (r *reporter) about(n planted) {
 		r.report.PostgreSQLPort, r.report.PatroniPort = n.Node.PostgreSQL.Port, n.Node.Patroni.RESTAPI.Port
 	}
 	r.report.EtcdMember = n.Seed.IsEtcdMember(n.Node)
+	r.report.Access = node.AccessOf(*n.Seed)
 	r.report.Versions = n.facts.Versions()
 	r.report.Unapplied = node.Unapplied(*n.Seed, n.Node, n.facts)
 	if len(r.report.Unapplied) > 0 {

@@ -119,7 +119,10 @@ func comesFirst(v seeds.Verdict, found seeds.Found, bestVerdict seeds.Verdict, b
 }
 
 // howToApply is what a person does with a staged seed in this release.
-const howToApply = "to apply it, mv " + stagedSeed + " " + sealedSeed + " && systemctl restart banyan-firstboot"
+const (
+	applyStaged = "mv " + stagedSeed + " " + sealedSeed + " && systemctl restart banyan-firstboot"
+	howToApply  = "to apply it, " + applyStaged
+)
 
 // dropStaged removes the staged seed once it is no newer than the sealed one. What this
 // release cannot read another may have staged, and it stays.

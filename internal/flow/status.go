@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"banyan/internal/status"
@@ -15,9 +17,11 @@ type NodeStatus struct {
 	Live status.Live `json:"live,omitzero"`
 }
 
-// Summary is one screen of text, and below it where seeds were looked for.
+// Summary is one screen of text, and below it the members of the cluster and where seeds
+// were looked for.
 func (s NodeStatus) Summary() string {
-	return status.Summary(s.Report, s.Live) + status.Sources(s.Report)
+	parts := []string{status.Summary(s.Report, s.Live), status.Members(s.Report, s.Live), status.Sources(s.Report)}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "\n")
 }
 
 // ExitCode is that of `firstboot status`.
@@ -30,8 +34,12 @@ func Status(ctx context.Context, wait bool) (NodeStatus, error) {
 	defer again.Stop()
 	for {
 		s, err := statusNow(ctx)
-		if !wait || err != nil || s.ExitCode() != status.ExitGoing {
+		if err != nil {
 			return s, err
+		}
+		if !wait || s.ExitCode() != status.ExitGoing {
+			s.lookAround(ctx)
+			return s, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -39,6 +47,19 @@ func Status(ctx context.Context, wait bool) (NodeStatus, error) {
 		case <-again.C:
 		}
 	}
+}
+
+// lookAround asks for the other members too, once the node has been planted.
+func (s *NodeStatus) lookAround(ctx context.Context) {
+	if len(s.Access.PostgreSQL) == 0 {
+		return
+	}
+	cluster, err := status.LookAround(ctx, s.Report)
+	if err != nil {
+		s.Live.ClusterError = err.Error()
+		return
+	}
+	s.Live.Cluster = &cluster
 }
 
 func statusNow(ctx context.Context) (NodeStatus, error) {

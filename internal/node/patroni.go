@@ -262,7 +262,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,
 		},
-		Watchdog: patroniWatchdog{Mode: p.Watchdog.Mode, Device: watchdogPath(p.Watchdog), SafetyMargin: p.Watchdog.SafetyMargin},
+		Watchdog: patroniWatchdog{Mode: p.Watchdog.Mode, Device: WatchdogPath(p.Watchdog), SafetyMargin: p.Watchdog.SafetyMargin},
 		Tags:     tags(p.Tags),
 	}
 

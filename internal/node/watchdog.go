@@ -29,11 +29,11 @@ SYMLINK+="`+name+`", OPTIONS+="link_priority=10"
 ATTR{identity}=="Software Watchdog", OPTIONS+="link_priority=0"
 LABEL="end"
 `),
-		converge.Device{Path: watchdogPath(w), Subsystem: "watchdog", Owner: "postgres", Mode: 0o600},
+		converge.Device{Path: WatchdogPath(w), Subsystem: "watchdog", Owner: "postgres", Mode: 0o600},
 	}
 }
 
-func watchdogPath(w seeds.Watchdog) string {
+func WatchdogPath(w seeds.Watchdog) string {
 	if w.Device != "" {
 		return w.Device
 	}

@@ -1,4 +1,4 @@
-// Package patroni is a client of the REST API of the node's own Patroni:
+// Package patroni is a client of Patroni's REST API, as far as it may be read without a certificate:
 // https://patroni.readthedocs.io/en/latest/rest_api.html
 package patroni
 
@@ -24,6 +24,11 @@ type Status struct {
 	Pause         bool   `json:"pause"`          // the cluster is in maintenance mode
 	XLog          XLog   `json:"xlog"`
 
+	WatchdogFailed bool `json:"watchdog_failed"` // it is required, and would not open
+
+	// Replication is who replicates from this node.
+	Replication []Stream `json:"replication,omitempty"`
+
 	// Leader tells whether the node holds the cluster's leader lock.
 	Leader bool `json:"leader"`
 }
@@ -38,6 +43,12 @@ type XLog struct {
 
 // End is the furthest of these, 0 where none is known.
 func (x XLog) End() uint64 { return max(x.Location, x.Received, x.Replayed) }
+
+// Stream is a replica in the view of the node that it replicates from.
+type Stream struct {
+	Name  string `json:"application_name"` // of a member, its own
+	State string `json:"state"`            // "streaming", "catchup" ...: pg_stat_replication
+}
 
 // Leads tells whether the node serves as the leader of its cluster. That takes
 // lock and role: a server that is being bootstrapped is a primary before it has
@@ -83,32 +94,42 @@ func At(address string, port uint16, tls *tls.Config) Client {
 // Status asks for the state of the node. It asks at /leader, whose body is that
 // of /patroni and whose status code says in addition who holds the lock.
 func (c Client) Status(ctx context.Context) (Status, error) {
-	url := c.URL + "/leader"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	const path = "/leader"
+	code, status, body, err := c.get(ctx, path)
 	if err != nil {
 		return Status{}, err
 	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return Status{}, err // it names the URL
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return Status{}, fmt.Errorf("%s: %w", url, err)
-	}
-	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
-		return Status{}, fmt.Errorf("%s: %s: %s", url, response.Status, firstLine(body))
+	url := c.URL + path
+	if code != http.StatusOK && code != http.StatusServiceUnavailable {
+		return Status{}, fmt.Errorf("%s: %s: %s", url, status, firstLine(body))
 	}
 	var s Status
 	if err := json.Unmarshal(body, &s); err != nil {
-		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: %w", url, response.Status, err)
+		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: %w", url, status, err)
 	}
 	if s.State == "" {
-		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: it has no state", url, response.Status)
+		return Status{}, fmt.Errorf("%s: %s: not Patroni's answer: it has no state", url, status)
 	}
-	s.Leader = response.StatusCode == http.StatusOK
+	s.Leader = code == http.StatusOK
 	return s, nil
+}
+
+// get asks at a path. Reads are open to everybody who reaches the port.
+func (c Client) get(ctx context.Context, path string) (code int, status string, body []byte, err error) {
+	url := c.URL + path
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return 0, "", nil, err // it names the URL
+	}
+	defer response.Body.Close()
+	if body, err = io.ReadAll(io.LimitReader(response.Body, 1<<20)); err != nil {
+		return 0, "", nil, fmt.Errorf("%s: %w", url, err)
+	}
+	return response.StatusCode, response.Status, body, nil
 }
 
 func firstLine(body []byte) string {

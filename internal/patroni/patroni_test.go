@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,14 @@ var answers = map[string]struct {
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 00:49:33.194638+03:00", "role": "primary", "server_version": 170011, "xlog": {"location": 24401320}, "timeline": 1, "dcs_last_seen": 1795384214, "database_system_identifier": "7711116296981745808", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
 		want: Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true, XLog: XLog{Location: 24401320}}, leads: true, postgresql: "17.11",
 	},
+	"4.0.7, leader of two": {
+		code: 200,
+		body: `{"state": "running", "postmaster_start_time": "2026-11-26 15:43:11.678539+03:00", "role": "primary", "server_version": 170012, "xlog": {"location": 84020472}, "timeline": 1, "replication": [{"usename": "replicator", "application_name": "pgsql-n2", "client_addr": "10.213.0.12", "state": "streaming", "sync_state": "sync", "sync_priority": 1}], "dcs_last_seen": 1795697542, "database_system_identifier": "7712459830623954231", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
+		want: Status{
+			State: "running", Role: "primary", ServerVersion: 170012, Timeline: 1, XLog: XLog{Location: 84020472},
+			Replication: []Stream{{"pgsql-n2", "streaming"}}, Leader: true,
+		}, leads: true, postgresql: "17.12",
+	},
 }
 
 func TestStatus(t *testing.T) {
@@ -66,7 +75,7 @@ func TestStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got != answer.want {
+			if !reflect.DeepEqual(got, answer.want) {
 				t.Errorf("got  %+v\nwant %+v", got, answer.want)
 			}
 			if got.Leads() != answer.leads || got.Follows() != answer.follows || got.PostgreSQL() != answer.postgresql {

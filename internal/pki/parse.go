@@ -14,7 +14,7 @@ import (
 // it up to the root, if it has not signed itself, and its key. The key is in PKCS #8,
 // PKCS #1 or SEC 1. All in PEM. Errors hold nothing of the key.
 func ParseAuthority(certificates, key []byte) (*Authority, error) {
-	chain, err := parseCertificates(certificates)
+	chain, err := ParseCertificates(certificates)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,8 @@ func (a *Authority) checkTime(now time.Time) error {
 	return nil
 }
 
-func parseCertificates(text []byte) ([]*x509.Certificate, error) {
+// ParseCertificates reads the certificates of a text in PEM, at least one.
+func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {

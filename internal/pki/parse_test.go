@@ -132,7 +132,7 @@ func TestIntermediate(t *testing.T) {
 	if _, err := a.Fits(certificate, leafKey, subject); err != nil {
 		t.Error(err)
 	}
-	chain, err := parseCertificates([]byte(certificate))
+	chain, err := ParseCertificates([]byte(certificate))
 	if err != nil || len(chain) != 2 {
 		t.Fatalf("%d certificates, %v", len(chain), err)
 	}

@@ -210,7 +210,7 @@ func (a *Authority) verify(leaf *x509.Certificate, s Subject) error {
 // Fits says when a certificate ends that is what Issue would make: for this subject, by
 // this authority, with its key. Where it is not, the error says why.
 func (a *Authority) Fits(certificate, key string, s Subject) (ends time.Time, err error) {
-	chain, err := parseCertificates([]byte(certificate))
+	chain, err := ParseCertificates([]byte(certificate))
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -32,7 +32,7 @@ func issue(t *testing.T, a *Authority, s Subject, l Lifetime) (certificate, key 
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := parseCertificates([]byte(certificate))
+	chain, err := ParseCertificates([]byte(certificate))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 func TLS(authority, certificate, key string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if authority != "" {
-		chain, err := parseCertificates([]byte(authority))
+		chain, err := ParseCertificates([]byte(authority))
 		if err != nil {
 			return nil, fmt.Errorf("the authority's certificate: %w", err)
 		}

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,6 +19,9 @@ type Live struct {
 	Patroni      patroni.Status `json:"patroni,omitzero"`
 	PatroniError string         `json:"patroni_error,omitempty"` // why there is no answer
 	EtcdError    string         `json:"etcd_error,omitempty"`    // why etcd is not healthy
+
+	Cluster      *patroni.Cluster `json:"cluster,omitempty"`       // all members, where they were asked for
+	ClusterError string           `json:"cluster_error,omitempty"` // why nobody tells them
 }
 
 // Look asks Patroni and etcd of the node that r is of. Before there is a seed
@@ -42,15 +46,24 @@ func Look(ctx context.Context, r Report) Live {
 }
 
 func askPatroni(ctx context.Context, r Report) (patroni.Status, error) {
-	authority, err := os.ReadFile(node.CAFile)
+	config, err := trusted()
 	if err != nil {
 		return patroni.Status{}, err
 	}
+	return patroni.At(r.Address, r.PatroniPort, config).Status(ctx)
+}
+
+// trusted is how everybody on the node knows the others: their keys are root's.
+func trusted() (*tls.Config, error) {
+	authority, err := os.ReadFile(node.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	config, err := pki.TLS(string(authority), "", "")
 	if err != nil {
-		return patroni.Status{}, fmt.Errorf("%s: %w", node.CAFile, err)
+		return nil, fmt.Errorf("%s: %w", node.CAFile, err)
 	}
-	return patroni.At(r.Address, r.PatroniPort, config).Status(ctx)
+	return config, nil
 }
 
 // etcdHealth asks a member whether it takes part in a cluster that has a leader:

@@ -15,6 +15,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"banyan/internal/converge"
+	"banyan/internal/node"
 	"banyan/seeds"
 )
 
@@ -41,6 +42,7 @@ type Report struct {
 	PostgreSQLPort uint16            `json:"postgresql_port,omitempty"` // 0 where it does not run
 	PatroniPort    uint16            `json:"patroni_port,omitempty"`    // of its REST API
 	EtcdMember     bool              `json:"etcd_member,omitempty"`     // it runs a member of etcd
+	Access         node.Access       `json:"access,omitzero"`           // where clients reach the cluster
 	Versions       map[string]string `json:"versions,omitempty"`        // of what the node is made with
 	Unapplied      []string          `json:"unapplied,omitempty"`       // keys of the seed that are for a later release
 	Seed           string            `json:"seed,omitempty"`            // what there is to say of a newer one

@@ -3,7 +3,9 @@ package status
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"banyan/internal/node"
 	"banyan/internal/patroni"
 	"banyan/seeds"
 )
@@ -107,9 +110,34 @@ func leader() Live {
 	return Live{Patroni: patroni.Status{State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true}}
 }
 
-func with(l Live, change func(*Live)) Live {
-	change(&l)
-	return l
+func with[T any](t T, change func(*T)) T {
+	change(&t)
+	return t
+}
+
+// balanced gives a cluster all the ways to reach it.
+func balanced(r *Report) {
+	servers := servers(3)
+	r.Access = node.Access{
+		Name: "pgsql-cl.demo.ru", ReadName: "pgsql-cl-ro.demo.ru",
+		VIPs: []node.VIP{{Address: netip.MustParseAddr("172.16.32.180"), Site: "dc1"}, {Address: netip.MustParseAddr("172.16.64.180"), Site: "dc2"}},
+		HAProxy: []node.Balancer{{
+			Nodes: []string{"pgsql-n1", "pgsql-b1"},
+			Ports: []node.BalancerPort{{Port: 5000, Serves: "the primary"}, {Port: 5001, Serves: "all replicas"}, {Port: 7000, Serves: "statistics"}},
+		}},
+		PostgreSQL: servers,
+	}
+}
+
+// servers are those of the nodes pgsql-n1 and so on.
+func servers(n int) []node.Server {
+	var all []node.Server
+	for i := range n {
+		all = append(all, node.Server{
+			Node: fmt.Sprintf("pgsql-n%d", i+1), Address: netip.AddrFrom4([4]byte{172, 16, 32, byte(11 + i)}), Port: 5432, PatroniPort: 8008,
+		})
+	}
+	return all
 }
 
 func unapplied(r Report, keys ...string) Report {
@@ -144,6 +172,9 @@ func TestSummary(t *testing.T) {
 		"later":   {unapplied(report(Done), "firewall", "haproxy", "patroni.watchdog.driver", "storage.volumes", "system.sysctl"), leader(), ExitDone},
 		"paused":  {report(Done), with(leader(), func(l *Live) { l.Patroni.Pause = true }), ExitDone},
 
+		"access":   {with(report(Done), balanced), leader(), ExitDone},
+		"balancer": {with(with(report(Done), balanced), func(r *Report) { r.Node, r.PostgreSQLPort, r.PatroniPort, r.EtcdMember = "pgsql-b1", 0, 0, false }), Live{}, ExitDone},
+
 		"newer":        {newer, leader(), ExitDone},
 		"waiting":      {waiting, Live{}, ExitGoing},
 		"running":      {report(Running, Step{Name: "identity", State: Done}, Step{Name: "etcd", State: Done}, Step{Name: "patroni", State: Running, Message: "PostgreSQL is initializing new cluster, role uninitialized"}), Live{}, ExitGoing},
@@ -167,7 +198,7 @@ func TestSummary(t *testing.T) {
 					t.Errorf("%d columns: %s", n, l)
 				}
 			}
-			if ready := lines[0] == "banyan: pgsql-n1 is ready"; ready != (test.exit == ExitDone) {
+			if ready := lines[0] == "banyan: "+test.report.Node+" is ready"; ready != (test.exit == ExitDone) {
 				t.Errorf("with exit code %d the first line is %q", test.exit, lines[0])
 			}
 			if code := Evaluate(test.report, test.live); code != test.exit {

@@ -62,10 +62,14 @@ func Summary(r Report, live Live) string {
 // page is a summary in the making.
 type page struct{ lines []string }
 
-// line adds a line. It may have the name of a file on anybody's stick, which shall not
-// steer the terminal: what does not show becomes a question mark, to keep the columns.
-func (p *page) line(s string) {
-	shown := strings.Map(func(r rune) rune {
+// line adds a line.
+func (p *page) line(s string) { p.lines = append(p.lines, cut(Printable(s), maxColumns)) }
+
+// Printable is text that others may have written, such as the name of a file on anybody's
+// stick, and that shall not steer the terminal: what does not show becomes a question mark,
+// to keep the columns.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsGraphic(r):
 			return r
@@ -74,7 +78,6 @@ func (p *page) line(s string) {
 		}
 		return '?'
 	}, s)
-	p.lines = append(p.lines, cut(shown, maxColumns))
 }
 
 // row puts a text beside its label, or below one that is too long, on as many
@@ -132,9 +135,11 @@ func (p *page) services(r Report, live Live) {
 		p.row("etcd", live.EtcdError)
 		p.row("", "see journalctl -b -u etcd")
 	}
-	if r.PostgreSQLPort != 0 && live.serves(r) {
-		p.row("connect to", net.JoinHostPort(r.Address, strconv.Itoa(int(r.PostgreSQLPort))))
-	}
+	p.access(r, live.serves(r))
+}
+
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 func (p *page) progress(r Report) {

@@ -144,7 +144,7 @@ func (h *host) layOut() error {
 		return err
 	}
 	state := filepath.Join(root, "run/banyan/state")
-	if err := os.MkdirAll(state, 0o700); err != nil {
+	if err := os.MkdirAll(state, 0o755); err != nil {
 		return err
 	}
 	if err := mount(h.state(), state, "", unix.MS_BIND, ""); err != nil {

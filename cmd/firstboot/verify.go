@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"banyan/internal/flow"
+)
+
+func verifyCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check whether the node and its cluster are sound",
+		Long: `Check whether the node and its cluster are sound, and say what to do where they are
+not: certificates, the DCS, Patroni's members, HAProxy, firewall, clock, memory,
+disks, and whether the node is still what its seed says.
+
+It runs on every node, asks the others by their APIs alone, and changes nothing.
+A check that cannot be made here, such as that of a watchdog in a container, is
+skipped, and counts as nothing.
+
+Exit status: 0 nothing is wrong, 1 a check has failed, 2 there are warnings alone.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if os.Geteuid() != 0 {
+				return errors.New("the node's keys and sockets are for root alone: run this as root; firstboot status is for everybody")
+			}
+			result, err := flow.Verify(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(result)
+			} else {
+				fmt.Print(result)
+			}
+			if code := result.ExitCode(); err == nil && code != 0 {
+				err = exitCode(code)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

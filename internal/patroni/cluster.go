@@ -1,0 +1,171 @@
+package patroni
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// Cluster is what Patroni says of all members, from the DCS, as patronictl(1) lists them.
+type Cluster struct {
+	Members []Member `json:"members"`
+	Pause   bool     `json:"pause,omitempty"` // maintenance mode: nothing fails over
+}
+
+// Member is a member as it last wrote of itself into the DCS.
+type Member struct {
+	Name           string         `json:"name"`
+	Host           string         `json:"host,omitempty"`
+	Port           int            `json:"port,omitempty"`
+	Role           string         `json:"role"`                      // "leader", "standby_leader", "sync_standby", "quorum_standby" or "replica"
+	State          string         `json:"state"`                     // of PostgreSQL; of one that streams "streaming", or "running" before Patroni 3.0.4
+	Timeline       int            `json:"timeline,omitempty"`        // 0 where it is not known
+	Lag            *Lag           `json:"lag,omitempty"`             // none of a leader
+	PendingRestart bool           `json:"pending_restart,omitempty"` // a changed parameter waits for it
+	Tags           map[string]any `json:"tags,omitempty"`
+}
+
+// Leads tells whether the member holds the leader lock.
+func (m Member) Leads() bool { return m.Role == "leader" || m.Role == "standby_leader" }
+
+// SyncStandby tells whether a commit on the leader waits for this member, or may.
+func (m Member) SyncStandby() bool { return m.Role == "sync_standby" || m.Role == "quorum_standby" }
+
+// Works tells whether its PostgreSQL does the part of its role.
+func (m Member) Works() bool {
+	return m.State == "running" || m.Role != "leader" && (m.State == "streaming" || m.State == "in archive recovery")
+}
+
+// Lag is how many bytes of WAL a replica has yet to receive.
+type Lag struct {
+	Bytes   int64
+	Unknown bool
+}
+
+// UnmarshalJSON reads a number, or the word unknown.
+func (l *Lag) UnmarshalJSON(text []byte) error {
+	if string(text) == `"unknown"` {
+		*l = Lag{Unknown: true}
+		return nil
+	}
+	l.Unknown = false
+	return json.Unmarshal(text, &l.Bytes)
+}
+
+// MarshalJSON writes what UnmarshalJSON reads.
+func (l Lag) MarshalJSON() ([]byte, error) {
+	if l.Unknown {
+		return []byte(`"unknown"`), nil
+	}
+	return json.Marshal(l.Bytes)
+}
+
+// Config is the dynamic configuration, as far as it is used here:
+// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
+type Config struct {
+	MaximumLagOnFailover  *int64 `json:"maximum_lag_on_failover"` // bytes
+	SynchronousMode       any    `json:"synchronous_mode"`        // a bool, "quorum", or what else a person has put there
+	SynchronousModeStrict bool   `json:"synchronous_mode_strict"`
+	SynchronousNodeCount  int    `json:"synchronous_node_count"`
+}
+
+// MaximumLag is how many bytes a replica may lag and still be promoted.
+func (c Config) MaximumLag() int64 {
+	if c.MaximumLagOnFailover == nil {
+		return 1 << 20
+	}
+	return *c.MaximumLagOnFailover
+}
+
+// Synchronous tells whether commits wait for standbys, and for how many. What counts as on
+// is parse_bool of patroni/utils.py, and quorum where Patroni knows it.
+func (c Config) Synchronous() (standbys int, on bool) {
+	switch strings.ToLower(fmt.Sprint(c.SynchronousMode)) {
+	case "true", "on", "yes", "1", "quorum":
+		return cmp.Or(c.SynchronousNodeCount, 1), true
+	}
+	return 0, false
+}
+
+// Cluster asks for all members.
+func (c Client) Cluster(ctx context.Context) (Cluster, error) {
+	var cluster Cluster
+	err := c.read(ctx, "/cluster", &cluster)
+	return cluster, err
+}
+
+// Config asks for the dynamic configuration.
+func (c Client) Config(ctx context.Context) (Config, error) {
+	var config Config
+	err := c.read(ctx, "/config", &config)
+	return config, err
+}
+
+func (c Client) read(ctx context.Context, path string, to any) error {
+	code, status, body, err := c.get(ctx, path)
+	if err != nil {
+		return err
+	}
+	if code != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", c.URL+path, status, firstLine(body))
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("%s: not Patroni's answer: %w", c.URL+path, err)
+	}
+	return nil
+}
+
+// Table lists the members as `patronictl list` does: the last two columns are left out
+// where they would be empty, and the lag is in MB.
+func (c Cluster) Table() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	restarts := slices.ContainsFunc(c.Members, func(m Member) bool { return m.PendingRestart })
+	tags := slices.ContainsFunc(c.Members, func(m Member) bool { return len(m.Tags) > 0 })
+	row := func(cells []string, restart, tag string) {
+		if restarts {
+			cells = append(cells, restart)
+		}
+		if tags {
+			cells = append(cells, tag)
+		}
+		for i, cell := range cells {
+			cells[i] = cmp.Or(cell, "-")
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	row([]string{"MEMBER", "HOST", "ROLE", "STATE", "TL", "LAG IN MB"}, "PENDING RESTART", "TAGS")
+	for _, m := range c.Members {
+		host, timeline, lag, restart := m.Host, "", "", ""
+		if m.Port != 0 {
+			host = net.JoinHostPort(host, strconv.Itoa(m.Port))
+		}
+		if m.Timeline != 0 {
+			timeline = strconv.Itoa(m.Timeline)
+		}
+		switch {
+		case m.Lag != nil && m.Lag.Unknown:
+			lag = "unknown"
+		case m.Lag != nil:
+			lag = strconv.FormatInt(m.Lag.Bytes>>20, 10)
+		}
+		if m.PendingRestart {
+			restart = "yes"
+		}
+		var words []string
+		for _, name := range slices.Sorted(maps.Keys(m.Tags)) {
+			words = append(words, fmt.Sprintf("%s: %v", name, m.Tags[name]))
+		}
+		row([]string{m.Name, host, strings.ReplaceAll(m.Role, "_", " "), m.State, timeline, lag}, restart, strings.Join(words, ", "))
+	}
+	_ = w.Flush() // nothing fails in memory
+	return b.String()
+}

@@ -1,0 +1,62 @@
+package verify
+
+import (
+	"time"
+)
+
+// soon is how long before its end a certificate is told of, as at the minting.
+const soon = 30 * 24 * time.Hour
+
+// Certificates are those in the node's files, and those that services show to who connects.
+type Certificates struct {
+	Files []Certificate
+	Shown []Certificate // of all services of all nodes that could be reached
+}
+
+// Certificate is one, or the first to end of several in one file.
+type Certificate struct {
+	Name      string // of the file, or the service and its node
+	NotBefore time.Time
+	NotAfter  time.Time
+	Authority bool
+	Err       error // it cannot be read, or nobody who knows it has signed it
+	// Restart is what has a service of this node show the certificate of the seed, where it
+	// shows another.
+	Restart string
+}
+
+func checkCertificates(f Facts) []Check {
+	checks := judgeCertificates(f, "certificates", f.Certificates.Files)
+	if len(f.Certificates.Shown) == 0 {
+		return append(checks, skipped("TLS", "no service could be reached")...)
+	}
+	return append(checks, judgeCertificates(f, "TLS", f.Certificates.Shown)...)
+}
+
+func judgeCertificates(f Facts, name string, all []Certificate) []Check {
+	v := begin(name)
+	var first Certificate
+	for _, c := range all {
+		renew := "build seed mint --renew, and give the nodes their new seeds"
+		if c.Authority {
+			renew = "take the authority out of secrets.yaml and mint: every node gets certificates of a new one"
+		}
+		switch {
+		case c.Err != nil:
+			v.fail("systemctl restart banyan-firstboot", "%s: %v", c.Name, c.Err)
+		case f.Now.After(c.NotAfter):
+			v.fail(renew, "%s ended on %s", c.Name, c.NotAfter.Format(time.DateOnly))
+		case f.Now.Before(c.NotBefore):
+			v.fail("set the clock: chronyc tracking", "%s begins on %s only", c.Name, c.NotBefore.Format(time.DateOnly))
+		case c.NotAfter.Sub(f.Now) < soon:
+			v.warn(renew, "%s ends on %s", c.Name, c.NotAfter.Format(time.DateOnly))
+		}
+		if c.Restart != "" {
+			v.warn(c.Restart, "%s is not the one that the seed has", c.Name)
+		}
+		if first.Name == "" || c.NotAfter.Before(first.NotAfter) {
+			first = c
+		}
+	}
+	return v.end("%d are valid; the first ends on %s (%s)", len(all), first.NotAfter.Format(time.DateOnly), first.Name)
+}

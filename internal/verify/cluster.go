@@ -1,0 +1,218 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"banyan/internal/patroni"
+)
+
+// Cluster is what Patroni says of PostgreSQL, by its REST API.
+type Cluster struct {
+	Nodes  []PatroniNode // all nodes that run PostgreSQL, in the seed's order
+	All    patroni.Cluster
+	Config patroni.Config
+	Err    error // nobody tells All and Config
+}
+
+// PatroniNode is what the Patroni of one node says of itself.
+type PatroniNode struct {
+	Node   string
+	Status patroni.Status
+	Err    error
+}
+
+// leads tells whether a node says that it leads.
+func (n PatroniNode) leads() bool { return n.Err == nil && n.Status.Leads() }
+
+// primary tells whether a node takes writes.
+func (n PatroniNode) primary() bool {
+	return n.Err == nil && n.Status.State == "running" && (n.Status.Role == "primary" || n.Status.Role == "master")
+}
+
+// of is what a node's own Patroni says.
+func (c Cluster) of(node string) (PatroniNode, bool) {
+	i := slices.IndexFunc(c.Nodes, func(n PatroniNode) bool { return n.Node == node })
+	if i < 0 {
+		return PatroniNode{Err: fmt.Errorf("%s does not run PostgreSQL", node)}, false
+	}
+	return c.Nodes[i], true
+}
+
+// leader is who holds the lock, as the cluster has it; "" for nobody.
+func (c Cluster) leader() string {
+	for _, m := range c.All.Members {
+		if m.Leads() {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// member is a member of that name.
+func (c Cluster) member(name string) (patroni.Member, bool) {
+	i := slices.IndexFunc(c.All.Members, func(m patroni.Member) bool { return m.Name == name })
+	if i < 0 {
+		return patroni.Member{}, false
+	}
+	return c.All.Members[i], true
+}
+
+// streams tells whether a replica receives WAL: as it says itself from Patroni 3.0.4 on,
+// or as the one says that it receives from.
+func (c Cluster) streams(m patroni.Member) bool {
+	if m.State != "running" || m.Leads() {
+		return true
+	}
+	return slices.ContainsFunc(c.Nodes, func(n PatroniNode) bool {
+		return slices.Contains(n.Status.Replication, patroni.Stream{Name: m.Name, State: "streaming"})
+	})
+}
+
+const patroniLog = "journalctl -b -u patroni"
+
+func checkCluster(f Facts) []Check {
+	checks := checkMembers(f)
+	if f.Cluster.Err != nil {
+		for _, name := range []string{"leader", "timeline", "replication lag", "synchronous standby", "maintenance mode", "pending restart"} {
+			checks = append(checks, skipped(name, "no Patroni tells of the cluster")...)
+		}
+		return checks
+	}
+	checks = append(checks, checkLeader(f)...)
+	checks = append(checks, checkTimeline(f)...)
+	checks = append(checks, checkLag(f)...)
+	checks = append(checks, checkSynchronous(f)...)
+	return append(checks, checkMaintenance(f)...)
+}
+
+func checkMembers(f Facts) []Check {
+	v, c := begin("Patroni"), f.Cluster
+	for _, n := range c.Nodes {
+		see := f.on(n.Node, "systemctl status patroni; "+patroniLog)
+		if n.Err != nil {
+			v.fail(see, "%s does not answer: %v", n.Node, n.Err)
+		}
+		if c.Err != nil || n.Err != nil {
+			continue
+		}
+		switch m, listed := c.member(n.Node); {
+		case !listed:
+			v.fail(see, "%s is no member of the cluster", n.Node)
+		case !m.Works():
+			v.fail(see, "%s is %s", n.Node, m.State)
+		case !c.streams(m):
+			v.fail(see, "%s runs, and receives no WAL", n.Node)
+		}
+	}
+	if c.Err != nil {
+		v.fail(f.patronictl("list"), "no Patroni tells of the cluster: %v", c.Err)
+	}
+	for _, m := range c.All.Members {
+		if _, ours := c.of(m.Name); !ours {
+			v.warn("firstboot leave on a node that is to go", "%s is a member, and the seed does not know it", m.Name)
+		}
+	}
+	return v.end("%s, each as it is to be", count(len(c.Nodes), "member", "members"))
+}
+
+func checkLeader(f Facts) []Check {
+	v, c := begin("leader"), f.Cluster
+	name := c.leader()
+	if name == "" {
+		v.fail(f.patronictl("list"), "nobody leads, so nothing can be written")
+	} else if own, ours := c.of(name); ours && own.Err != nil {
+		v.fail(f.on(name, patroniLog), "%s has the lock, and does not answer", name)
+	} else if ours && !own.leads() {
+		v.fail(f.on(name, patroniLog), "%s has the lock, and does not lead: it is %s, role %s", name, own.Status.State, own.Status.Role)
+	}
+	for _, n := range c.Nodes {
+		if n.Node != name && n.primary() {
+			v.fail(f.on(n.Node, patroniLog), "%s is a primary, and has not the lock", n.Node)
+		}
+	}
+	return v.end("%s", name)
+}
+
+func checkTimeline(f Facts) []Check {
+	v := begin("timeline")
+	leader, _ := f.Cluster.member(f.Cluster.leader())
+	for _, m := range f.Cluster.All.Members {
+		if leader.Timeline != 0 && m.Timeline != 0 && m.Timeline != leader.Timeline {
+			v.fail(f.patronictl("reinit "+f.Seed.Cluster.Name+" "+m.Name), "%s is on timeline %d, and the leader on %d", m.Name, m.Timeline, leader.Timeline)
+		}
+	}
+	return v.end("%d, on all members", leader.Timeline)
+}
+
+func checkLag(f Facts) []Check {
+	v, limit, most := begin("replication lag"), f.Cluster.Config.MaximumLag(), int64(0)
+	for _, m := range f.Cluster.All.Members {
+		switch {
+		case m.Lag == nil:
+		case m.Lag.Unknown:
+			v.warn(f.on(m.Name, patroniLog), "that of %s is not known", m.Name)
+		case m.Lag.Bytes > limit:
+			v.warn(f.patronictl("list"), "%s is %d MB behind, and so is not promoted (maximum_lag_on_failover is %d MB)", m.Name, m.Lag.Bytes>>20, limit>>20)
+		default:
+			most = max(most, m.Lag.Bytes)
+		}
+	}
+	return v.end("%d MB at most, of the %d of maximum_lag_on_failover", most>>20, limit>>20)
+}
+
+// checkSynchronous: with synchronous_mode_strict nothing is written without a standby, else
+// what is written may be lost.
+func checkSynchronous(f Facts) []Check {
+	v, config := begin("synchronous standby"), f.Cluster.Config
+	wanted, on := config.Synchronous()
+	if !on {
+		return v.end("synchronous_mode is off")
+	}
+	var standbys []string
+	for _, m := range f.Cluster.All.Members {
+		if m.SyncStandby() {
+			standbys = append(standbys, m.Name)
+		}
+	}
+	wanted = min(wanted, len(f.Cluster.Nodes)-1)
+	switch have := len(standbys); {
+	case have == 0 && config.SynchronousModeStrict:
+		v.fail(f.patronictl("list"), "there is none, so nothing can be written (synchronous_mode_strict)")
+	case have == 0:
+		v.warn(f.patronictl("list"), "there is none, so what is written now a failover may lose")
+	case have < wanted:
+		v.warn(f.patronictl("list"), "%s alone, of %d", strings.Join(standbys, ", "), wanted)
+	}
+	return v.end("%s", strings.Join(standbys, ", "))
+}
+
+func checkMaintenance(f Facts) []Check {
+	v := begin("maintenance mode")
+	if f.Cluster.All.Pause {
+		v.warn(f.patronictl("resume"), "the cluster is paused: nothing fails over")
+	}
+	checks := v.end("off")
+	v = begin("pending restart")
+	for _, m := range f.Cluster.All.Members {
+		if m.PendingRestart {
+			v.warn(f.patronictl("restart --pending "+f.Seed.Cluster.Name), "%s waits for one", m.Name)
+		}
+	}
+	return append(checks, v.end("none")...)
+}
+
+// checkDCS judges the DCS: by its own words where this node is its client, and else by
+// whether a leader can keep its lock in it. When it last answered Patroni is no sign: what
+// Patroni knows of etcd it reads from a copy of its own.
+func checkDCS(f Facts) []Check {
+	if f.Etcd != nil {
+		return checkEtcd(f)
+	}
+	v := begin("DCS")
+	if !slices.ContainsFunc(f.Cluster.Nodes, PatroniNode.leads) {
+		v.fail(f.patronictl("list"), "nobody keeps the leader's lock in it (%s)", f.Seed.Cluster.DCS)
+	}
+	return v.end("a leader keeps its lock in it (%s)", f.Seed.Cluster.DCS)
+}

@@ -1,0 +1,183 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+
+	"banyan/seeds"
+)
+
+// Machine is what is seen of the machine below the node.
+type Machine struct {
+	Clock       Clock
+	FileSystems []FileSystem
+	HugePages   HugePages
+	Watchdog    Watchdog
+}
+
+// Clock is what chronyd says of the clock: chronyc(1), tracking.
+type Clock struct {
+	Err    error // it says nothing
+	Synced bool
+	Source string        // that it follows
+	Offset time.Duration // from that, as it is known by now
+}
+
+// FileSystem is one that data lies on.
+type FileSystem struct {
+	Path       string // of what lies there
+	Size, Free int64  // bytes that files may have, and have not; root's reserve is not counted
+	Inodes     int64  // 0 where the file system has as many as it likes
+	FreeInodes int64
+	Err        error
+}
+
+// HugePages is how PostgreSQL's shared memory lies in huge pages.
+type HugePages struct {
+	Err         error // PostgreSQL cannot be looked at
+	Shared      int64 // bytes of huge pages that its processes share
+	Total, Free int64 // pages of the default size that the kernel keeps: proc_meminfo(5)
+}
+
+// Watchdog is the device that Patroni is to hold.
+type Watchdog struct {
+	Device string
+	There  bool
+	State  string // "active" or "inactive"; "" where the kernel does not tell
+	Holder string // the program that has it open; "" for none
+	Err    error
+}
+
+func checkMachine(f Facts) []Check {
+	checks := checkClock(f)
+	checks = append(checks, checkSpace(f)...)
+	if f.Self.Runs(seeds.ServicePostgreSQL) {
+		checks = append(checks, checkHugePages(f)...)
+		checks = append(checks, checkWatchdog(f)...)
+	}
+	return checks
+}
+
+// worstOffset is what etcd complains of (rafthttp, "the clock difference against peer").
+const worstOffset = time.Second
+
+func checkClock(f Facts) []Check {
+	const name, see = "clock", "systemctl status chrony; chronyc sources"
+	v, c := begin(name), f.Machine.Clock
+	if c.Err != nil {
+		if f.Container != "" {
+			return skipped(name, "the clock is the machine's, and kept outside of this container (%s)", f.Container)
+		}
+		v.fail(see, "chronyd does not say whether the clock is right: %v", c.Err)
+		return v.end("")
+	}
+	if !c.Synced {
+		v.warn(see, "chronyd follows no source, so the clock goes by itself")
+	}
+	off := c.Offset.Abs()
+	switch {
+	case off > worstOffset:
+		v.fail(see, "it is %v off", c.Offset.Round(time.Millisecond))
+	case off > worstOffset/10:
+		v.warn(see, "it is %v off", c.Offset.Round(time.Millisecond))
+	}
+	return v.end("it follows %s, %v off", c.Source, c.Offset.Round(time.Microsecond))
+}
+
+// How full a file system may be, in percent.
+const (
+	gettingFull = 85
+	full        = 95
+)
+
+func checkSpace(f Facts) []Check {
+	v := begin("disk space")
+	worst, at := int64(0), ""
+	for _, fs := range f.Machine.FileSystems {
+		if fs.Err != nil {
+			v.fail("findmnt --target "+fs.Path, "%s: %v", fs.Path, fs.Err)
+			continue
+		}
+		used := percent(fs.Size-fs.Free, fs.Size)
+		see, what := fmt.Sprintf("du -xh --max-depth 2 %s | sort -h", fs.Path), fmt.Sprintf("%s is %d %% full", fs.Path, used)
+		if inodes := percent(fs.Inodes-fs.FreeInodes, fs.Inodes); inodes > used {
+			used, see, what = inodes, "df --inodes "+fs.Path, fmt.Sprintf("%d %% of the inodes of %s are taken", inodes, fs.Path)
+		}
+		switch {
+		case used >= full:
+			v.fail(see, "%s", what)
+		case used >= gettingFull:
+			v.warn(see, "%s", what)
+		}
+		if at == "" || used > worst {
+			worst, at = used, fs.Path
+		}
+	}
+	return v.end("%s is the fullest, at %d %%", at, worst)
+}
+
+func percent(part, of int64) int64 {
+	if of <= 0 {
+		return 0
+	}
+	return 100 * part / of
+}
+
+// checkHugePages: with huge_pages=try PostgreSQL goes on without a word where they do not
+// suffice, and the memory that is kept for them is of no use to anybody.
+func checkHugePages(f Facts) []Check {
+	const name = "huge pages"
+	v, h := begin(name), f.Machine.HugePages
+	switch {
+	case f.Self.System.HugePageSize == seeds.HugePageSizeNone:
+		return v.end("off, as the seed says")
+	case h.Err != nil:
+		return skipped(name, "PostgreSQL does not run here: %v", h.Err)
+	case h.Shared > 0:
+		return v.end("PostgreSQL shares %d MB in them; %d of %d are free", h.Shared>>20, h.Free, h.Total)
+	case f.Container != "" && h.Total == 0:
+		return skipped(name, "a container (%s) cannot have any", f.Container)
+	case h.Total == 0:
+		v.warn("reboot, and look at vm.nr_hugepages with firstboot --dry-run", "PostgreSQL uses none: the kernel has none")
+	default:
+		v.warn("patronictl restart "+f.Seed.Cluster.Name+" "+f.Self.Name, "PostgreSQL uses none, and %d of %d are free: there were too few when it started", h.Free, h.Total)
+	}
+	return v.end("")
+}
+
+// checkWatchdog: Patroni opens the device when it begins to lead, and closes it when it
+// ends to: https://patroni.readthedocs.io/en/latest/watchdog.html
+func checkWatchdog(f Facts) []Check {
+	const name = "watchdog"
+	v, w, mode := begin(name), f.Machine.Watchdog, f.Self.Patroni.Watchdog.Mode
+	own, _ := f.Cluster.of(f.Self.Name)
+	leads := own.leads()
+	switch {
+	case mode == seeds.WatchdogOff:
+		return v.end("off, as the seed says")
+	case !w.There && mode == seeds.WatchdogRequired:
+		v.fail("patroni.watchdog in the seed: a driver, such as softdog, or another mode", "there is no %s, and without it this node never leads", w.Device)
+	case !w.There && f.Container != "":
+		return skipped(name, "a container (%s) has none", f.Container)
+	case !w.There:
+		return skipped(name, "this machine has none: a leader that hangs is not restarted; patroni.watchdog.driver of the seed may name one, such as softdog")
+	case w.Err != nil:
+		v.fail("wdctl "+w.Device, "%v", w.Err)
+	case own.Status.WatchdogFailed:
+		v.fail("journalctl -b -u patroni --grep watchdog", "Patroni cannot open %s", w.Device)
+	case !leads && w.Holder == "":
+		return v.end("%s waits until this node leads", w.Device)
+	case leads && w.Holder == "" && own.Status.Pause:
+		return v.end("%s waits for the end of the maintenance mode", w.Device)
+	case leads && w.Holder == "":
+		v.fail("journalctl -b -u patroni --grep watchdog", "this node leads, and nobody holds %s", w.Device)
+	case w.Holder != patroniProgram:
+		v.fail("lsof "+w.Device, "%s holds %s, and so Patroni cannot", w.Holder, w.Device)
+	case w.State == "inactive":
+		v.fail("wdctl "+w.Device, "Patroni holds %s, which is not active", w.Device)
+	}
+	return v.end("Patroni holds %s", w.Device)
+}
+
+// patroniProgram is the command of Patroni's process, as proc_pid_comm(5) has it.
+const patroniProgram = "patroni"

@@ -23,6 +23,10 @@ type Adoption struct {
 	Version int // of the PostgreSQL that the node runs
 	UID     int // of the operating system's user postgres
 	Secrets seeds.Secrets
+
+	// What pg_controldata tells of the data, in its words.
+	State                string // "shut down" where it was stopped cleanly
+	PreparedTransactions string // max_prepared_transactions of the server that used it last
 }
 
 // Run gives the data the roles that Patroni makes in a cluster of its own, with the
@@ -40,13 +44,6 @@ func (a Adoption) Run(ctx context.Context, say func(string)) error {
 	if err := a.check(); err != nil {
 		return err
 	}
-	pgControlData := asSuperuser(filepath.Join(facts.BinDir(a.Version), "pg_controldata"), a.DataDir)
-	pgControlData.Env = []string{"LC_ALL=C"}
-	text, err := pgControlData.Run(ctx)
-	if err != nil {
-		return err
-	}
-	control := parseControlData(text)
 	slots, err := os.ReadDir(filepath.Join(a.DataDir, "pg_replslot"))
 	if err != nil {
 		return err
@@ -55,10 +52,10 @@ func (a Adoption) Run(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	if state := control["Database cluster state"]; state != "shut down" {
-		say(fmt.Sprintf("%s is %q, and is recovered", a.DataDir, state))
+	if a.State != "shut down" {
+		say(fmt.Sprintf("%s is %q, and is recovered", a.DataDir, a.State))
 	}
-	postgres := asSuperuser(filepath.Join(facts.BinDir(a.Version), "postgres"), singleUser(a.DataDir, control["max_prepared_xacts setting"], len(slots))...)
+	postgres := asSuperuser(filepath.Join(facts.BinDir(a.Version), "postgres"), singleUser(a.DataDir, a.PreparedTransactions, len(slots))...)
 	postgres.Env = []string{"LC_ALL=C"}
 	postgres.Stdin = strings.NewReader(strings.Join(statements, "\n") + "\n")
 	if _, err := postgres.Run(ctx); err != nil {
@@ -100,16 +97,6 @@ func IsReplica(dataDir string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// parseControlData reads what pg_controldata prints in English.
-func parseControlData(text string) map[string]string {
-	control := map[string]string{}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(line, ":")
-		control[name] = strings.TrimSpace(value)
-	}
-	return control
 }
 
 // singleUser are the arguments of a postgres that starts on whatever data there is.

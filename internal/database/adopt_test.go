@@ -42,20 +42,6 @@ func TestRolesOfPatroni(t *testing.T) {
 	golden(t, "patroni", got)
 }
 
-const controlData = `pg_control version number:            1700
-Database system identifier:           7711116296981745808
-Database cluster state:               in production
-pg_control last modified:             Thu Nov 26 11:48:43 2026
-max_prepared_xacts setting:           7
-`
-
-func TestParseControlData(t *testing.T) {
-	got := parseControlData(controlData)
-	if got["Database cluster state"] != "in production" || got["max_prepared_xacts setting"] != "7" || got["pg_control last modified"] != "Thu Nov 26 11:48:43 2026" {
-		t.Errorf("got %q", got)
-	}
-}
-
 // Data that was used with more than the defaults is started with as much.
 func TestSingleUser(t *testing.T) {
 	args := singleUser("/data", "7", 12)

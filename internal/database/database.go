@@ -41,11 +41,11 @@ func Apply(ctx context.Context, s seeds.Seed, dataDir string, version int, say f
 	case server.socket == "":
 		return errors.New("PostgreSQL has no Unix-domain socket to be reached by: set unix_socket_directories")
 	}
-	return apply(all, say, func(name string) *session { return server.psql(ctx, version, name) })
+	return apply(all, s.Cluster.Generation, say, func(name string) *session { return server.psql(ctx, version, name) })
 }
 
 // apply is Apply by sessions that connect opens.
-func apply(all []wanted, say func(string), connect func(database string) *session) (err error) {
+func apply(all []wanted, generation int, say func(string), connect func(database string) *session) (err error) {
 	main := connect(home)
 	defer func() { err = cmp.Or(err, main.close()) }()
 	if err := quieten(main.exec); err != nil {
@@ -65,6 +65,9 @@ func apply(all []wanted, say func(string), connect func(database string) *sessio
 		return fmt.Errorf("the schema banyan in the database %s is where the leader keeps what it has made, and belongs to %s: rename it", home, identifier(state.Foreign))
 	case state.made(all):
 		return nil
+	case state.Generation > generation:
+		say(fmt.Sprintf("the roles and databases are those of a seed of generation %d, and this one of %d decides nothing: give this node its new seed", state.Generation, generation))
+		return nil
 	}
 
 	r := run{planOf(all, state), say}
@@ -74,15 +77,15 @@ func apply(all []wanted, say func(string), connect func(database string) *sessio
 	if err := r.do(main, connect); err != nil {
 		return errors.Join(append(r.problems, err)...)
 	}
-	return errors.Join(append(r.problems, inTransaction(main.exec, record(all, r.unmade, state)))...)
+	return errors.Join(append(r.problems, inTransaction(main.exec, record(all, generation, r.unmade, state)))...)
 }
 
 // made tells whether nothing is left to do.
-func (s state) made(all []wanted) bool {
+func (s applied) made(all []wanted) bool {
 	for _, w := range all {
-		if s.Applied[w.id] != w.digest {
+		if s.Digests[w.id] != w.digest {
 			return false
 		}
 	}
-	return len(s.Applied) == len(all)
+	return len(s.Digests) == len(all)
 }

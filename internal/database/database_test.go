@@ -77,9 +77,9 @@ func (s *server) connect(database string) *session {
 			}
 			return string(text), ""
 		case isApplied:
-			return map[bool]string{false: "f", true: "t"}[s.Applied != nil], ""
+			return map[bool]string{false: "f", true: "t"}[s.Digests != nil], ""
 		case readApplied:
-			text, err := json.Marshal(s.Applied)
+			text, err := json.Marshal(s.applied)
 			if err != nil {
 				return "", err.Error()
 			}
@@ -89,9 +89,9 @@ func (s *server) connect(database string) *session {
 	})
 }
 
-// applied are the digests after a run that has made everything, without those whose id
+// digestsOf are the digests after a run that has made everything, without those whose id
 // begins with one of except.
-func applied(t *testing.T, s seeds.Seed, except ...string) map[string]string {
+func digestsOf(t *testing.T, s seeds.Seed, except ...string) map[string]string {
 	t.Helper()
 	all, err := everything(s)
 	if err != nil {
@@ -110,7 +110,7 @@ func applied(t *testing.T, s seeds.Seed, except ...string) map[string]string {
 func made(t *testing.T, s seeds.Seed) state {
 	t.Helper()
 	has := fresh()
-	has.Applied = applied(t, s)
+	has.Digests = digestsOf(t, s)
 	for _, role := range s.PostgreSQL.Roles {
 		has.Roles = append(has.Roles, role.Name)
 	}
@@ -130,12 +130,12 @@ func TestApply(t *testing.T) {
 			srv.state = fresh()
 			srv.Recovery = true
 		},
-		"a schema of somebody's": func(srv *server, _ *seeds.Seed) {
+		"a foreign schema": func(srv *server, _ *seeds.Seed) {
 			srv.state = fresh()
 			srv.Foreign = "mallory"
 		},
 		// Of what was there before only what the seed names is set.
-		"existing": func(srv *server, _ *seeds.Seed) { srv.Applied = nil },
+		"existing": func(srv *server, _ *seeds.Seed) { srv.Digests = nil },
 		"changed": func(_ *server, seed *seeds.Seed) {
 			seed.PostgreSQL.Roles[0].ConnectionLimit = 10
 			seed.PostgreSQL.Roles = append(seed.PostgreSQL.Roles, seeds.Role{Name: "new", ConnectionLimit: -1})
@@ -170,14 +170,24 @@ func TestApply(t *testing.T) {
 			}
 		},
 		"a database that lets nobody in": func(srv *server, _ *seeds.Seed) {
-			srv.Applied = applied(t, s, "extension")
+			srv.Digests = digestsOf(t, s, "extension")
 			srv.refuses = map[string]string{"app": `database "app" is not currently accepting connections`}
 		},
 		"locked": func(srv *server, _ *seeds.Seed) {
 			srv.refuses = map[string]string{"SELECT pg_advisory_lock": "canceling statement due to lock timeout"}
 		},
+		"an older seed": func(srv *server, seed *seeds.Seed) {
+			srv.Generation = 2
+			seed.Cluster.Generation = 1
+			seed.PostgreSQL.Roles = seed.PostgreSQL.Roles[1:]
+		},
+		"a later seed": func(srv *server, seed *seeds.Seed) {
+			srv.Generation = 2
+			seed.Cluster.Generation = 3
+			seed.PostgreSQL.Databases = nil
+		},
 		"not recorded": func(srv *server, _ *seeds.Seed) {
-			srv.Applied = applied(t, s, "database \"plain\"")
+			srv.Digests = digestsOf(t, s, "database \"plain\"")
 			srv.refuses = map[string]string{"INSERT": "disk full"}
 		},
 		"another locale": func(srv *server, seed *seeds.Seed) {
@@ -197,7 +207,7 @@ func TestApply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = apply(all, func(said string) { fmt.Fprintln(&srv.log, "-- say:", said) }, srv.connect)
+			err = apply(all, seed.Cluster.Generation, func(said string) { fmt.Fprintln(&srv.log, "-- say:", said) }, srv.connect)
 			if err != nil {
 				fmt.Fprintf(&srv.log, "-- error:\n%v\n", err)
 			}

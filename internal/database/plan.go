@@ -39,7 +39,7 @@ func planOf(all []wanted, s state) plan {
 	p := planner{state: s, fresh: map[string]bool{}, plan: plan{unmade: map[string]bool{}}}
 	for _, w := range all {
 		switch {
-		case s.Applied[w.id] == w.digest && !p.fresh[w.of]:
+		case s.Digests[w.id] == w.digest && !p.fresh[w.of]:
 		case p.unmade[w.of]:
 			p.unmade[w.id] = true
 		case w.group != "":

@@ -8,12 +8,18 @@ import (
 
 // state is what a server has.
 type state struct {
-	Recovery   bool                // it is a standby
-	Foreign    string              // the owner of the schema banyan, where that is no superuser
-	Applied    map[string]string   // digests of what was made, by what it is; nil before anything was
-	Roles      []string            //
+	applied    `json:"-"`
+	Recovery   bool   // it is a standby
+	Foreign    string // the owner of the schema banyan, where that is no superuser
+	Roles      []string
 	Databases  map[string]settings // by name
 	Extensions []string            // that are installed, and so can be made in a database
+}
+
+// applied is what is kept of what was made.
+type applied struct {
+	Digests    map[string]string // by what it is; nil before anything was made
+	Generation int               // of the latest seed that something was made of
 }
 
 // settings are those of a database that are chosen when it is made.
@@ -22,7 +28,7 @@ type settings struct {
 	Provider                        string // of the locale: "c" for libc, as in pg_database; "" below PostgreSQL 15, which has no other
 }
 
-// readState asks for all but Applied. The catalogs of PostgreSQL 11 to 18 have these
+// readState asks for all but what was made. The catalogs of PostgreSQL 11 to 18 have these
 // columns but for datlocprovider, which is new in 15.
 const readState = `SELECT pg_catalog.jsonb_build_object(
 	'recovery', pg_catalog.pg_is_in_recovery(),
@@ -37,7 +43,7 @@ const readState = `SELECT pg_catalog.jsonb_build_object(
 // them, and a backup that is restored: what they say is as old as what they are of.
 const (
 	isApplied   = `SELECT to_regclass('banyan.applied') IS NOT NULL;`
-	readApplied = `SELECT coalesce(jsonb_object_agg(object, digest), '{}') FROM banyan.applied;`
+	readApplied = `SELECT jsonb_build_object('digests', coalesce(jsonb_object_agg(object, digest), '{}'), 'generation', coalesce(max(generation), 0)) FROM banyan.applied;`
 )
 
 // read reads the state by a session in the database postgres.
@@ -57,7 +63,7 @@ func read(exec execute) (state, error) {
 		return s, err
 	}
 	if text, err = exec(readApplied); err == nil {
-		err = json.Unmarshal([]byte(text), &s.Applied)
+		err = json.Unmarshal([]byte(text), &s.applied)
 	}
 	if err != nil {
 		return state{}, fmt.Errorf("read banyan.applied: %w", err)
@@ -67,26 +73,29 @@ func read(exec execute) (state, error) {
 
 // record keeps the digests of what was made, and forgets what the seed no longer has:
 // should it come back, it is made again.
-func record(all []wanted, unmade map[string]bool, s state) []string {
+func record(all []wanted, generation int, unmade map[string]bool, s state) []string {
 	var sql, ids, rows []string
 	for _, w := range all {
 		ids = append(ids, literal(w.id))
 		if !unmade[w.id] {
-			rows = append(rows, fmt.Sprintf("(%s, %s)", literal(w.id), literal(w.digest)))
+			rows = append(rows, fmt.Sprintf("(%s, %s, %d)", literal(w.id), literal(w.digest), generation))
 		}
 	}
-	if s.Applied == nil {
+	if s.Digests == nil {
 		sql = append(sql,
 			"CREATE SCHEMA IF NOT EXISTS banyan;",
 			"REVOKE ALL ON SCHEMA banyan FROM PUBLIC;",
-			"CREATE TABLE banyan.applied (object text PRIMARY KEY, digest text NOT NULL, at timestamptz NOT NULL DEFAULT now());",
+			"CREATE TABLE banyan.applied (object text PRIMARY KEY, digest text NOT NULL, generation integer NOT NULL, at timestamptz NOT NULL DEFAULT now());",
 			"REVOKE ALL ON TABLE banyan.applied FROM PUBLIC;",
 			"COMMENT ON TABLE banyan.applied IS 'What Banyan has made of its seed. It makes again what has no row here, or another digest.';")
 	}
 	sql = append(sql, fmt.Sprintf("DELETE FROM banyan.applied WHERE object <> ALL (ARRAY[%s]::text[]);", strings.Join(ids, ", ")))
 	if len(rows) > 0 {
-		sql = append(sql, fmt.Sprintf("INSERT INTO banyan.applied (object, digest) VALUES\n\t%s\n"+
-			"ON CONFLICT (object) DO UPDATE SET digest = excluded.digest, at = excluded.at WHERE applied.digest <> excluded.digest;", strings.Join(rows, ",\n\t")))
+		sql = append(sql, fmt.Sprintf(`INSERT INTO banyan.applied (object, digest, generation) VALUES
+	%s
+ON CONFLICT (object) DO UPDATE SET digest = excluded.digest, generation = excluded.generation,
+	at = CASE applied.digest WHEN excluded.digest THEN applied.at ELSE excluded.at END
+WHERE (applied.digest, applied.generation) <> (excluded.digest, excluded.generation);`, strings.Join(rows, ",\n\t")))
 	}
 	return sql
 }

@@ -37,7 +37,7 @@ func TestEverything(t *testing.T) {
 }
 
 func TestDigests(t *testing.T) {
-	was := applied(t, parse(t))
+	was := digestsOf(t, parse(t))
 	for name, test := range map[string]struct {
 		change func(*seeds.Seed)
 		want   []string // the ids of what has another digest, or none any more
@@ -63,7 +63,7 @@ func TestDigests(t *testing.T) {
 	} {
 		s := parse(t)
 		test.change(&s)
-		now := applied(t, s)
+		now := digestsOf(t, s)
 		var changed []string
 		for id, digest := range was {
 			if now[id] != digest {

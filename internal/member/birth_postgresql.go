@@ -210,7 +210,7 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 		if f.own != peer.Data || f.aged {
 			return nil
 		}
-		return j.takeOver(ctx, c == adopt, dir.version, dir.data, say)
+		return j.takeOver(ctx, dir, c == adopt, say)
 	}
 	if err := refuseIfServed(dir.data); err != nil {
 		return err

@@ -38,8 +38,8 @@ const baseConfig = "# Written by Banyan, as this data directory had no postgresq
 
 // takeOver prepares data that was there before Patroni. roles tells whether it is to get
 // the roles that Patroni makes in a cluster of its own.
-func (j *joining) takeOver(ctx context.Context, roles bool, version int, dataDir string, say func(string)) error {
-	server, serves, err := database.Serving(dataDir)
+func (j *joining) takeOver(ctx context.Context, dir dataDir, roles bool, say func(string)) error {
+	server, serves, err := database.Serving(dir.data)
 	if err != nil {
 		return err
 	}
@@ -56,15 +56,22 @@ func (j *joining) takeOver(ctx context.Context, roles bool, version int, dataDir
 		}
 	}
 	if roles {
-		if err := refuseIfServed(dataDir); err != nil {
+		if err := refuseIfServed(dir.data); err != nil {
 			return err
 		}
-		a := database.Adoption{DataDir: dataDir, Version: version, UID: j.facts.Accounts[seeds.SuperuserRole], Secrets: j.seed.Secrets}
+		control, err := dir.control(ctx)
+		if err != nil {
+			return err
+		}
+		a := database.Adoption{
+			DataDir: dir.data, Version: dir.version, UID: j.facts.Accounts[seeds.SuperuserRole], Secrets: j.seed.Secrets,
+			State: control.state, PreparedTransactions: control.preparedTransactions,
+		}
 		if err := a.Run(ctx, say); err != nil {
 			return err
 		}
 	}
-	return makeBaseConfig(ctx, dataDir, say)
+	return makeBaseConfig(ctx, dir.data, say)
 }
 
 // makeBaseConfig makes what of the configuration Patroni expects in a data directory and

@@ -125,7 +125,9 @@ func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f f
 // control is what the control file says of a data directory.
 type control struct {
 	peer.Progress
-	systemID string
+	systemID             string
+	state                string // such as "shut down", or "in production" of a server that crashed, if it does not run
+	preparedTransactions string // max_prepared_transactions of the server that used it last
 }
 
 // control asks pg_controldata(1); without a control file it knows nothing.
@@ -134,7 +136,7 @@ func (d dataDir) control(ctx context.Context) (control, error) {
 		return control{}, nil
 	}
 	out, err := command.Command{
-		Name: fmt.Sprintf("/usr/lib/postgresql/%d/bin/pg_controldata", d.version), Args: []string{d.data}, Env: []string{"LC_ALL=C"},
+		Name: filepath.Join(facts.BinDir(d.version), "pg_controldata"), Args: []string{d.data}, Env: []string{"LC_ALL=C"},
 	}.Run(ctx)
 	if err != nil {
 		return control{}, err
@@ -150,7 +152,10 @@ func parseControl(text string) (control, error) {
 		key, value, _ := strings.Cut(line, ":")
 		values[key] = strings.TrimSpace(value)
 	}
-	c := control{systemID: values["Database system identifier"]}
+	c := control{
+		systemID: values["Database system identifier"], state: values["Database cluster state"],
+		preparedTransactions: values["max_prepared_xacts setting"],
+	}
 	timeline, err := strconv.ParseUint(values["Latest checkpoint's TimeLineID"], 10, 32)
 	if err != nil {
 		return control{}, fmt.Errorf("pg_controldata tells no timeline: %w", err)
@@ -166,7 +171,7 @@ func parseControl(text string) (control, error) {
 	}
 	c.Timeline = uint32(max(timeline, ending))
 	c.LSN = max(end, checkpoint)
-	c.Primary = !strings.Contains(values["Database cluster state"], "recovery")
+	c.Primary = !strings.Contains(c.state, "recovery")
 	return c, nil
 }
 

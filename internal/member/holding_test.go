@@ -33,11 +33,12 @@ Database cluster state:               in archive recovery
 pg_control last modified:             Thu Nov 26 12:38:49 2026
 Latest checkpoint location:           0/2000080
 Latest checkpoint's TimeLineID:       1
+max_prepared_xacts setting:           7
 Minimum recovery ending location:     1/30001A8
 Min recovery ending loc's timeline:   2
 `
 	got, err := parseControl(standby)
-	want := control{peer.Progress{Timeline: 2, LSN: 1<<32 | 0x30001a8}, "7712457308859536694"}
+	want := control{peer.Progress{Timeline: 2, LSN: 1<<32 | 0x30001a8}, "7712457308859536694", "in archive recovery", "7"}
 	if got != want || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}

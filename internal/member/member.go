@@ -27,7 +27,7 @@ import (
 
 // StepError is a step of joining that failed.
 type StepError struct {
-	Step string // "machine", "dcs", "cluster", "birth", "postgresql", "born", "databases" or "members"
+	Step string // "machine", "dcs", "cluster", "birth", "postgresql", "born", "members" or "databases"
 	Look string // the command that shows more
 	Err  error
 }
@@ -148,11 +148,12 @@ func (j *joining) steps() []step {
 	if j.seed.HoldsState(j.self) {
 		steps = append(steps, step{"born", "ls -la " + facts.StateDir, j.makeBorn})
 	}
-	if j.self.Runs(seeds.ServicePostgreSQL) {
-		steps = append(steps, step{"databases", "journalctl -b -u banyan-firstboot", j.makeDatabases})
-	}
 	if j.seed.IsEtcdMember(j.self) {
 		steps = append(steps, step{"members", "etcdctl member list", j.tendMembers})
+	}
+	// The last, since a person may have to mend what fails here.
+	if j.self.Runs(seeds.ServicePostgreSQL) {
+		steps = append(steps, step{"databases", "journalctl -b -u banyan-firstboot", j.makeDatabases})
 	}
 	return steps
 }

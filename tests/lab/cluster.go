@@ -103,7 +103,13 @@ func newCluster(t testing.TB, members []member) *cluster {
 // are the test's.
 func newClusterAt(t testing.TB, sites []*network, dcs string, members []member, sections ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, sites: sites, minted: fixture.Mint(t, clusterText(dcs, members, sections))}
+	return newClusterOf(t, sites, members, clusterText(dcs, members, sections))
+}
+
+// newClusterOf makes the hosts of a cluster file with these members.
+func newClusterOf(t testing.TB, sites []*network, members []member, text string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, sites: sites, minted: fixture.Mint(t, text)}
 	for i, m := range members {
 		h := newHost(t, sites[m.site], m.name, m.address(i).Addr())
 		c.nodes = append(c.nodes, &node{h, c.minted})

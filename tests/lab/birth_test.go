@@ -12,9 +12,9 @@ import (
 
 // three are the nodes of a cluster that is born in some order.
 var three = []member{
-	{"pgsql-n1", 0, "postgresql, etcd"},
-	{"pgsql-n2", 0, "postgresql, etcd"},
-	{"pgsql-n3", 0, "postgresql, etcd"},
+	{"pgsql-n1", 0, "postgresql, etcd, haproxy"},
+	{"pgsql-n2", 0, "postgresql, etcd, haproxy"},
+	{"pgsql-n3", 0, "postgresql, etcd, haproxy"},
 }
 
 // orders are all orders of three.

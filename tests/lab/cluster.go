@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 type cluster struct {
 	t      testing.TB
 	sites  []*network
+	times  times
 	nodes  []*node // as the cluster file has them
 	minted *fixture.Cluster
 }
@@ -41,46 +43,62 @@ var threeAndWitness = []member{
 	{"pgsql-w1", 1, "witness"},
 }
 
-// The times of Patroni in the lab, the shortest that it takes:
-// https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
-const (
-	ttl          = 20 * time.Second
-	loopWait     = 5 * time.Second
-	retryTimeout = 5 * time.Second
+// plan is what the cluster file of a test says. The lines between the sites are short,
+// and so etcd's times may be: those for sites that are far apart would add to Patroni's.
+type plan struct {
+	members []member
+	dcs     string // etcd on the nodes, where it is not said
+	times   times  // those of the lab, where they are not said
+	more    string // further sections
 
-	// recoveryTime is for how long there may be no service whatever fails: until the leader's
-	// key is gone, a round in which the others see it, one in which they elect, and some time
-	// for PostgreSQL to become the leader.
-	recoveryTime = ttl + 2*loopWait + 5*time.Second
-	// settleTime is for everybody who is left to follow the leader again.
-	settleTime = 3 * time.Minute
+	postgresql string // further lines of the section
+}
+
+// times are those of Patroni: https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
+type times struct{ ttl, loopWait, retryTimeout time.Duration }
+
+var (
+	// shortTimes are the shortest that Patroni takes.
+	shortTimes = times{20 * time.Second, 5 * time.Second, 5 * time.Second}
+	// usualTimes are its own.
+	usualTimes = times{30 * time.Second, 10 * time.Second, 10 * time.Second}
 )
 
-// clusterText is a cluster file. The lines between the sites are short, and so etcd's times
-// may be: those for sites that are far apart would add to Patroni's.
-func clusterText(dcs string, members []member, sections []string) string {
+// recovery is for how long there may be no service whatever fails: until the leader's key
+// is gone, a round in which the others see it, one in which they elect, and some time for
+// PostgreSQL to become the leader.
+func (t times) recovery() time.Duration { return t.ttl + 2*t.loopWait + 5*time.Second }
+
+// settleTime is for everybody who is left to follow the leader again.
+const settleTime = 3 * time.Minute
+
+// clusterName is what clients at any site know the leader by: each node's certificate has it.
+const clusterName = "pgsql-cl.demo.ru"
+
+// text is the cluster file.
+func (p plan) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "version: banyan/v1\ncluster: {name: pgsql-cl, dcs: %s}\nsites:\n", dcs)
+	fmt.Fprintf(&b, "version: banyan/v1\ncluster: {name: pgsql-cl, dcs: %s}\nsites:\n", p.dcs)
 	var hba []string
-	for i := range siteCount(members) {
+	for i := range siteCount(p.members) {
 		subnet := netip.PrefixFrom(siteAddress(i, 0), prefix.Bits())
-		fmt.Fprintf(&b, "  - {name: dc%d, subnet: %s}\n", i+1, subnet)
+		fmt.Fprintf(&b, "  - {name: dc%d, subnet: %s, vips: [%s]}\n", i+1, subnet, siteAddress(i, 180))
 		hba = append(hba, fmt.Sprintf("%q", fixture.HBA(subnet)))
 	}
-	b.WriteString("nodes:\n")
-	for i, m := range members {
+	b.WriteString("dns: {name: pgsql-cl, zone: demo.ru}\nnodes:\n")
+	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, m.address(i), siteAddress(m.site, 1), m.services)
 	}
 	fmt.Fprintf(&b, `network: {interface: {name: eth0}}
 postgresql:
   parameters: {shared_buffers: 128MB}
   pg_hba: [%s]
-patroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: 2}
-`, strings.Join(hba, ", "), ttl.Seconds(), loopWait.Seconds(), retryTimeout.Seconds())
-	if dcs == "etcd" {
+%spatroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: 2}
+`, strings.Join(hba, ", "), p.postgresql, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds())
+	if p.dcs == "etcd" {
 		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}
-	return b.String() + strings.Join(sections, "")
+	return b.String() + p.more
 }
 
 // address is that of a member, by its place in the cluster file.
@@ -96,21 +114,16 @@ func siteCount(members []member) int {
 // newCluster makes the hosts of a cluster with etcd on them, which are off and have no seeds yet, and its sites.
 func newCluster(t testing.TB, members []member) *cluster {
 	t.Helper()
-	return newClusterAt(t, newSites(t, siteCount(members)), "etcd", members)
+	return newClusterAt(t, newSites(t, siteCount(members)), plan{members: members})
 }
 
-// newClusterAt is newCluster at sites that are there. More sections of the cluster file
-// are the test's.
-func newClusterAt(t testing.TB, sites []*network, dcs string, members []member, sections ...string) *cluster {
+// newClusterAt makes the hosts of a cluster as it is planned, at sites that are there.
+func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	t.Helper()
-	return newClusterOf(t, sites, members, clusterText(dcs, members, sections))
-}
-
-// newClusterOf makes the hosts of a cluster file with these members.
-func newClusterOf(t testing.TB, sites []*network, members []member, text string) *cluster {
-	t.Helper()
-	c := &cluster{t: t, sites: sites, minted: fixture.Mint(t, text)}
-	for i, m := range members {
+	p.dcs = cmp.Or(p.dcs, "etcd")
+	p.times = cmp.Or(p.times, shortTimes)
+	c := &cluster{t: t, sites: sites, times: p.times, minted: fixture.Mint(t, p.text())}
+	for i, m := range p.members {
 		h := newHost(t, sites[m.site], m.name, m.address(i).Addr())
 		c.nodes = append(c.nodes, &node{h, c.minted})
 	}
@@ -130,8 +143,11 @@ func (c *cluster) node(name string) *node {
 }
 
 // databases are the nodes that are on and have PostgreSQL.
-func (c *cluster) databases() []*node {
-	members := c.minted.Seeds[c.nodes[0].name].Members(seeds.ServicePostgreSQL)
+func (c *cluster) databases() []*node { return c.running(seeds.ServicePostgreSQL) }
+
+// running are the nodes that are on and run a service.
+func (c *cluster) running(service seeds.Service) []*node {
+	members := c.minted.Seeds[c.nodes[0].name].Members(service)
 	return slices.DeleteFunc(c.on(), func(n *node) bool {
 		return !slices.ContainsFunc(members, func(m seeds.Node) bool { return m.Name == n.name })
 	})

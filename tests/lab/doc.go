@@ -6,7 +6,9 @@
 //
 //	export BANYAN_IMAGE=$PWD/dist/banyan-debian-13-VERSION.img
 //	go test -tags lab -timeout 30m -v ./tests/lab
-//	go test -tags lab -timeout 30m -run '^$' -bench . -benchtime 1x ./tests/lab
+//	go test -tags lab -timeout 1h -run '^$' -bench . -benchtime 1x ./tests/lab
+//
+// BANYAN_OTHER_IMAGES names images of other profiles, separated by colons, for TestOtherImages.
 //
 // It needs root, systemd-container and iproute2. All that it makes is in namespaces of
 // its own and below $TMPDIR (/var/tmp by default), and goes with the process, whatever

@@ -108,9 +108,7 @@ func (n *node) checkAdopted() {
 // The other nodes wait for the first one's data, and become replicas of it.
 func TestExistingReplicas(t *testing.T) {
 	t.Parallel()
-	members := []member{{"pgsql-n1", 0, "postgresql, etcd"}, {"pgsql-n2", 0, "postgresql, etcd"}, {"pgsql-n3", 0, "postgresql, etcd"}}
-	c := newClusterOf(t, newSites(t, 1), members, strings.Replace(clusterText("etcd", members, nil), "\npostgresql:\n",
-		"\npostgresql:\n  existing: true\n  roles: [{name: team, options: [NOLOGIN]}]\n", 1))
+	c := newClusterAt(t, newSites(t, 1), plan{members: three, postgresql: "  existing: true\n  roles: [{name: team, options: [NOLOGIN]}]\n"})
 	c.plant(c.nodes...)
 	first := c.nodes[0]
 	for _, n := range c.nodes[1:] {

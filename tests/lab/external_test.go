@@ -54,10 +54,10 @@ su --login --command 'while read -r line; do etcdctl $line </dev/null; done </ro
 func TestExternal(t *testing.T) {
 	t.Parallel()
 	sites := newSites(t, 1)
-	c := newClusterAt(t, sites, "external", []member{
+	c := newClusterAt(t, sites, plan{dcs: "external", more: newEtcd(t, sites[0]), members: []member{
 		{"pgsql-n1", 0, "postgresql, haproxy"},
 		{"pgsql-n2", 0, "postgresql, haproxy"},
-	}, newEtcd(t, sites[0]))
+	}})
 	c.plant(c.nodes...)
 	c.waitReady()
 	c.settle(c.nodes)

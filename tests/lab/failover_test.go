@@ -16,15 +16,17 @@ const (
 	killPostgreSQL = "kill -KILL $(head --lines=1 /var/lib/postgresql/*/main/postmaster.pid)"
 )
 
-// cutLeader cuts the power of the leader, and turns it on again once another leads.
-func (c *cluster) cutLeader(l *ledger.Client) {
+// cutLeader cuts the power of the leader, and turns it on again once another leads. It
+// returns for how long nobody did.
+func (c *cluster) cutLeader(l *ledger.Client) time.Duration {
 	c.t.Helper()
 	gone := c.leader()
-	c.survives("the power of "+gone.name+", which led, is cut", l, c.without(gone), gone.kill)
+	outage := c.survives("the power of "+gone.name+", which led, is cut", l, c.without(gone), gone.kill)
 	c.survives(gone.name+" is back", l, c.nodes, func() {
 		gone.start()
 		gone.waitReady()
 	})
+	return outage
 }
 
 // switchover has a node lead, as an operator does it.

@@ -4,26 +4,37 @@ package lab
 
 import (
 	"context"
-	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"banyan/seeds"
 	"banyan/tests/ledger"
 )
 
-// openLedger starts a client at a site that writes to whichever node leads.
+// primaryPort is that on which HAProxy leads to the leader.
+const primaryPort = 5000
+
+// openLedger starts a client at a site that writes to the leader, which it finds through any
+// HAProxy of the cluster, those of its own site first.
 func (c *cluster) openLedger(site int) *ledger.Client {
 	c.t.Helper()
 	from := c.sites[site]
+	proxies := c.running(seeds.ServiceHAProxy)
+	slices.SortStableFunc(proxies, func(a, b *node) int {
+		far := map[bool]int{false: 1}
+		return far[a.network == from] - far[b.network == from]
+	})
 	var places []ledger.Connect
-	for _, n := range c.databases() {
-		places = append(places, func(ctx context.Context) (ledger.Conn, error) { return c.connect(ctx, from, n) })
+	for _, n := range proxies {
+		places = append(places, func(ctx context.Context) (ledger.Conn, error) { return c.connect(ctx, from, n, primaryPort) })
 	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), checkTime)
 	defer cancel()
-	conn, err := c.connect(ctx, from, c.leader())
+	conn, err := c.connectLeader(ctx)
 	if err == nil {
 		err = ledger.Create(ctx, conn)
 	}
@@ -35,23 +46,32 @@ func (c *cluster) openLedger(site int) *ledger.Client {
 	}
 	client := ledger.Start(places...)
 	c.t.Cleanup(func() { client.Stop() })
+	c.writes(client)
 	return client
 }
 
-// connect connects to a node that takes writes.
-func (c *cluster) connect(ctx context.Context, from *network, n *node) (*pgx.Conn, error) {
-	config, err := c.minted.PostgreSQL(from.dial, net.JoinHostPort(n.addr.Addr().String(), "5432"))
+// connectLeader connects to the leader itself, at its own site.
+func (c *cluster) connectLeader(ctx context.Context) (*pgx.Conn, error) {
+	leader := c.leader()
+	return c.connect(ctx, leader.network, leader, 5432)
+}
+
+// connect connects to a port of a node behind which there is the leader, who is known by
+// the cluster's name.
+func (c *cluster) connect(ctx context.Context, from *network, n *node, port uint16) (*pgx.Conn, error) {
+	config, err := c.minted.PostgreSQL(from.dial, netip.AddrPortFrom(n.addr.Addr(), port).String())
 	if err != nil {
 		return nil, err
 	}
+	config.TLSConfig.ServerName = clusterName
 	config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	return pgx.ConnectConfig(ctx, config)
 }
 
 // survives does something to a cluster to which a client writes. Nodes that are left have
-// to settle on one leader. There may be no service for recoveryTime, and none of the rows
-// that were acknowledged may be gone.
-func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func()) {
+// to settle on one leader. There may be no service for times.recovery, and none of the rows
+// that were acknowledged may be gone. It returns for how long nothing was written.
+func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func()) time.Duration {
 	c.t.Helper()
 	stop := c.watchLeaders()
 	began := time.Now()
@@ -61,16 +81,17 @@ func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func(
 	stop()
 	outage := l.Log().Outage(began, time.Now())
 	c.t.Logf("%s: %s leads, and for %.1f s nothing was written", what, leader.name, outage.Seconds())
-	if outage > recoveryTime {
-		c.t.Errorf("%s: for %v nothing was written, want %v at most", what, outage, recoveryTime)
+	if outage > c.times.recovery() {
+		c.t.Errorf("%s: for %v nothing was written, want %v at most", what, outage, c.times.recovery())
 	}
 	c.checkLedger(what, l)
+	return outage
 }
 
 // writes waits until a client writes again.
 func (c *cluster) writes(l *ledger.Client) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), recoveryTime+time.Minute) // by then it is told how long it took
+	ctx, cancel := context.WithTimeout(c.t.Context(), c.times.recovery()+time.Minute) // by then it is told how long it took
 	defer cancel()
 	if err := l.Wait(ctx, time.Now()); err != nil {
 		c.t.Fatal(err)
@@ -83,8 +104,7 @@ func (c *cluster) checkLedger(when string, l *ledger.Client) {
 	log := l.Log() // what is acknowledged from now on may come too late to be read
 	ctx, cancel := context.WithTimeout(c.t.Context(), checkTime)
 	defer cancel()
-	leader := c.leader()
-	conn, err := c.connect(ctx, leader.network, leader)
+	conn, err := c.connectLeader(ctx)
 	if err != nil {
 		c.t.Fatal(err)
 	}

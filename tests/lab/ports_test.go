@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -14,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,26 +73,41 @@ func (v *visitor) dial(ctx context.Context, network, addr string) (net.Conn, err
 // asks sends a request over HTTP, with TLS if there is a configuration for it, and hears
 // the status and what is said.
 func (v *visitor) asks(config *tls.Config, method, path string) func(context.Context, netip.AddrPort) (string, error) {
+	return v.sends(config, method, path, "application/json", "{}")
+}
+
+// sends is asks for who has something to say.
+func (v *visitor) sends(config *tls.Config, method, path, kind, body string) func(context.Context, netip.AddrPort) (string, error) {
 	return func(ctx context.Context, to netip.AddrPort) (string, error) {
 		scheme := "https"
 		if config == nil {
 			scheme = "http"
 		}
-		client := http.Client{Transport: &http.Transport{DialContext: v.dial, TLSClientConfig: config, DisableKeepAlives: true}}
-		request, err := http.NewRequestWithContext(ctx, method, scheme+"://"+to.String()+path, bytes.NewReader([]byte("{}")))
+		client := http.Client{
+			Transport: &http.Transport{DialContext: v.dial, TLSClientConfig: config, DisableKeepAlives: true},
+			// HAProxy answers a command with a place that tells what became of it.
+			CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+				if strings.Contains(next.URL.String(), "st=DENY") {
+					return errors.New("denied")
+				}
+				return nil
+			},
+		}
+		request, err := http.NewRequestWithContext(ctx, method, scheme+"://"+to.String()+path, strings.NewReader(body))
 		if err != nil {
 			return "", err
 		}
+		request.Header.Set("Content-Type", kind)
 		response, err := client.Do(request)
 		if err != nil {
 			return "", err
 		}
 		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
+		answer, err := io.ReadAll(response.Body)
 		if err == nil && response.StatusCode >= 300 {
-			return "", fmt.Errorf("%s: %s", response.Status, body)
+			return "", fmt.Errorf("%s: %s", response.Status, answer)
 		}
-		return fmt.Sprintf("%s: %s", response.Status, body), err
+		return fmt.Sprintf("%s: %s", response.Status, answer), err
 	}
 }
 
@@ -145,6 +160,8 @@ func (v *visitor) approaches(key ssh.Signer) map[uint16][]approach {
 		{"a client of another authority", v.asks(v.foreigner, "GET", "/version"), ""},
 		{"a client without TLS", v.asks(nil, "GET", "/version"), ""},
 	}
+	// There are no replicas.
+	replicas := []approach{{"a client", v.connects(true, "postgres", passwords["superuser_password"]), ""}}
 	return map[uint16][]approach{
 		22: {
 			{"a user with his key", v.logsIn(ssh.PublicKeys(key)), "dba"},
@@ -179,6 +196,18 @@ func (v *visitor) approaches(key ssh.Signer) map[uint16][]approach {
 			{"a client of another authority", v.asks(v.foreigner, "GET", "/v1/node"), ""},
 			{"a client without TLS", v.asks(nil, "GET", "/v1/node"), ""},
 		},
+		primaryPort: {
+			{"a client with TLS and a password", v.connects(true, "postgres", passwords["superuser_password"]), "postgres by scram-sha-256:postgres"},
+			{"a client without TLS", v.connects(false, "postgres", passwords["superuser_password"]), ""},
+			{"a client with a wrong password", v.connects(true, "postgres", rand.Text()), ""},
+		},
+		5001: replicas,
+		5002: replicas,
+		5003: replicas,
+		7000: {
+			{"whoever reads", v.asks(nil, "GET", "/metrics"), "haproxy_server_status"},
+			{"one who commands", v.sends(nil, "POST", "/", "application/x-www-form-urlencoded", "s=pgsql-n1&action=drain&b=primary"), ""},
+		},
 	}
 }
 
@@ -187,7 +216,10 @@ func (v *visitor) approaches(key ssh.Signer) map[uint16][]approach {
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	key, authorized := fixture.NewKey(t)
-	n := born(t, people(authorized))
+	c := newClusterAt(t, newSites(t, 1), plan{more: people(authorized), members: []member{{"pgsql-n1", 0, "postgresql, etcd, haproxy"}}})
+	c.plant(c.nodes...)
+	c.waitReady()
+	n := c.nodes[0]
 	v := newVisitor(n)
 	table := v.approaches(key)
 	seed := n.cluster.Seeds[n.name]
@@ -206,8 +238,8 @@ func TestPorts(t *testing.T) {
 				t.Errorf("at port %d (%s) %s hears %q, %v, want %s", port.Number, port.Use, a.who, said, err, a.served)
 			case errors.Is(err, context.DeadlineExceeded):
 				t.Errorf("at port %d (%s) %s gets no answer: %v", port.Number, port.Use, a.who, err)
-			default:
-				t.Logf("port %d: %s: %s%v", port.Number, a.who, said, err)
+			case err != nil:
+				t.Logf("at port %d %s hears: %v", port.Number, a.who, err)
 			}
 		}
 		if !refused {

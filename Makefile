@@ -29,7 +29,7 @@ export PATH := /usr/local/lib/banyan-tools/bin:/usr/local/go/bin:$(PATH)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help image programs test soak check bench clean
+.PHONY: help image programs test soak check bench lab clean
 
 # $(call set-up,image|test,PROGRAMS): as root, set the machine up; as anybody
 # else, fail where one of PROGRAMS is missing.
@@ -90,6 +90,10 @@ check: ## format, vet, lint, unit and golden tests, in a minute or two
 bench: image ## measure building, booting and parsing (root)
 	scripts/setup test
 	$(built) scripts/bench
+
+lab: image ## start a cluster over two sites to look at, and say how to enter it (root)
+	scripts/setup test
+	$(built) scripts/lab start
 
 clean: ## remove what was built
 	rm -rf bin dist

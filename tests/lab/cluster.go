@@ -156,6 +156,13 @@ func (c *cluster) running(service seeds.Service) []*node {
 // each does something with nodes, all at once.
 func (c *cluster) each(nodes []*node, do func(*node) error) {
 	c.t.Helper()
+	if err := c.try(nodes, do); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// try is each, where that may fail.
+func (c *cluster) try(nodes []*node, do func(*node) error) error {
 	errs := make([]error, len(nodes))
 	var all sync.WaitGroup
 	for i, n := range nodes {
@@ -166,9 +173,7 @@ func (c *cluster) each(nodes []*node, do func(*node) error) {
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		c.t.Fatal(err)
-	}
+	return errors.Join(errs...)
 }
 
 // plant turns nodes on, all at once, with their seeds in /etc/banyan.

@@ -5,35 +5,10 @@ package lab
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"banyan/tests/fixture"
 )
-
-// each does something with all nodes at once. What fails one ends the test.
-func each(nodes []*node, do func(*node)) {
-	var all sync.WaitGroup
-	for _, n := range nodes {
-		all.Go(func() { do(n) })
-	}
-	all.Wait()
-	if t := nodes[0].t; t.Failed() {
-		t.FailNow()
-	}
-}
-
-// leader is the node that leads.
-func leader(t testing.TB, nodes []*node) *node {
-	t.Helper()
-	for _, n := range nodes {
-		if n.sql("select pg_is_in_recovery()") == "f" {
-			return n
-		}
-	}
-	t.Fatal("nobody leads")
-	return nil
-}
 
 const (
 	snapshots   = "/var/lib/banyan/etcd-snapshots"
@@ -50,7 +25,7 @@ func TestRestoreEtcd(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	nodes := c.nodes
-	first := leader(t, nodes)
+	first := c.settle(nodes)
 	first.sql("create table kept (number int); insert into kept values (1) returning number")
 	systemID := first.sql("select system_identifier from pg_control_system()")
 	first.sh("su postgres -c 'patronictl edit-config --force --set maximum_lag_on_failover=2222222'")
@@ -60,14 +35,8 @@ func TestRestoreEtcd(t *testing.T) {
 	}
 
 	// What the snapshot has of the leader and of who is in step is true no more.
-	second := nodes[0]
-	for _, n := range nodes {
-		if n != first && n.sh("curl --silent --insecure --output /dev/null --write-out '%{http_code}' https://"+n.addr.Addr().String()+":8008/sync") == "200" {
-			second = n
-		}
-	}
-	first.sh("su postgres -c 'patronictl switchover --force --candidate " + second.name + "' >&2")
-	each(nodes, func(n *node) { n.waitReady() })
+	second := c.without(first)[0]
+	c.switchover(second)
 	second.sql("insert into kept values (2) returning number")
 
 	loseEtcd(nodes, nodes...)
@@ -80,21 +49,21 @@ func TestRestoreEtcd(t *testing.T) {
 	if said := nodes[0].exits(0, "firstboot restore-etcd"); !strings.Contains(said, second.name+" holds PostgreSQL's data that has come furthest") {
 		t.Errorf("it says:\n%s", said)
 	}
-	checkRestored(t, nodes, systemID, 2)
-	if n := leader(t, nodes); n != second {
+	c.checkRestored(systemID, 2)
+	if n := c.leader(); n != second {
 		t.Errorf("%s leads, which was behind %s", n.name, second.name)
 	}
 
 	nodes[0].sh(snapshotNow)
-	leader(t, nodes).sql("insert into kept values (3) returning number")
+	c.leader().sql("insert into kept values (3) returning number")
 	loseEtcd(nodes, nodes[0], nodes[1])
-	each(nodes, func(n *node) { n.start() })
+	c.start(nodes...)
 	if said := nodes[0].exits(1, "firstboot restore-etcd"); !strings.Contains(said, "there is data of etcd on "+nodes[2].name) {
 		t.Errorf("while %s holds data it says:\n%s", nodes[2].name, said)
 	}
 	nodes[0].exits(0, "firstboot restore-etcd --force")
 	nodes[2].exits(0, "firstboot restore-etcd --join")
-	checkRestored(t, nodes, systemID, 3)
+	c.checkRestored(systemID, 3)
 	if said := nodes[2].exits(1, "firstboot restore-etcd --join"); !strings.Contains(said, "there is nothing to join") {
 		t.Errorf("once it has joined it says:\n%s", said)
 	}
@@ -134,12 +103,12 @@ func loseEtcd(nodes []*node, losers ...*node) {
 }
 
 // checkRestored waits until the cluster serves again, and looks whether it is the same.
-func checkRestored(t testing.TB, nodes []*node, systemID string, rows int) {
-	t.Helper()
-	each(nodes, func(n *node) { n.waitReady() })
-	n := leader(t, nodes)
+func (c *cluster) checkRestored(systemID string, rows int) {
+	c.t.Helper()
+	c.waitReady()
+	n := c.settle(c.nodes)
 	if got := n.sql("select count(*) from kept"); got != fmt.Sprint(rows) {
-		t.Errorf("after etcd was restored there are %s rows of %d", got, rows)
+		c.t.Errorf("after etcd was restored there are %s rows of %d", got, rows)
 	}
 	n.sql("insert into kept values (0); delete from kept where number = 0; select 1") // with a standby that is in step
 	n.expect([]fixture.Check{

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -229,10 +230,8 @@ func holder(proc string, numbers ...uint64) (string, error) {
 		if unix.Stat(file, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFCHR {
 			continue
 		}
-		for _, number := range numbers {
-			if stat.Rdev == number {
-				return attribute(filepath.Join(filepath.Dir(filepath.Dir(file)), "comm"))
-			}
+		if slices.Contains(numbers, stat.Rdev) {
+			return attribute(filepath.Join(filepath.Dir(filepath.Dir(file)), "comm"))
 		}
 	}
 	return "", nil

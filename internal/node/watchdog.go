@@ -33,6 +33,7 @@ LABEL="end"
 	}
 }
 
+// WatchdogPath is the device that Patroni pets: the seed's, or the link of udev to the best one.
 func WatchdogPath(w seeds.Watchdog) string {
 	if w.Device != "" {
 		return w.Device

@@ -53,9 +53,10 @@ func Bootstrap(ctx context.Context) error {
 	return startRun(ctx)
 }
 
-// startRun starts a run. One that waits is begun anew.
+// startRun starts a run, whose report is there once this returns, not that of the last one.
+// One that waits is begun anew.
 func startRun(ctx context.Context) error {
-	_, err := command.Run(ctx, "systemctl", "restart", "--no-block", runUnit)
+	_, err := command.Run(ctx, "systemctl", "restart", runUnit)
 	return err
 }
 

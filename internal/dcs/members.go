@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
@@ -39,28 +40,35 @@ func (c Client) Members(ctx context.Context) ([]Member, error) {
 		if err != nil {
 			return err
 		}
-		for _, m := range response.Members {
-			all = append(all, Member{m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner})
-		}
+		all = membersOf(response.Members)
 		return nil
 	})
 	return all, err
 }
 
+func membersOf(list []*etcdserverpb.Member) []Member {
+	var all []Member
+	for _, m := range list {
+		all = append(all, Member{m.ID, m.Name, m.PeerURLs, m.ClientURLs, m.IsLearner})
+	}
+	return all
+}
+
 // Add makes a member of a peer, as a learner where etcd has them (3.4 and later; before
-// that a server minds the word not). It returns its ID.
-func (c Client) Add(ctx context.Context, peerURL string) (id uint64, err error) {
+// that a server minds the word not). It returns its ID, and all members: to ask for them
+// may take the new one's vote.
+func (c Client) Add(ctx context.Context, peerURL string) (id uint64, all []Member, err error) {
 	err = c.ask(ctx, func(ctx context.Context) error {
 		response, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
 		if err == nil {
-			id = response.Member.ID
+			id, all = response.Member.ID, membersOf(response.Members)
 		}
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("add %s to etcd's members: %w", peerURL, err)
+		return 0, nil, fmt.Errorf("add %s to etcd's members: %w", peerURL, err)
 	}
-	return id, nil
+	return id, all, nil
 }
 
 // Promote gives a learner its vote, unless it lags yet.

@@ -278,7 +278,8 @@ func (j *joining) ask(ctx context.Context, nodes []seeds.Node) []peer.Result {
 	return results
 }
 
-// firstStart makes ready for the first start of a member.
+// firstStart makes ready for the first start of a member, and starts one that others have
+// listed.
 func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say func(string)) error {
 	if c == isolate {
 		// https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there
@@ -292,18 +293,36 @@ func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say 
 	if err := makeHere(ctx, marker(etcdBirthMarker, "etcd's data directory "+etcdMember+" is being made\n")...); err != nil {
 		return err
 	}
-	cluster, state := []string{j.self.Name + "=" + node.EtcdPeerURL(j.self)}, "new"
-	if f.cluster {
-		state = "existing"
-		err := j.others.Locked(ctx, func(ctx context.Context) (err error) {
-			cluster, err = j.enter(ctx, c)
-			return err
-		})
+	if !f.cluster {
+		return prepareFirstStart(ctx, initialCluster("new", j.self.Name+"="+node.EtcdPeerURL(j.self)))
+	}
+	started := false
+	err := j.others.Locked(ctx, func(ctx context.Context) error {
+		cluster, err := j.enter(ctx, c)
 		if err != nil {
 			return err
 		}
+		if err := prepareFirstStart(ctx, initialCluster("existing", cluster...)); err != nil {
+			return err
+		}
+		// Before etcd 3.4 it has its vote already, and of two members both have to run for
+		// anything to be written, such as the end of the lock.
+		if err := j.units.start(ctx, etcdUnit); err != nil {
+			return err
+		}
+		started = true
+		return nil
+	})
+	if started && err != nil { // the lock goes with its lease
+		say(err.Error())
+		return nil
 	}
-	return prepareFirstStart(ctx, fmt.Sprintf("ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(cluster, ","), state))
+	return err
+}
+
+// initialCluster are etcd's variables for a first start.
+func initialCluster(state string, members ...string) string {
+	return fmt.Sprintf("ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(members, ","), state)
 }
 
 // prepareFirstStart has etcd start with further variables, and without data.
@@ -336,12 +355,9 @@ func (j *joining) enter(ctx context.Context, c course) ([]string, error) {
 		listed = false
 	}
 	if !listed {
-		if m.ID, err = j.others.Add(ctx, url); err != nil {
+		if m.ID, members, err = j.others.Add(ctx, url); err != nil {
 			return nil, err
 		}
-	}
-	if members, err = j.others.Members(ctx); err != nil {
-		return nil, err
 	}
 	var cluster []string
 	for _, other := range members {

@@ -4,6 +4,7 @@ package lab
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,8 +14,6 @@ import (
 const (
 	snapshots   = "/var/lib/banyan/etcd-snapshots"
 	snapshotNow = "systemctl start banyan-etcd-snapshot.service"
-	etcdctl     = "set -a; . /etc/environment; etcdctl "
-	lag         = etcdctl + "get --print-value-only /service/pgsql-cl/config | grep --only-matching '\"maximum_lag_on_failover\": *[0-9]*' | tr -d ' '"
 )
 
 // TestRestoreEtcd loses etcd's data on all nodes and on two of three, and brings it back from a
@@ -39,31 +38,29 @@ func TestRestoreEtcd(t *testing.T) {
 	c.switchover(second)
 	second.sql("insert into kept values (2) returning number")
 
-	loseEtcd(nodes, nodes...)
-	nodes[0].start()
-	nodes[1].start()
+	c.loseEtcd(nodes...)
+	c.start(nodes[0], nodes[1])
 	if said := nodes[0].exits(1, "firstboot restore-etcd"); !strings.Contains(said, "not known") || !strings.Contains(said, nodes[2].name) {
 		t.Errorf("while %s is off it says:\n%s", nodes[2].name, said)
 	}
-	nodes[2].start()
+	c.start(nodes[2])
+	nodes[2].says("dcs: waits")
 	if said := nodes[0].exits(0, "firstboot restore-etcd"); !strings.Contains(said, second.name+" holds PostgreSQL's data that has come furthest") {
 		t.Errorf("it says:\n%s", said)
 	}
-	c.checkRestored(systemID, 2)
-	if n := c.leader(); n != second {
-		t.Errorf("%s leads, which was behind %s", n.name, second.name)
-	}
+	c.checkRestored(second, systemID, 2)
 
 	nodes[0].sh(snapshotNow)
-	c.leader().sql("insert into kept values (3) returning number")
-	loseEtcd(nodes, nodes[0], nodes[1])
+	second.sql("insert into kept values (3) returning number")
+	c.loseEtcd(nodes[0], nodes[1])
 	c.start(nodes...)
+	nodes[2].says("dcs: etcd.service is active")
 	if said := nodes[0].exits(1, "firstboot restore-etcd"); !strings.Contains(said, "there is data of etcd on "+nodes[2].name) {
 		t.Errorf("while %s holds data it says:\n%s", nodes[2].name, said)
 	}
 	nodes[0].exits(0, "firstboot restore-etcd --force")
 	nodes[2].exits(0, "firstboot restore-etcd --join")
-	c.checkRestored(systemID, 3)
+	c.checkRestored(second, systemID, 3)
 	if said := nodes[2].exits(1, "firstboot restore-etcd --join"); !strings.Contains(said, "there is nothing to join") {
 		t.Errorf("once it has joined it says:\n%s", said)
 	}
@@ -93,8 +90,9 @@ func (n *node) checkSnapshots() {
 }
 
 // loseEtcd cuts the power of all nodes, and takes away what etcd holds on some.
-func loseEtcd(nodes []*node, losers ...*node) {
-	for _, n := range nodes {
+func (c *cluster) loseEtcd(losers ...*node) {
+	c.t.Helper()
+	for _, n := range c.nodes {
 		n.kill()
 	}
 	for _, n := range losers {
@@ -102,19 +100,24 @@ func loseEtcd(nodes []*node, losers ...*node) {
 	}
 }
 
-// checkRestored waits until the cluster serves again, and looks whether it is the same.
-func (c *cluster) checkRestored(systemID string, rows int) {
+// checkRestored waits until the cluster serves again, and looks whether it is the same, and
+// whether who led last leads.
+func (c *cluster) checkRestored(last *node, systemID string, rows int) {
 	c.t.Helper()
 	c.waitReady()
 	n := c.settle(c.nodes)
-	if got := n.sql("select count(*) from kept"); got != fmt.Sprint(rows) {
+	if n != last {
+		c.t.Errorf("%s leads, which may lack what %s has", n.name, last.name)
+	}
+	if got := n.sql("select count(*) from kept"); got != strconv.Itoa(rows) {
 		c.t.Errorf("after etcd was restored there are %s rows of %d", got, rows)
 	}
-	n.sql("insert into kept values (0); delete from kept where number = 0; select 1") // with a standby that is in step
+	n.sql("insert into kept values (0); delete from kept where number = 0; select 1") // with standbys that are in step
+	const etcdctl = "su --login --command 'etcdctl %s' | grep --only-matching '%s' | sort | xargs"
 	n.expect([]fixture.Check{
-		{"the system identifier", etcdctl + "get --print-value-only /service/pgsql-cl/initialize", systemID},
-		{"the dynamic configuration", lag, `"maximum_lag_on_failover":2222222`},
-		{"the members", etcdctl + "member list | grep --count ', started, pgsql-n[123], .*, false'", "3"},
+		{"the system identifier", fmt.Sprintf(etcdctl, "get --print-value-only /service/pgsql-cl/initialize", "[0-9]*"), systemID},
+		{"the dynamic configuration", fmt.Sprintf(etcdctl, "get --print-value-only /service/pgsql-cl/config", `"maximum_lag_on_failover": *2222222`), ".*2222222"},
+		{"the members", fmt.Sprintf(etcdctl, "member list", "started, pgsql-n[123]"), "started, pgsql-n1 started, pgsql-n2 started, pgsql-n3"},
 		{"what failed", "systemctl --failed --plain --no-legend", ""},
 	})
 }

@@ -2,7 +2,6 @@ package dcs
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,8 +18,9 @@ import (
 //     the lock (process_healthy_cluster in patroni/ha.py). The key goes.
 //   - In synchronous mode /sync says who alone may be promoted. Those of the past may
 //     lack what was acknowledged since; and without the key anybody is, who comes first
-//     while the others start yet. Where there is one, candidate alone is in it, who so is
-//     the first to lead and then writes who is in step. With no candidate it goes.
+//     while the others start yet. So candidate alone is in it, who is the first to lead and
+//     then writes who is in step. In another mode nobody minds it, and who leads removes it.
+//     With no candidate it goes.
 //   - /failover would be a switchover once more. /failsafe, /status and /optime are written
 //     anew by who leads.
 //
@@ -32,10 +32,6 @@ func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate s
 	if _, err := c.Seed(ctx, cluster); err != nil {
 		return err
 	}
-	sync, _, err := c.get(ctx, c.patroniPath("sync"))
-	if err != nil {
-		return err
-	}
 	changes := []clientv3.Op{
 		clientv3.OpDelete(c.patroniPath("leader")),
 		clientv3.OpDelete(c.patroniPath("failover")),
@@ -44,29 +40,16 @@ func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate s
 		clientv3.OpDelete(c.patroniPath("optime/"), clientv3.WithPrefix()),
 		clientv3.OpDelete(c.path("lock/"), clientv3.WithPrefix()),
 	}
-	if value := syncOf(sync, candidate); value != "" {
-		changes = append(changes, clientv3.OpPut(c.patroniPath("sync"), value))
-	} else {
-		changes = append(changes, clientv3.OpDelete(c.patroniPath("sync")))
+	sync := clientv3.OpDelete(c.patroniPath("sync"))
+	if candidate != "" { // SyncState in patroni/dcs/__init__.py
+		sync = clientv3.OpPut(c.patroniPath("sync"), fmt.Sprintf(`{"leader":%q,"sync_standby":null,"quorum":0}`, candidate))
 	}
-	err = c.ask(ctx, func(ctx context.Context) error {
-		_, err := c.etcd.Txn(ctx).Then(changes...).Commit()
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.Txn(ctx).Then(append(changes, sync)...).Commit()
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("take the leader of the past out of etcd: %w", err)
 	}
 	return nil
-}
-
-// syncOf is the /sync that lets candidate alone be promoted, in place of one that was in
-// effect, or "": SyncState in patroni/dcs/__init__.py.
-func syncOf(before, candidate string) string {
-	var was struct {
-		Leader string `json:"leader"`
-	}
-	if err := json.Unmarshal([]byte(before), &was); err != nil || was.Leader == "" || candidate == "" {
-		return "" // Patroni takes what it cannot read for empty, too
-	}
-	return fmt.Sprintf(`{"leader":%q,"sync_standby":null,"quorum":0}`, candidate)
 }

@@ -65,16 +65,24 @@ func Connect(s seeds.Seed, self seeds.Node, endpoints ...string) (Client, error)
 func (c Client) Close() error { return c.etcd.Close() }
 
 // ask has one answer of etcd, within answerTimeout. The endpoints take turns, and among them
-// may be a learner, which answers nothing: then the next one is asked.
-func (c Client) ask(ctx context.Context, do func(context.Context) error) (err error) {
+// may be a learner, which answers nothing: then another one is asked. For a while the
+// learner may be the only one there is a connection to.
+func (c Client) ask(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	for range c.etcd.Endpoints() {
-		if err = do(ctx); !IsLearner(err) {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := do(ctx)
+		if !IsLearner(err) || len(c.etcd.Endpoints()) == 1 {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
 			return err
 		}
 	}
-	return err
 }
 
 // Healthy asks as `etcdctl endpoint health` does: a read that needs a quorum.

@@ -21,7 +21,7 @@ disks, and whether the node is still what its seed says.
 
 It runs on every node, asks the others by their APIs alone, and changes nothing.
 A check that cannot be made here, such as that of a watchdog in a container, is
-skipped, and counts as nothing.
+skipped, and does not count.
 
 Exit status: 0 nothing is wrong, 1 a check has failed, 2 there are warnings alone.`,
 		Args: cobra.NoArgs,

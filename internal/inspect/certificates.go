@@ -26,13 +26,19 @@ import (
 
 func (n subject) certificates(ctx context.Context) verify.Certificates {
 	var found verify.Certificates
+	external := n.seed.Cluster.DCS == seeds.DCSExternal
 	for _, step := range n.desired.Steps {
+		if step.Name != "certificates" { // whom all programs of the system trust is another matter
+			continue
+		}
 		for _, r := range step.Resources {
 			file, ok := r.(converge.File)
 			if !ok || filepath.Ext(file.Path) != ".crt" {
 				continue
 			}
-			found.Files = append(found.Files, fromFile(file.Path))
+			c := fromFile(file.Path)
+			c.Foreign = external && strings.HasPrefix(file.Path, "/etc/patroni/")
+			found.Files = append(found.Files, c)
 		}
 	}
 	services := n.services()
@@ -84,6 +90,7 @@ type service struct {
 	config *tls.Config
 	err    error                // there is no config
 	begin  func(net.Conn) error // asks for TLS, where the service speaks without it first
+	others bool                 // it is not the cluster's
 	own    seeds.PEM            // the certificate that the seed gives it, on this node
 	again  string               // what has it read that
 }
@@ -116,7 +123,7 @@ func (n subject) services() []service {
 	if n.seed.Cluster.DCS == seeds.DCSExternal {
 		for _, endpoint := range node.EtcdEndpoints(*n.seed, n.self) {
 			if u, urlErr := url.Parse(endpoint); urlErr == nil && u.Scheme == "https" {
-				all = append(all, service{name: "etcd at " + u.Host, at: u.Host, config: etcd, err: etcdErr})
+				all = append(all, service{name: "etcd at " + u.Host, at: u.Host, others: true, config: etcd, err: etcdErr})
 			}
 		}
 	}
@@ -171,6 +178,7 @@ func (s service) ask(ctx context.Context) verify.Certificate {
 		return verify.Certificate{Name: s.name, Err: err}
 	}
 	found := firstToEnd(s.name, chain)
+	found.Foreign = s.others
 	found.Err = trusted(chain, s.config.RootCAs)
 	if s.own != "" {
 		own, err := pki.ParseCertificates([]byte(s.own))

@@ -3,7 +3,9 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -21,6 +23,7 @@ import (
 	"banyan/internal/patroni"
 	"banyan/internal/peer"
 	"banyan/internal/pki"
+	"banyan/internal/raft"
 	"banyan/internal/status"
 	"banyan/internal/verify"
 	"banyan/seeds"
@@ -47,6 +50,9 @@ func Look(ctx context.Context, s *seeds.Seed, self seeds.Node, f facts.Facts, de
 	looking.Go(func() { found.Cluster = n.cluster(ctx) })
 	looking.Go(func() { found.Etcd = n.etcd(ctx) })
 	looking.Go(func() { found.HAProxy = n.haproxy(ctx) })
+	if s.IsRaftMember(self) {
+		looking.Go(func() { found.RaftErr = raft.NewClient(s.Cluster.Name).Healthy(ctx) })
+	}
 	looking.Wait()
 	return found
 }
@@ -123,51 +129,59 @@ func failed(nodes []seeds.Node, err error) (results []peer.Result) {
 	return results
 }
 
-// cluster asks every Patroni for itself, and the first that answers for all. What they
-// tell of all they have from the DCS, and so it is the same.
+// cluster asks every Patroni for itself, and for all. What they tell of all they have from
+// the DCS, and so it is the same: the first who knows it will do.
 func (n subject) cluster(ctx context.Context) verify.Cluster {
 	var found verify.Cluster
 	config, err := pki.TLS(string(n.seed.PKI.CA), "", "")
 	servers := n.seed.Members(seeds.ServicePostgreSQL)
-	found.Nodes = make([]verify.PatroniNode, len(servers))
-	type answer struct {
-		all    patroni.Cluster
-		config patroni.Config
-		err    error
+	if err != nil {
+		found.Err = err
+		for _, server := range servers {
+			found.Nodes = append(found.Nodes, verify.PatroniNode{Node: server.Name, Err: err})
+		}
+		return found
 	}
-	answers := make([]answer, len(servers))
+	answers := make([]verify.Cluster, len(servers))
 	var asking sync.WaitGroup
 	for i, server := range servers {
-		found.Nodes[i] = verify.PatroniNode{Node: server.Name, Err: err}
-		answers[i].err = err
-		if err != nil {
-			continue
-		}
-		asking.Go(func() {
-			client := patroni.At(server.Address.Addr().String(), server.Patroni.RESTAPI.Port, config)
-			if found.Nodes[i].Status, found.Nodes[i].Err = client.Status(ctx); found.Nodes[i].Err != nil {
-				answers[i].err = found.Nodes[i].Err
-				if at := (*url.Error)(nil); errors.As(answers[i].err, &at) {
-					found.Nodes[i].Err = at.Err // its place is told by the node's name
-				}
-				return
-			}
-			if answers[i].all, answers[i].err = client.Cluster(ctx); answers[i].err == nil {
-				answers[i].config, answers[i].err = client.Config(ctx)
-			}
-		})
+		asking.Go(func() { answers[i] = askPatroni(ctx, server, config) })
 	}
 	asking.Wait()
 	var errs []error
+	known := false
 	for _, a := range answers {
-		if a.err == nil {
-			found.All, found.Config = a.all, a.config
-			return found
+		found.Nodes = append(found.Nodes, a.Nodes...)
+		switch {
+		case known || a.Nodes[0].Err != nil:
+		case a.Err != nil:
+			errs = append(errs, a.Err)
+		default:
+			found.All, found.Config, known = a.All, a.Config, true
 		}
-		errs = append(errs, a.err)
 	}
-	found.Err = errors.Join(errs...)
+	if !known {
+		found.Err = cmp.Or(errors.Join(errs...), errors.New("nobody answers"))
+	}
 	return found
+}
+
+// askPatroni asks the Patroni of one node.
+func askPatroni(ctx context.Context, server seeds.Node, config *tls.Config) verify.Cluster {
+	client := patroni.At(server.Address.Addr().String(), server.Patroni.RESTAPI.Port, config)
+	own := verify.PatroniNode{Node: server.Name}
+	own.Status, own.Err = client.Status(ctx)
+	if at := (*url.Error)(nil); errors.As(own.Err, &at) {
+		own.Err = at.Err // where it was asked goes without saying
+	}
+	answer := verify.Cluster{Nodes: []verify.PatroniNode{own}}
+	if own.Err != nil {
+		return answer
+	}
+	if answer.All, answer.Err = client.Cluster(ctx); answer.Err == nil {
+		answer.Config, answer.Err = client.Config(ctx)
+	}
+	return answer
 }
 
 // etcd asks the etcd that the cluster uses, if this node is its client.

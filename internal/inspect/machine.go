@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func tracking(csv string) verify.Clock {
 	}
 	return verify.Clock{
 		Synced: fields[13] != "Not synchronised",
-		Source: fields[1],
+		Source: cmp.Or(fields[1], fields[0]), // what is no server has a number alone
 		Offset: time.Duration(seconds * float64(time.Second)),
 	}
 }

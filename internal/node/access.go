@@ -24,10 +24,10 @@ type VIP struct {
 	Site    string     `json:"site"`
 }
 
-// Balancer is HAProxy's ports, and the nodes that have them alike.
+// Balancer is HAProxy's ports, and the addresses of the nodes that have them alike.
 type Balancer struct {
-	Nodes []string       `json:"nodes"`
-	Ports []BalancerPort `json:"ports"`
+	Addresses []netip.Addr   `json:"addresses"`
+	Ports     []BalancerPort `json:"ports"`
 }
 
 // BalancerPort is a port of HAProxy, and what one finds there.
@@ -87,7 +87,7 @@ func balancers(s seeds.Seed) []Balancer {
 		if i < 0 {
 			i, all = len(all), append(all, Balancer{Ports: ports})
 		}
-		all[i].Nodes = append(all[i].Nodes, n.Name)
+		all[i].Addresses = append(all[i].Addresses, n.Address.Addr())
 	}
 	return all
 }

@@ -11,6 +11,9 @@ func Services(s seeds.Seed, self seeds.Node) []string {
 	if s.IsEtcdMember(self) {
 		units = append(units, etcdUnit)
 	}
+	if s.IsRaftMember(self) {
+		units = append(units, RaftUnit)
+	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		units = append(units, patroniUnit)
 	}

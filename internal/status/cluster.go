@@ -106,10 +106,13 @@ func (p *page) access(r Report, serves bool) {
 		row(here)
 	}
 	for _, b := range a.HAProxy {
-		var ports []string
+		var addresses, ports []string
+		for _, a := range b.Addresses {
+			addresses = append(addresses, a.String())
+		}
 		for _, port := range b.Ports {
 			ports = append(ports, strconv.Itoa(int(port.Port))+" "+port.Serves)
 		}
-		p.row("HAProxy", "at "+strings.Join(b.Nodes, ", ")+": port "+strings.Join(ports, ", "))
+		p.row("HAProxy", "at "+strings.Join(addresses, ", ")+": port "+strings.Join(ports, ", "))
 	}
 }

@@ -122,8 +122,8 @@ func balanced(r *Report) {
 		Name: "pgsql-cl.demo.ru", ReadName: "pgsql-cl-ro.demo.ru",
 		VIPs: []node.VIP{{Address: netip.MustParseAddr("172.16.32.180"), Site: "dc1"}, {Address: netip.MustParseAddr("172.16.64.180"), Site: "dc2"}},
 		HAProxy: []node.Balancer{{
-			Nodes: []string{"pgsql-n1", "pgsql-b1"},
-			Ports: []node.BalancerPort{{Port: 5000, Serves: "the primary"}, {Port: 5001, Serves: "all replicas"}, {Port: 7000, Serves: "statistics"}},
+			Addresses: []netip.Addr{netip.MustParseAddr("172.16.32.11"), netip.MustParseAddr("172.16.32.21")},
+			Ports:     []node.BalancerPort{{Port: 5000, Serves: "the primary"}, {Port: 5001, Serves: "all replicas"}, {Port: 7000, Serves: "statistics"}},
 		}},
 		PostgreSQL: servers,
 	}

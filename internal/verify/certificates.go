@@ -19,6 +19,7 @@ type Certificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	Authority bool
+	Foreign   bool  // it was not minted for this cluster, but has to do with an external etcd
 	Err       error // it cannot be read, or nobody who knows it has signed it
 	// Restart is what has a service of this node show the certificate of the seed, where it
 	// shows another.
@@ -38,7 +39,10 @@ func judgeCertificates(f Facts, name string, all []Certificate) []Check {
 	var first Certificate
 	for _, c := range all {
 		renew := "build seed mint --renew, and give the nodes their new seeds"
-		if c.Authority {
+		switch {
+		case c.Foreign:
+			renew = "have who runs that etcd give out new ones, and see etcd.cacert, etcd.cert and etcd.key of the cluster file"
+		case c.Authority:
 			renew = "take the authority out of secrets.yaml and mint: every node gets certificates of a new one"
 		}
 		switch {
@@ -58,5 +62,5 @@ func judgeCertificates(f Facts, name string, all []Certificate) []Check {
 			first = c
 		}
 	}
-	return v.end("%d are valid; the first ends on %s (%s)", len(all), first.NotAfter.Format(time.DateOnly), first.Name)
+	return v.end("%s; the first ends on %s (%s)", count(len(all), "is valid", "are valid"), first.NotAfter.Format(time.DateOnly), first.Name)
 }

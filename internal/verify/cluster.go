@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"banyan/internal/node"
 	"banyan/internal/patroni"
 )
 
@@ -114,7 +115,7 @@ func checkMembers(f Facts) []Check {
 			v.warn("firstboot leave on a node that is to go", "%s is a member, and the seed does not know it", m.Name)
 		}
 	}
-	return v.end("%s, each as it is to be", count(len(c.Nodes), "member", "members"))
+	return v.end("%s, each at its work", count(len(c.Nodes), "member", "members"))
 }
 
 func checkLeader(f Facts) []Check {
@@ -150,7 +151,7 @@ func checkLag(f Facts) []Check {
 	v, limit, most := begin("replication lag"), f.Cluster.Config.MaximumLag(), int64(0)
 	for _, m := range f.Cluster.All.Members {
 		switch {
-		case m.Lag == nil:
+		case m.Lag == nil || !m.Works(): // which is told elsewhere
 		case m.Lag.Unknown:
 			v.warn(f.on(m.Name, patroniLog), "that of %s is not known", m.Name)
 		case m.Lag.Bytes > limit:
@@ -203,7 +204,7 @@ func checkMaintenance(f Facts) []Check {
 	return append(checks, v.end("none")...)
 }
 
-// checkDCS judges the DCS: by its own words where this node is its client, and else by
+// checkDCS judges the DCS: etcd by its own words where this node is its client, and else by
 // whether a leader can keep its lock in it. When it last answered Patroni is no sign: what
 // Patroni knows of etcd it reads from a copy of its own.
 func checkDCS(f Facts) []Check {
@@ -211,6 +212,9 @@ func checkDCS(f Facts) []Check {
 		return checkEtcd(f)
 	}
 	v := begin("DCS")
+	if f.RaftErr != nil {
+		v.fail("systemctl status "+node.RaftUnit+"; journalctl -b -u "+node.RaftUnit, "no leader of the raft answers: %v", f.RaftErr)
+	}
 	if !slices.ContainsFunc(f.Cluster.Nodes, PatroniNode.leads) {
 		v.fail(f.patronictl("list"), "nobody keeps the leader's lock in it (%s)", f.Seed.Cluster.DCS)
 	}

@@ -104,7 +104,7 @@ func checkEtcdMembers(f Facts) []Check {
 			}
 		}
 	}
-	return v.end("%d, as many as vote", len(e.Members))
+	return v.end("%d, all with a vote", len(e.Members))
 }
 
 // most is how much of its quota a database may take before somebody is told, in percent.

@@ -48,6 +48,7 @@ type Facts struct {
 	Certificates Certificates
 	Cluster      Cluster
 	Etcd         *Etcd    // nil where this node is no client of etcd
+	RaftErr      error    // the raft does not answer; nil where this node is no member of one
 	HAProxy      *HAProxy // nil where it does not run
 }
 
@@ -112,18 +113,15 @@ func (r Result) String() string {
 // sum counts the checks, the worst first.
 func (r Result) sum() string {
 	var words []string
-	for _, count := range []struct {
-		state State
-		word  string
-	}{{Fail, "failed"}, {Warn, "to look after"}, {Skip, "skipped"}, {OK, "ok"}} {
+	for _, state := range []State{Fail, Warn, Skip, OK} {
 		n := 0
 		for _, c := range r.Checks {
-			if c.State == count.state {
+			if c.State == state {
 				n++
 			}
 		}
 		if n > 0 {
-			words = append(words, fmt.Sprintf("%d %s", n, count.word))
+			words = append(words, fmt.Sprintf("%d %s", n, state))
 		}
 	}
 	return strings.Join(words, ", ")

@@ -36,7 +36,7 @@ su --login --command 'while read -r line; do etcdctl $line </dev/null; done </ro
 	block := func(pem string) string { return "|\n    " + strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n    ") }
 	// With users, etcd refuses from its JSON gateway, which Patroni speaks to, a client whose
 	// certificate has a common name: https://etcd.io/docs/v3.5/op-guide/authentication/rbac/#using-tls-common-name
-	certificate, key, _, err := n.cluster.EtcdAuthority(t).Issue(pki.Subject{ClientOnly: true}, pki.Lifetime{From: time.Now(), Days: 1})
+	certificate, key, _, err := n.cluster.EtcdAuthority(t).Issue(pki.Subject{ClientOnly: true}, pki.Lifetime{From: time.Now(), Days: 60})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +61,7 @@ func TestExternal(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	c.settle(c.nodes)
+	c.verified("an external etcd", c.nodes, nil)
 	l := c.openLedger(0)
 	c.cutLeader(l)
 	c.losePower(l)

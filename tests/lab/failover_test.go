@@ -63,6 +63,7 @@ func TestEtcd(t *testing.T) {
 		t.Errorf("while the cluster is born anybody can read %q among the arguments of processes", leaked)
 	}
 	c.settle(c.nodes)
+	c.verifies()
 	l := c.openLedger(1)
 
 	c.cutLeader(l)

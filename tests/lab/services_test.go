@@ -36,5 +36,10 @@ func TestServices(t *testing.T) {
 			{"what failed on " + name, "systemctl --failed --plain --no-legend", ""},
 		})
 	}
+	c.verified("nothing was done", c.nodes, nil)
+	c.node("pgsql-b1").expect([]fixture.Check{
+		{"what everybody is told of the cluster", "runuser -u nobody -- firstboot status | sed -n 's/^\\(pgsql-n[12]\\) .*/\\1/p' | xargs", "pgsql-n1 pgsql-n2"},
+		{"what everybody may not ask", "runuser -u nobody -- firstboot verify 2>&1 | grep --count 'run this as root'", "1"},
+	})
 	c.cutLeader(c.openLedger(0))
 }

@@ -216,6 +216,10 @@ func (h *host) cleanUp() {
 	if h.container != nil {
 		h.kill()
 	} else if err := h.off(); err != nil { // of a boot that failed
+		h.t.Fatalf("clean up after %s: %v", h.name, err)
+	}
+	// The state of all the hosts of a run, with a swap file in each, would fill the disk.
+	if err := os.RemoveAll(h.dir); err != nil {
 		h.t.Errorf("clean up after %s: %v", h.name, err)
 	}
 }

@@ -223,24 +223,15 @@ func forPrograms(problems strict.Problems) []problem {
 
 // notes are what this release makes otherwise than the seed says, each once.
 func notes(s seeds.Seed) []string {
-	var limits, later []string
+	var later []string
 	for _, n := range s.Nodes {
-		if err := node.CheckRelease(s); err != nil {
-			limits = append(limits, strings.Split(err.Error(), "\n")...)
-		}
 		later = append(later, node.Later(s, n)...)
 	}
-	var all []string
-	for _, l := range limits {
-		if !slices.Contains(all, l) {
-			all = append(all, l)
-		}
+	if len(later) == 0 {
+		return nil
 	}
 	slices.Sort(later)
-	if later = slices.Compact(later); len(later) > 0 {
-		all = append(all, "not applied by this release: "+strings.Join(later, ", "))
-	}
-	return all
+	return []string{"not applied by this release: " + strings.Join(slices.Compact(later), ", ")}
 }
 
 // say tells a person what is wrong, and what to know.

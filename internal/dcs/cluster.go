@@ -55,31 +55,39 @@ func (c Client) Locked(ctx context.Context, do func(context.Context) error) (err
 	return do(held)
 }
 
-// Seed compares the cluster and the generation of a seed with those that the DCS knows. A
-// seed of another cluster is an error. newer tells whether the DCS knows a later
-// generation: then this seed has nothing to say in the cluster.
-func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
-	id, known, err := c.get(ctx, c.path("id"))
+// Recorded is what the DCS knows of a cluster's seed, nil for what it does not know.
+type Recorded struct{ ID, Generation *string }
+
+// Newer compares it with a seed. The seed of another cluster is an error. newer tells
+// whether the DCS knows a later generation: then this seed has nothing to say in the cluster.
+func (r Recorded) Newer(cluster seeds.Cluster) (newer bool, err error) {
+	if r.ID != nil && *r.ID != string(cluster.ID) {
+		return false, fmt.Errorf("the cluster %s in this DCS has the id %s, and the seed is of %s: it is another cluster of the same name", cluster.Name, *r.ID, cluster.ID)
+	}
+	if r.Generation == nil {
+		return false, nil
+	}
+	generation, err := strconv.Atoi(*r.Generation)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("the generation of the seed in the DCS: %w", err)
 	}
-	if known && id != string(cluster.ID) {
-		return false, fmt.Errorf("the cluster %s in this etcd has the id %s, and the seed is of %s: it is another cluster of the same name", c.scope, id, cluster.ID)
-	}
-	generation, err := c.generation(ctx)
-	return generation > cluster.Generation, err
+	return generation > cluster.Generation, nil
 }
 
-func (c Client) generation(ctx context.Context) (int, error) {
-	text, known, err := c.get(ctx, c.path("generation"))
-	if err != nil || !known {
-		return 0, err
+// Seed compares the cluster and the generation of a seed with those that etcd knows: see
+// [Recorded.Newer].
+func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
+	var r Recorded
+	for key, value := range map[string]**string{"id": &r.ID, "generation": &r.Generation} {
+		text, known, err := c.get(ctx, c.path(key))
+		if err != nil {
+			return false, err
+		}
+		if known {
+			*value = &text
+		}
 	}
-	generation, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", c.path("generation"), err)
-	}
-	return generation, nil
+	return r.Newer(cluster)
 }
 
 // Record writes cluster and generation of a seed to the DCS, unless it knows a later one.

@@ -27,12 +27,15 @@ func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Fa
 	if !s.HoldsState(self) {
 		return fmt.Errorf("%s runs neither PostgreSQL nor a part of the DCS: there is nothing to begin with", self.Name)
 	}
-	if s.IsEtcdMember(self) && j.dcs.Healthy(ctx) == nil {
-		return errors.New("etcd has a quorum: there is nothing to go on without")
+	if (s.IsEtcdMember(self) || s.IsRaftMember(self)) && j.dcs.Healthy(ctx) == nil {
+		return errors.New("the DCS has a quorum: there is nothing to go on without")
 	}
 	own, err := Holdings(ctx, s, self, f)
 	if err != nil {
 		return err
+	}
+	if own.Raft == peer.Data {
+		return errors.New("this node holds the log of raft, whose members are those of the seed: apply a seed that lists only those there still are")
 	}
 	others := slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return n.Name == self.Name || !s.HoldsState(n) })
 	return mayBootstrap(own, j.peers.Ask(ctx, others))
@@ -46,6 +49,8 @@ func mayBootstrap(own peer.Answer, others []peer.Result) error {
 		case o.Err != nil:
 		case a.Etcd == peer.Data && own.Etcd != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of etcd: have it join the others, or go on from there; what is of no use there, move aside first", o.Node.Name))
+		case a.Raft == peer.Data && own.Raft != "":
+			errs = append(errs, fmt.Errorf("%s answers, and holds the log of raft, which it tells this node", o.Node.Name))
 		case a.PostgreSQL == peer.Data && own.PostgreSQL != peer.Data && own.PostgreSQL != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of PostgreSQL, and this node has none: order it there", o.Node.Name))
 		case a.PostgreSQL == peer.Data && own.PostgreSQL == peer.Data && a.Progress.Ahead(own.Progress):

@@ -29,6 +29,11 @@ func Holdings(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts)
 			return a, err
 		}
 	}
+	if s.IsRaftMember(self) {
+		if a.Raft, err = raftHolding(s, self, f); err != nil {
+			return a, err
+		}
+	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		var dir dataDir
 		if dir, err = postgresqlDir(self, f); err == nil {

@@ -39,6 +39,10 @@ func Leave(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, sa
 			return err
 		}
 	}
+	if s.IsRaftMember(self) {
+		say("stopping " + node.RaftUnit + ": the other members go on without it once they have a seed that does not list it")
+		return units.stop(ctx, node.RaftUnit)
+	}
 	if !s.IsEtcdMember(self) {
 		return nil
 	}

@@ -20,7 +20,7 @@ var errCopy = errors.New("another machine runs as this node, so this disk is a c
 // waits until nobody has heard of the node for longer than Patroni's key lives. Where there
 // is nobody to ask there is nothing to ruin.
 func (j *joining) proveOriginal(ctx context.Context, say func(string)) error {
-	if j.others == nil || j.seed.Cluster.DCS == seeds.DCSEtcd && !j.hasOtherEtcd() {
+	if j.dcs == nil || j.seed.Cluster.DCS == seeds.DCSEtcd && !j.hasOtherEtcd() {
 		say("this disk was in another machine before")
 		return nil
 	}
@@ -54,7 +54,7 @@ func (j *joining) hasOtherEtcd() bool {
 // aliveElsewhere tells whether somebody does this node's work.
 func (j *joining) aliveElsewhere(ctx context.Context) (bool, error) {
 	if j.self.Runs(seeds.ServicePostgreSQL) {
-		if runs, err := j.others.Runs(ctx, j.self.Name); runs || err != nil {
+		if runs, err := j.dcs.Runs(ctx, j.self.Name); runs || err != nil {
 			return runs, err
 		}
 	}

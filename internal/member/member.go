@@ -22,6 +22,7 @@ import (
 	"banyan/internal/patroni"
 	"banyan/internal/peer"
 	"banyan/internal/pki"
+	"banyan/internal/raft"
 	"banyan/seeds"
 )
 
@@ -81,8 +82,19 @@ type joining struct {
 	units units
 	peers peer.Client
 
-	dcs    *dcs.Client // where the cluster keeps its state in etcd
+	dcs    store       // where the cluster keeps its state, nil of a node that asks for none
+	etcd   *dcs.Client // the same, where it is an etcd
 	others *dcs.Client // the same, without this node's own member
+}
+
+// store is where a cluster keeps its state: an etcd, or Patroni's own raft.
+type store interface {
+	Healthy(ctx context.Context) error
+	Runs(ctx context.Context, node string) (bool, error)
+	Initialize(ctx context.Context) (dcs.Initialize, error)
+	Forget(ctx context.Context, was dcs.Initialize) error
+	Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error)
+	Record(ctx context.Context, cluster seeds.Cluster) error
 }
 
 // dial makes the clients that the node's services need.
@@ -92,6 +104,9 @@ func (j *joining) dial() error {
 		return err
 	}
 	j.peers = peer.NewClient(j.seed.Cluster, config)
+	if j.seed.IsRaftMember(j.self) {
+		j.dcs = raft.NewClient(j.seed.Cluster.Name)
+	}
 	endpoints := node.EtcdEndpoints(j.seed, j.self)
 	if len(endpoints) == 0 {
 		return nil
@@ -100,7 +115,7 @@ func (j *joining) dial() error {
 	if err != nil {
 		return err
 	}
-	j.dcs, j.others = &all, &all
+	j.dcs, j.etcd, j.others = all, &all, &all
 	if !j.seed.IsEtcdMember(j.self) || len(endpoints) == 1 {
 		return nil
 	}
@@ -114,10 +129,10 @@ func (j *joining) dial() error {
 
 // hangUp closes the clients. What closing them fails with is that they were closed.
 func (j *joining) hangUp() {
-	if j.dcs != nil {
-		_ = j.dcs.Close()
+	if j.etcd != nil {
+		_ = j.etcd.Close()
 	}
-	if j.others != nil && j.others != j.dcs {
+	if j.others != nil && j.others != j.etcd {
 		_ = j.others.Close()
 	}
 }
@@ -130,17 +145,22 @@ type step struct {
 
 func (j *joining) steps() []step {
 	const etcdLog, patroniLog = "journalctl -b -u etcd", "journalctl -b -u patroni"
+	known := "etcdctl get --prefix " + node.PatroniNamespace + j.seed.Cluster.Name + "/banyan/"
 	var steps []step
 	if j.facts.Moved {
 		steps = append(steps, step{"machine", "cat " + facts.MachineFile, j.proveOriginal})
 	}
-	if j.seed.IsEtcdMember(j.self) {
+	switch {
+	case j.seed.IsEtcdMember(j.self):
 		steps = append(steps, step{"dcs", etcdLog, j.startEtcd})
-	} else if j.dcs != nil {
+	case j.seed.IsRaftMember(j.self):
+		known = "journalctl -b -u " + node.RaftUnit
+		steps = append(steps, step{"dcs", known, j.startRaft})
+	case j.dcs != nil:
 		steps = append(steps, step{"dcs", "etcdctl endpoint health", j.awaitDCS})
 	}
 	if j.dcs != nil {
-		steps = append(steps, step{"cluster", "etcdctl get --prefix " + node.PatroniNamespace + j.seed.Cluster.Name + "/banyan/", j.record})
+		steps = append(steps, step{"cluster", known, j.record})
 	}
 	if j.self.Runs(seeds.ServicePostgreSQL) {
 		steps = append(steps, step{"birth", patroniLog, j.preparePostgreSQL}, step{"postgresql", patroniLog, j.startPatroni})
@@ -266,7 +286,9 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	state.Steps = slices.DeleteFunc(state.Steps, func(s converge.Step) bool { return s.Name != node.StepEtcd && s.Name != node.StepPatroni })
+	state.Steps = slices.DeleteFunc(state.Steps, func(s converge.Step) bool {
+		return !slices.Contains([]string{node.StepEtcd, node.StepRaft, node.StepPatroni}, s.Name)
+	})
 	_, err = converge.Apply(ctx, here, state, nil)
 	return err
 }

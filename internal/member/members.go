@@ -21,7 +21,7 @@ func (j *joining) tendMembers(ctx context.Context, say func(string)) error {
 
 // tellAddress has etcd know where this node's peers reach it by now.
 func (j *joining) tellAddress(ctx context.Context, say func(string)) error {
-	members, err := j.dcs.Members(ctx)
+	members, err := j.etcd.Members(ctx)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (j *joining) tellAddress(ctx context.Context, say func(string)) error {
 		return nil
 	}
 	say(fmt.Sprintf("the other members of etcd reach this one at %s from now on", url))
-	return j.dcs.Locked(ctx, func(ctx context.Context) error { return j.dcs.Update(ctx, m.ID, url) })
+	return j.etcd.Locked(ctx, func(ctx context.Context) error { return j.etcd.Update(ctx, m.ID, url) })
 }
 
 // dropUnlisted removes from etcd members that the seed, the latest that the cluster knows,
@@ -43,14 +43,14 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 	}
 	silent := map[uint64]time.Time{}
 	return poll(ctx, say, func() (bool, string, error) {
-		members, err := j.dcs.Members(ctx)
+		members, err := j.etcd.Members(ctx)
 		if err != nil {
 			return false, fmt.Sprintf("etcd does not list its members: %v", err), nil
 		}
 		unlisted := unlistedMembers(members, node.EtcdMembers(j.seed))
 		waiting := ""
 		for _, m := range unlisted {
-			active, err := j.dcs.Active(ctx, m, members)
+			active, err := j.etcd.Active(ctx, m, members)
 			switch {
 			case err != nil:
 				return false, fmt.Sprintf("nobody says whether %s runs: %v", m, err), nil
@@ -66,7 +66,7 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 				continue
 			}
 			say(fmt.Sprintf("removing %s from etcd, since the seed lists it no more and nobody hears of it", m))
-			if err := j.dcs.Locked(ctx, func(ctx context.Context) error { return j.dcs.Remove(ctx, m.ID) }); err != nil {
+			if err := j.etcd.Locked(ctx, func(ctx context.Context) error { return j.etcd.Remove(ctx, m.ID) }); err != nil {
 				if dcs.MayPass(err) {
 					return false, err.Error(), nil
 				}

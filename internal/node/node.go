@@ -103,7 +103,6 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 func Check(s seeds.Seed, self seeds.Node, f facts.Facts) error {
 	volumes := volumesOf(s, self, f)
 	errs := []error{
-		CheckRelease(s),
 		checkCertificates(s, self),
 		checkNetwork(self.Network, f.NICs),
 		checkIdentity(self.System, f),

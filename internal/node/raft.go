@@ -43,7 +43,7 @@ func patroniRaftOf(s seeds.Seed) *patroniRaft {
 	}
 	r := patroniRaft{Password: s.Secrets.RaftPassword.Reveal()}
 	for _, n := range RaftMembers(s) {
-		r.PartnerAddrs = append(r.PartnerAddrs, raftAddress(n))
+		r.PartnerAddrs = append(r.PartnerAddrs, RaftAddress(n))
 	}
 	return &r
 }
@@ -53,9 +53,9 @@ func RaftMembers(s seeds.Seed) []seeds.Node {
 	return slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return !s.IsRaftMember(n) })
 }
 
-// raftAddress is where the others reach a member. PySyncObj takes all before the last colon
-// for the host, and knows no brackets.
-func raftAddress(n seeds.Node) string { return raftListen(n.Address.Addr(), n.Patroni.Raft.Port) }
+// RaftAddress is where the others reach a member, and what its files are called. PySyncObj
+// takes all before the last colon for the host, and knows no brackets.
+func RaftAddress(n seeds.Node) string { return raftListen(n.Address.Addr(), n.Patroni.Raft.Port) }
 
 func raftListen(a netip.Addr, port uint16) string { return fmt.Sprintf("%s:%d", a, port) }
 
@@ -63,7 +63,7 @@ func raftListen(a netip.Addr, port uint16) string { return fmt.Sprintf("%s:%d", 
 // with PostgreSQL runs beside Patroni, as etcd would. Like that it starts by itself once it
 // is born. systemd starts it anew where it ends, or where it is silent.
 func raft(s seeds.Seed, self seeds.Node, f facts.Facts, volumes []volume) (converge.Step, error) {
-	own := raftAddress(self)
+	own := RaftAddress(self)
 	member := patroniRaftOf(s)
 	member.DataDir, member.SelfAddr, member.BindAddr = self.Patroni.Raft.DataDir, own, own
 	// Whoever finds itself among its partners never starts: https://github.com/patroni/patroni/issues/1701

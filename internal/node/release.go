@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,16 +8,6 @@ import (
 	"banyan/internal/facts"
 	"banyan/seeds"
 )
-
-// CheckRelease says what of s this release cannot make of any machine. It can
-// be rendered all the same, to be looked at.
-func CheckRelease(s seeds.Seed) error {
-	var errs []error
-	if s.Cluster.DCS == seeds.DCSRaft {
-		errs = append(errs, errors.New("cluster.dcs: raft is for a later release"))
-	}
-	return errors.Join(errs...)
-}
 
 // later is what this release reads, checks and does not apply yet: keys of a node, and
 // of the seed where a node has none of that name.

@@ -186,12 +186,3 @@ func TestUnapplied(t *testing.T) {
 		t.Errorf("of Patroni 2.1: got %s", got)
 	}
 }
-
-func TestCheckRelease(t *testing.T) {
-	s := fixture(t)
-	s.Cluster.DCS = seeds.DCSRaft
-	const want = "cluster.dcs: raft is for a later release"
-	if err := CheckRelease(s); err == nil || err.Error() != want {
-		t.Errorf("got %v", err)
-	}
-}

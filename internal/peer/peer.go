@@ -39,6 +39,7 @@ type Answer struct {
 	Generation int        `json:"generation,omitempty"`
 
 	Etcd       Holding  `json:"etcd,omitempty"`       // "" where it is no member of etcd
+	Raft       Holding  `json:"raft,omitempty"`       // "" where it is no member of Patroni's raft
 	PostgreSQL Holding  `json:"postgresql,omitempty"` // "" where it does not run PostgreSQL
 	Progress   Progress `json:"progress,omitzero"`    // of PostgreSQL's data
 }

@@ -36,7 +36,7 @@ const (
 //	nothing, begun, lost   one is silent                  wait
 //	nothing, begun, lost   one has lost its, none has any  wait for a human, as lost itself
 //	any but data           bootstrap was ordered          found
-func Decide(own peer.Holding, bootstrap bool, others []peer.Result, holding func(peer.Answer) peer.Holding) (Start, string) {
+func Decide(own peer.Holding, bootstrap bool, others []peer.Result) (Start, string) {
 	if own == peer.Data {
 		return Plain, ""
 	}
@@ -48,7 +48,7 @@ func Decide(own peer.Holding, bootstrap bool, others []peer.Result, holding func
 		if o.Err != nil {
 			continue
 		}
-		switch holding(o.Answer) {
+		switch o.Answer.Raft {
 		case peer.Data:
 			return Plain, ""
 		case peer.Lost:

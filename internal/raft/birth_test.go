@@ -11,7 +11,7 @@ import (
 
 func TestDecide(t *testing.T) {
 	is := func(name string, h peer.Holding) peer.Result {
-		return peer.Result{Node: seeds.Node{Name: name}, Answer: peer.Answer{Etcd: h}} // any field will do
+		return peer.Result{Node: seeds.Node{Name: name}, Answer: peer.Answer{Raft: h}}
 	}
 	silent := peer.Result{Node: seeds.Node{Name: "n3"}, Err: errors.New("no route to host")}
 	for name, test := range map[string]struct {
@@ -36,7 +36,7 @@ func TestDecide(t *testing.T) {
 		"ordered, and has its log":         {peer.Data, true, nil, Plain, ""},
 		"own log":                          {peer.Data, false, nil, Plain, ""},
 	} {
-		got, waiting := Decide(test.own, test.bootstrap, test.others, func(a peer.Answer) peer.Holding { return a.Etcd })
+		got, waiting := Decide(test.own, test.bootstrap, test.others)
 		if got != test.want || !strings.Contains(waiting, test.waiting) || (waiting == "") != (test.waiting == "") {
 			t.Errorf("%s: %s %q, want %s %q", name, got, waiting, test.want, test.waiting)
 		}

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"banyan/internal/command"
 	"banyan/internal/dcs"
 	"banyan/internal/node"
+	"banyan/seeds"
 )
 
 // answerTimeout is for one answer: Python has to start, and to be told all that the cluster
@@ -25,9 +27,6 @@ type Client struct{ scope string }
 
 // NewClient makes a client for the cluster of that name.
 func NewClient(scope string) Client { return Client{scope} }
-
-// Close has nothing to end.
-func (Client) Close() error { return nil }
 
 // errChanged says that a key is not what it was to be.
 var errChanged = errors.New("the key has changed")
@@ -62,19 +61,32 @@ func (Client) Get(ctx context.Context, keys ...string) (map[string]*string, erro
 	return values, nil
 }
 
-func (c Client) initializePath() string { return node.PatroniNamespace + c.scope + "/initialize" }
+// path is the path of one of the cluster's keys.
+func (c Client) path(key string) string { return node.PatroniNamespace + c.scope + "/" + key }
+
+// Keys of the cluster: Patroni's own, and what Banyan keeps beside them, as package dcs does.
+const (
+	initialize = "initialize"
+	members    = "members/"
+	id         = "banyan/id"
+	generation = "banyan/generation"
+)
+
+// Runs tells whether the Patroni of a node renews its key, or has done so within ttl.
+func (c Client) Runs(ctx context.Context, node string) (bool, error) {
+	path := c.path(members + node)
+	values, err := c.Get(ctx, path)
+	return values[path] != nil, err
+}
 
 // Initialize reads Patroni's key.
 func (c Client) Initialize(ctx context.Context) (dcs.Initialize, error) {
-	values, err := c.Get(ctx, c.initializePath())
-	if err != nil {
+	path := c.path(initialize)
+	values, err := c.Get(ctx, path)
+	if err != nil || values[path] == nil {
 		return dcs.Initialize{}, err
 	}
-	value := values[c.initializePath()]
-	if value == nil {
-		return dcs.Initialize{}, nil
-	}
-	return dcs.Initialize{There: true, Value: *value}, nil
+	return dcs.Initialize{There: true, Value: *values[path]}, nil
 }
 
 // Forget deletes /initialize if it still is what it was.
@@ -82,14 +94,57 @@ func (c Client) Forget(ctx context.Context, was dcs.Initialize) error {
 	if !was.There {
 		return nil
 	}
-	_, err := run(ctx, "delete", c.initializePath(), was.Value)
+	path := c.path(initialize)
+	_, err := run(ctx, "delete", path, was.Value)
 	if errors.Is(err, errChanged) {
-		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", c.initializePath())
+		return fmt.Errorf("%s changed while the birth was being prepared: somebody else is at it", path)
 	}
 	if err != nil {
-		return fmt.Errorf("delete %s from raft: %w", c.initializePath(), err)
+		return fmt.Errorf("delete %s from raft: %w", path, err)
 	}
 	return nil
+}
+
+func (c Client) recorded(ctx context.Context) (dcs.Recorded, error) {
+	values, err := c.Get(ctx, c.path(id), c.path(generation))
+	return dcs.Recorded{ID: values[c.path(id)], Generation: values[c.path(generation)]}, err
+}
+
+// Seed compares the cluster and the generation of a seed with those that the raft knows:
+// see [dcs.Recorded.Newer].
+func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
+	r, err := c.recorded(ctx)
+	if err != nil {
+		return false, err
+	}
+	return r.Newer(cluster)
+}
+
+// Record writes cluster and generation of a seed to the raft, unless it knows a later one.
+// Where another node is first, that is with the same ones or a later generation.
+func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
+	r, err := c.recorded(ctx)
+	if err != nil {
+		return err
+	}
+	if newer, err := r.Newer(cluster); newer || err != nil {
+		return err
+	}
+	if r.ID == nil {
+		if _, err := c.Put(ctx, c.path(id), string(cluster.ID)); err != nil {
+			return err
+		}
+	}
+	own := strconv.Itoa(cluster.Generation)
+	var before []string
+	if r.Generation != nil {
+		if *r.Generation == own {
+			return nil
+		}
+		before = append(before, *r.Generation)
+	}
+	_, err = c.Put(ctx, c.path(generation), own, before...)
+	return err
 }
 
 // Put writes a key that is not there yet or, where before is given, still is that. changed

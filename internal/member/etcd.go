@@ -67,7 +67,7 @@ const (
 //	lost       none                           wait: only they, or a human, can tell
 //	none       there, not listed              join
 //	none       there, listed, never started   join as what is listed
-//	none       there, listed and connected    refuse: a copy of this disk is at work
+//	none       there, listed and connected    refuse, after a while: a copy of this disk is at work
 //	begun      there, listed                  replace
 //	none       there, listed                  replace, once it has been silent for a while
 func decideEtcd(f etcdFindings) etcdCourse {
@@ -185,28 +185,30 @@ func (j *joining) promote(ctx context.Context) (waiting string) {
 
 // prepareEtcd makes a member that does not run fit for its start: it waits until that may be.
 func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
-	var silentSince time.Time
+	var last course
+	var since time.Time // it is the course
 	return poll(ctx, say, func() (bool, string, error) {
 		f, err := j.findEtcd(ctx)
 		if err != nil {
 			return false, "", err
 		}
 		c := decideEtcd(f)
-		if c.course != silence {
-			silentSince = time.Time{}
+		if c.course != last {
+			last, since = c.course, time.Now()
 		}
+		early := time.Since(since) < silenceTime
 		switch c.course {
 		case wait:
 			return false, c.waiting, nil
 		case carryOn:
 			return true, "", nil
 		case refuse:
+			if f.cluster && early { // a machine whose power was cut is connected for a while
+				return false, fmt.Sprintf("its data is gone, and other members of etcd are connected to %s: waits until they are not", f.listed), nil
+			}
 			return false, "", refuseEtcd(f)
 		case silence:
-			if silentSince.IsZero() {
-				silentSince = time.Now()
-			}
-			if time.Since(silentSince) < silenceTime {
+			if early {
 				return false, fmt.Sprintf("its data is gone, and etcd lists %s: it is replaced when nobody has heard of it for %v", f.listed, silenceTime), nil
 			}
 		}

@@ -21,6 +21,7 @@ import (
 // cluster is nodes of one cluster file. Who serves in it they settle among themselves.
 type cluster struct {
 	t      testing.TB
+	plan   plan // by which it was minted last
 	sites  []*network
 	times  times
 	nodes  []*node // as the cluster file has them
@@ -50,6 +51,8 @@ type plan struct {
 	dcs     string // etcd on the nodes, where it is not said
 	times   times  // those of the lab, where they are not said
 	more    string // further sections
+
+	moved map[string]byte // the host's number of who is not where its place has it
 
 	postgresql string // further lines of the section
 }
@@ -87,7 +90,7 @@ func (p plan) text() string {
 	}
 	b.WriteString("dns: {name: pgsql-cl, zone: demo.ru}\nnodes:\n")
 	for i, m := range p.members {
-		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, m.address(i), siteAddress(m.site, 1), m.services)
+		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
 	}
 	fmt.Fprintf(&b, `network: {interface: {name: eth0}}
 postgresql:
@@ -102,8 +105,9 @@ postgresql:
 }
 
 // address is that of a member, by its place in the cluster file.
-func (m member) address(place int) netip.Prefix {
-	return netip.PrefixFrom(siteAddress(m.site, byte(11+place)), prefix.Bits())
+func (p plan) address(place int) netip.Prefix {
+	m := p.members[place]
+	return netip.PrefixFrom(siteAddress(m.site, cmp.Or(p.moved[m.name], byte(11+place))), prefix.Bits())
 }
 
 func siteCount(members []member) int {
@@ -122,12 +126,20 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	t.Helper()
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
-	c := &cluster{t: t, sites: sites, times: p.times, minted: fixture.Mint(t, p.text())}
-	for i, m := range p.members {
-		h := newHost(t, sites[m.site], m.name, m.address(i).Addr())
-		c.nodes = append(c.nodes, &node{h, c.minted})
+	c := &cluster{t: t, plan: p, sites: sites, times: p.times, minted: fixture.Mint(t, p.text())}
+	for i := range p.members {
+		c.addHost(i)
 	}
 	return c
+}
+
+// addHost makes the host of a member, by its place in the plan.
+func (c *cluster) addHost(place int) *node {
+	c.t.Helper()
+	m := c.plan.members[place]
+	n := &node{newHost(c.t, c.sites[m.site], m.name, c.plan.address(place).Addr()), c.minted}
+	c.nodes = append(c.nodes, n)
+	return n
 }
 
 // node is the node of a name.

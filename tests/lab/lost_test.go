@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"banyan/tests/fixture"
 )
 
 // says waits until the status of a node has a text that the expression matches.
@@ -87,5 +89,97 @@ func TestTwoOfThreeLost(t *testing.T) {
 		if got := n.sql("select word from kept"); got != "banyan" {
 			t.Errorf("the table of %s holds %q", n.name, got)
 		}
+	}
+}
+
+// TestDCSLost loses what etcd holds on all nodes, and all that the first node holds, which
+// founds clusters: it never leads, empty as it is, and what was acknowledged is there.
+func TestDCSLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, three)
+	n1 := c.nodes[0]
+	c.plant(c.nodes...)
+	c.waitReady()
+	c.settle(c.nodes)
+	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
+	const identity = "select system_identifier::text from pg_control_system()"
+	before := n1.sql(identity)
+
+	c.loseEtcd(c.nodes...)
+	n1.empty(".")
+	c.plant(n1)
+	for _, n := range c.without(n1) {
+		n.start()
+	}
+	n1.says("waits for a quorum of the etcd that there is: pgsql-n2 holds lost, pgsql-n3 holds lost")
+	if said := n1.exits(1, "firstboot bootstrap"); !strings.Contains(said, "holds data of PostgreSQL") {
+		t.Errorf("told to begin with nothing it says:\n%s", said)
+	}
+	whoHasMore := c.nodes[1]
+	if said := whoHasMore.sh("firstboot bootstrap 2>&1 || true"); strings.Contains(said, "has come further") {
+		whoHasMore = c.nodes[2]
+		whoHasMore.exits(0, "firstboot bootstrap")
+	}
+	c.waitReady()
+	if leader := c.settle(c.nodes); leader != whoHasMore {
+		t.Errorf("%s leads, and not %s", leader.name, whoHasMore.name)
+	}
+	c.checkOne()
+	for _, n := range c.nodes {
+		if got := n.sql(identity) + n.sql("select word from kept"); got != before+"banyan" {
+			t.Errorf("%s holds %q, and held %q", n.name, got, before+"banyan")
+		}
+	}
+}
+
+// TestUnmounted has a node come up without the volume that etcd's data is on: it takes no
+// part, and its place in etcd stays its own.
+func TestUnmounted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, three)
+	n3 := c.nodes[2]
+	c.plant(c.nodes...)
+	c.waitReady()
+	c.settle(c.nodes)
+	const members = "su --login --command 'etcdctl member list' | sort"
+	before := n3.sh(members)
+
+	n3.kill()
+	c.plan.more = "storage: {volumes: {etcd: {match: {serial: NONE}}}}\n"
+	c.minted.Mint(t, c.plan.text())
+	etcd := filepath.Join(n3.state(), "var/lib/etcd")
+	for _, do := range []func() error{
+		func() error { return os.Rename(n3.sealed(), n3.sealed()+".before") },
+		func() error { return os.WriteFile(n3.sealed(), []byte(c.minted.Seeds[n3.name].Text), 0o600) },
+		func() error { return os.Rename(etcd, etcd+".volume") },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n3.start()
+	n3.says("storage: .*NONE")
+	n3.expect([]fixture.Check{
+		{"etcd", "systemctl is-active etcd.service || true", "inactive"},
+		{"Patroni", "systemctl is-active patroni.service || true", "inactive"},
+	})
+	if got := c.nodes[0].sh(members); got != before {
+		t.Errorf("etcd lists\n%s\nand listed\n%s", got, before)
+	}
+
+	n3.stop()
+	if err := os.RemoveAll(etcd); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{etcd + ".volume": etcd, n3.sealed() + ".before": n3.sealed()} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n3.start()
+	c.waitReady()
+	c.settle(c.nodes)
+	if got := n3.sh(members); got != before {
+		t.Errorf("with its volume etcd lists\n%s\nand listed\n%s", got, before)
 	}
 }

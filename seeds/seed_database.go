@@ -75,8 +75,8 @@ type Database struct {
 // Patroni is Patroni's configuration: the dynamic one, which the cluster shares, and
 // below a node its own:
 // remove_data_directory_on_rewind_failure, remove_data_directory_on_diverged_timelines,
-// create_replica_methods, basebackup, pg_probackup, restore_command, watchdog, tags,
-// restapi, raft and log. The other keys have no place there.
+// create_replica_methods, basebackup, pg_probackup, restore_command, callbacks, watchdog,
+// tags, restapi, raft and log. The other keys have no place there.
 type Patroni struct {
 	// How long the leader holds its key without renewing it.
 	TTL Seconds `yaml:"ttl" default:"30"`
@@ -124,6 +124,8 @@ type Patroni struct {
 	PgProbackup PgProbackup `yaml:"pg_probackup" source:"https://patroni.readthedocs.io/en/latest/replica_bootstrap.html"`
 	// The command that gets a segment of the write-ahead log back from an archive.
 	RestoreCommand string `yaml:"restore_command" example:"cp /mnt/archive/%f %p" source:"https://www.postgresql.org/docs/current/runtime-config-wal.html"`
+	// Programs that Patroni runs when the role or the state of the member changes.
+	Callbacks Callbacks `yaml:"callbacks" source:"https://patroni.readthedocs.io/en/latest/yaml_configuration.html#postgresql"`
 	// The watchdog that restarts a leader which no longer renews its key.
 	Watchdog Watchdog `yaml:"watchdog" source:"https://patroni.readthedocs.io/en/latest/watchdog.html"`
 	// What the member may become; for a node.
@@ -185,6 +187,22 @@ type PgProbackup struct {
 	KeepData bool `yaml:"keep_data" default:"true"`
 	// Whether the command is called without Patroni's parameters.
 	NoParams bool `yaml:"no_params" default:"true"`
+}
+
+// Callbacks are commands that Patroni runs as postgres. It adds the name of the event,
+// the member's role and the cluster's name, waits for none, and ends one that still runs
+// when the next is due.
+type Callbacks struct {
+	// After PostgreSQL was started.
+	OnStart string `yaml:"on_start" example:"/opt/site/on-change --quiet"`
+	// After PostgreSQL was stopped.
+	OnStop string `yaml:"on_stop" example:"/opt/site/on-change --quiet"`
+	// After PostgreSQL was restarted.
+	OnRestart string `yaml:"on_restart" example:"/opt/site/on-change --quiet"`
+	// After PostgreSQL's configuration was read again.
+	OnReload string `yaml:"on_reload" example:"/opt/site/on-change --quiet"`
+	// After the member has become the leader, or a replica.
+	OnRoleChange string `yaml:"on_role_change" example:"/opt/site/on-change --quiet"`
 }
 
 // Watchdog is Patroni's use of a watchdog device.

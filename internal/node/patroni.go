@@ -257,8 +257,12 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			Basebackup: given(map[string]string{
 				"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint), "waldir": d.walDir,
 			}),
-			PgProbackup:                            pgProbackup(p, can),
-			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
+			PgProbackup:  pgProbackup(p, can),
+			RecoveryConf: given(map[string]string{"restore_command": p.RestoreCommand}),
+			Callbacks: given(map[string]string{
+				"on_start": p.Callbacks.OnStart, "on_stop": p.Callbacks.OnStop, "on_restart": p.Callbacks.OnRestart,
+				"on_reload": p.Callbacks.OnReload, "on_role_change": p.Callbacks.OnRoleChange,
+			}),
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,
 		},

@@ -85,6 +85,7 @@ type patroniPostgreSQL struct {
 	Basebackup                             map[string]string         `yaml:"basebackup"`
 	PgProbackup                            map[string]any            `yaml:"pg_probackup,omitempty"`
 	RecoveryConf                           map[string]string         `yaml:"recovery_conf,omitempty"`
+	Callbacks                              map[string]string         `yaml:"callbacks,omitempty"`
 	RemoveDataDirectoryOnRewindFailure     bool                      `yaml:"remove_data_directory_on_rewind_failure"`
 	RemoveDataDirectoryOnDivergedTimelines bool                      `yaml:"remove_data_directory_on_diverged_timelines"`
 }

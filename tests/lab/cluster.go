@@ -72,6 +72,9 @@ var (
 // PostgreSQL to become the leader.
 func (t times) recovery() time.Duration { return t.ttl + 2*t.loopWait + 5*time.Second }
 
+// synchronousNodes is how many replicas are in step where there are as many.
+const synchronousNodes = 2
+
 // settleTime is for everybody who is left to follow the leader again.
 const settleTime = 3 * time.Minute
 
@@ -96,8 +99,8 @@ func (p plan) text() string {
 postgresql:
   parameters: {shared_buffers: 128MB}
   pg_hba: [%s]
-%spatroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: 2}
-`, strings.Join(hba, ", "), p.postgresql, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds())
+%spatroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: %d}
+`, strings.Join(hba, ", "), p.postgresql, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
 	if p.dcs == "etcd" {
 		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -32,6 +33,11 @@ var lab struct {
 const labs = "banyan-lab-"
 
 func TestMain(m *testing.M) {
+	// Hosts wait for one another most of the time, and so do the tests of them. It is the
+	// default, since the arguments are read later.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "lab: %v\n", err)

@@ -132,8 +132,8 @@ func TestDCSLost(t *testing.T) {
 	}
 }
 
-// TestUnmounted has a node come up without the volume that etcd's data is on: it takes no
-// part, and its place in etcd stays its own.
+// TestUnmounted has a node come up without the volume that etcd's data is on: it is no
+// member meanwhile, and its place in etcd stays its own.
 func TestUnmounted(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
@@ -158,10 +158,10 @@ func TestUnmounted(t *testing.T) {
 		}
 	}
 	n3.start()
-	n3.says("storage: .*NONE")
+	n3.says("volume etcd: no disk fits")
 	n3.expect([]fixture.Check{
 		{"etcd", "systemctl is-active etcd.service || true", "inactive"},
-		{"Patroni", "systemctl is-active patroni.service || true", "inactive"},
+		{"Patroni, which has its data", "systemctl is-active patroni.service", "active"},
 	})
 	if got := c.nodes[0].sh(members); got != before {
 		t.Errorf("etcd lists\n%s\nand listed\n%s", got, before)

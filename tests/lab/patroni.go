@@ -122,8 +122,8 @@ func names(nodes []*node) string {
 	return strings.Join(all, ", ")
 }
 
-// settle waits until one of these nodes leads and all others of them with PostgreSQL are
-// its synchronous replicas. It returns the leader.
+// settle waits until one of these nodes leads and all others of them with PostgreSQL follow
+// it, as many as may be in step. It returns the leader.
 func (c *cluster) settle(nodes []*node) *node {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), settleTime)
@@ -163,13 +163,19 @@ func (c *cluster) settled(ctx context.Context, nodes []*node) (*node, error) {
 		}
 		return m
 	}
-	timeline := find(leader).Timeline
+	timeline, inStep := find(leader).Timeline, 0
 	for _, n := range databases {
 		m := find(n)
+		if m.Role == "sync_standby" {
+			inStep++
+		}
 		// Up to Patroni 3.0 one that streams is running.
-		if n != leader && (m.Role != "sync_standby" || m.State != "running" && m.State != "streaming" || m.Timeline != timeline) {
+		if n != leader && (m.Role == "leader" || m.State != "running" && m.State != "streaming" || m.Timeline != timeline) {
 			err = errors.Join(err, fmt.Errorf("%s, which leads on the timeline %d, says of %s: %+v", leader.name, timeline, n.name, m))
 		}
+	}
+	if want := min(len(databases)-1, synchronousNodes); inStep != want {
+		err = errors.Join(err, fmt.Errorf("%d replicas are in step, and not %d: %+v", inStep, want, all.Members))
 	}
 	return leader, err
 }

@@ -196,19 +196,18 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 		if c.course != last {
 			last, since = c.course, time.Now()
 		}
-		early := time.Since(since) < silenceTime
 		switch c.course {
 		case wait:
 			return false, c.waiting, nil
 		case carryOn:
 			return true, "", nil
 		case refuse:
-			if f.cluster && early { // a machine whose power was cut is connected for a while
+			if f.cluster && time.Since(since) < fadeTime {
 				return false, fmt.Sprintf("its data is gone, and other members of etcd are connected to %s: waits until they are not", f.listed), nil
 			}
 			return false, "", refuseEtcd(f)
 		case silence:
-			if early {
+			if time.Since(since) < silenceTime {
 				return false, fmt.Sprintf("its data is gone, and etcd lists %s: it is replaced when nobody has heard of it for %v", f.listed, silenceTime), nil
 			}
 		}
@@ -226,6 +225,11 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 // silenceTime is how long nobody has to have heard of a member before another takes its
 // place: longer than any restart of a machine would leave it half alive.
 const silenceTime = 2 * time.Minute
+
+// fadeTime is how long others may be connected to a machine whose power was cut: etcd
+// notices after 5 s, and a connection that is new then after 5 s more (ConnReadTimeout and
+// ConnWriteTimeout of its rafthttp).
+const fadeTime = 20 * time.Second
 
 func refuseEtcd(f etcdFindings) error {
 	if f.cluster {

@@ -41,7 +41,7 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 	if newer, err := j.dcs.Seed(ctx, j.seed.Cluster); newer || err != nil {
 		return err
 	}
-	silent := map[uint64]time.Time{}
+	began, silent := time.Now(), map[uint64]time.Time{}
 	return poll(ctx, say, func() (bool, string, error) {
 		members, err := j.etcd.Members(ctx)
 		if err != nil {
@@ -54,6 +54,10 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 			switch {
 			case err != nil:
 				return false, fmt.Sprintf("nobody says whether %s runs: %v", m, err), nil
+			case active && time.Since(began) < fadeTime:
+				delete(silent, m.ID)
+				waiting = fmt.Sprintf("the seed lists %s no more, and it runs, or did a moment ago", m)
+				continue
 			case active:
 				delete(silent, m.ID)
 				say(fmt.Sprintf("%s is a member of etcd that the seed lists no more, and it runs: `firstboot leave` there takes it out", m))

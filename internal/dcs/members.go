@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -107,8 +109,25 @@ func (c Client) Update(ctx context.Context, id uint64, peerURL string) error {
 	return nil
 }
 
-// Active tells whether any of the other members that answer has a connection to a member.
-// Nobody answering is an error.
+// Answers tells whether a member takes connections from this node.
+func (m Member) Answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	for _, text := range m.PeerURLs {
+		u, err := url.Parse(text)
+		if err != nil {
+			continue // etcd has checked it
+		}
+		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host); err == nil {
+			_ = conn.Close()
+			return true
+		}
+	}
+	return false
+}
+
+// Active tells whether any of the other members that answer has a connection to a member,
+// or has not noticed yet that it is gone. Nobody answering is an error.
 // https://etcd.io/docs/v3.5/metrics/etcd-metrics-latest.txt, etcd_network_active_peers
 func (c Client) Active(ctx context.Context, member Member, all []Member) (bool, error) {
 	var errs []error

@@ -226,10 +226,10 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 // place: longer than any restart of a machine would leave it half alive.
 const silenceTime = 2 * time.Minute
 
-// fadeTime is how long others may be connected to a machine whose power was cut: etcd
-// notices after 5 s, and a connection that is new then after 5 s more (ConnReadTimeout and
-// ConnWriteTimeout of its rafthttp).
-const fadeTime = 20 * time.Second
+// fadeTime is longer than others count as connected to a machine whose power was cut: until
+// TCP's probes have failed, nine of them after 30 s, every 15 s or, before Go 1.23, every 30
+// (rafthttp gives SetKeepAlivePeriod 30 s).
+const fadeTime = 6 * time.Minute
 
 func refuseEtcd(f etcdFindings) error {
 	if f.cluster {

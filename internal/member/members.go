@@ -54,9 +54,9 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 			switch {
 			case err != nil:
 				return false, fmt.Sprintf("nobody says whether %s runs: %v", m, err), nil
-			case active && time.Since(began) < fadeTime:
+			case active && time.Since(began) < fadeTime && !m.Answers(ctx):
 				delete(silent, m.ID)
-				waiting = fmt.Sprintf("the seed lists %s no more, and it runs, or did a moment ago", m)
+				waiting = fmt.Sprintf("the seed lists %s no more, which does not answer, and to which others are connected", m)
 				continue
 			case active:
 				delete(silent, m.ID)

@@ -40,6 +40,7 @@ type host struct {
 	dir       string // of its own
 	kept      string // what the names of its artifacts begin with
 	starts    int
+	uuid      string         // of the machine, which has none where it is ""
 	undo      []func() error // takes away what is there while it is on, the last first
 	container *container     // nil while it is off
 }
@@ -109,7 +110,7 @@ func (h *host) turnOn(ctx context.Context, etc map[string]string) (err error) {
 	if err := h.layOut(); err != nil {
 		return err
 	}
-	if err := h.drop(etc); err != nil {
+	if err := errors.Join(h.drop(etc), h.drop(h.machine())); err != nil {
 		return err
 	}
 	if err := h.render(ctx); err != nil {
@@ -153,6 +154,25 @@ func (h *host) layOut() error {
 	return initramfs.Lay(root)
 }
 
+// machine is what has a host find the UUID of a machine where the kernel's DMI would show
+// it: a layer over /sys/class.
+func (h *host) machine() map[string]string {
+	if h.uuid == "" {
+		return nil
+	}
+	return map[string]string{
+		"lab/dmi/id/product_uuid":                  h.uuid + "\n",
+		"systemd/system/sysinit.target.d/lab.conf": "[Unit]\nWants=lab-machine.service\nAfter=lab-machine.service\n",
+		"systemd/system/lab-machine.service": `[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/mount -t overlay -o lowerdir=/etc/lab:/sys/class overlay /sys/class
+`,
+	}
+}
+
 // drop leaves files in /etc, which is in memory, also of a host that is on.
 func (h *host) drop(etc map[string]string) error {
 	for path, content := range etc {
@@ -176,6 +196,7 @@ func (h *host) drop(etc map[string]string) error {
 func (h *host) render(ctx context.Context) error {
 	const script = `set -e
 for fs in dev proc sys; do mount --rbind /$fs "$1/$fs"; done
+if [ -d "$1/etc/lab" ]; then mount -t overlay -o lowerdir="$1/etc/lab:/sys/class" overlay "$1/sys/class"; fi
 exec chroot "$1" /usr/sbin/firstboot render`
 	_, err := command.Run(ctx, "ip", "netns", "exec", h.id(), "sh", "-c", script, "sh", h.root())
 	return err

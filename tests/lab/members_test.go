@@ -54,7 +54,7 @@ su --login --command 'patronictl list --format json' | grep --only-matching '"Me
 }
 
 // TestMembers has the list of a cluster's members change: one is added, gets another
-// address, leaves and comes back, and one that died is dropped.
+// address, leaves and comes back, and is dropped once it is off for good.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
@@ -94,14 +94,14 @@ func TestMembers(t *testing.T) {
 	c.settle(c.nodes)
 	c.list("pgsql-n4 is back", c.nodes)
 
-	// Who runs is not dropped, though the seed lists it no more; who is dead is.
+	// Who runs is not dropped, though the seed lists it no more; who is off is.
 	c.plan.members = three
 	c.minted.Mint(t, c.plan.text())
 	c.reseed(n1, n2, n3)
 	c.list("pgsql-n4 runs, and is listed no more", c.nodes)
-	n4.kill()
+	n4.stop()
 	n1.sh("systemctl restart banyan-firstboot.service")
 	c.waitReady()
 	c.settle(left)
-	c.list("pgsql-n4 is dead, and is listed no more", left)
+	c.list("pgsql-n4 is off, and is listed no more", left)
 }

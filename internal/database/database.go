@@ -32,16 +32,48 @@ func Apply(ctx context.Context, s seeds.Seed, dataDir string, version int, say f
 	if err != nil {
 		return err
 	}
+	connect, err := connector(ctx, dataDir, version)
+	if err != nil {
+		return err
+	}
+	return apply(all, s.Cluster.Generation, say, connect)
+}
+
+// Made tells whether all that [Apply] makes of s has been made, or of a seed of a later
+// generation. A standby has it from its primary.
+func Made(ctx context.Context, s seeds.Seed, dataDir string, version int) (bool, error) {
+	all, err := everything(s)
+	if err != nil {
+		return false, err
+	}
+	connect, err := connector(ctx, dataDir, version)
+	if err != nil {
+		return false, err
+	}
+	return allMade(all, s.Cluster.Generation, connect(home))
+}
+
+func allMade(all []wanted, generation int, main *session) (_ bool, err error) {
+	defer func() { err = cmp.Or(err, main.close()) }()
+	if err := quieten(main.exec); err != nil {
+		return false, err
+	}
+	state, err := read(main.exec)
+	return state.made(all) || state.Generation > generation, err
+}
+
+// connector opens sessions with the server in a data directory.
+func connector(ctx context.Context, dataDir string, version int) (func(database string) *session, error) {
 	server, serves, err := Serving(dataDir)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !serves:
-		return fmt.Errorf("no PostgreSQL server runs in %s", dataDir)
+		return nil, fmt.Errorf("no PostgreSQL server runs in %s", dataDir)
 	case server.socket == "":
-		return errors.New("PostgreSQL has no Unix-domain socket to be reached by: set unix_socket_directories")
+		return nil, errors.New("PostgreSQL has no Unix-domain socket to be reached by: set unix_socket_directories")
 	}
-	return apply(all, s.Cluster.Generation, say, func(name string) *session { return server.psql(ctx, version, name) })
+	return func(name string) *session { return server.psql(ctx, version, name) }, nil
 }
 
 // apply is Apply by sessions that connect opens.

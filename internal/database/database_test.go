@@ -246,3 +246,29 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s: got\n%s\nwant\n%s\ngo test -update writes it", path, got, want)
 	}
 }
+
+func TestMade(t *testing.T) {
+	s := parse(t)
+	all, err := everything(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		digests    map[string]string
+		generation int
+		want       bool
+	}{
+		"nothing":         {nil, 0, false},
+		"all":             {digestsOf(t, s), s.Cluster.Generation, true},
+		"not all":         {digestsOf(t, s, "role"), s.Cluster.Generation, false},
+		"of a later seed": {digestsOf(t, s, "role"), s.Cluster.Generation + 1, true},
+	} {
+		for _, recovery := range []bool{false, true} {
+			srv := server{state: fresh()}
+			srv.Recovery, srv.applied = recovery, applied{test.digests, test.generation}
+			if got, err := allMade(all, s.Cluster.Generation, srv.connect(home)); got != test.want || err != nil {
+				t.Errorf("%s, recovery %t: %t, %v", name, recovery, got, err)
+			}
+		}
+	}
+}

@@ -56,7 +56,7 @@ func read(exec execute) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("read what PostgreSQL has: %w", err)
 	}
-	if s.Recovery || s.Foreign != "" {
+	if s.Foreign != "" {
 		return s, nil
 	}
 	if there, err := exec(isApplied); err != nil || there == "f" {

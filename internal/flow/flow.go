@@ -55,7 +55,8 @@ func Render(ctx context.Context) {
 }
 
 // Run makes the machine what its sealed seed says, joins the cluster and
-// reports. A second run on an unchanged node changes nothing.
+// reports. A second run on an unchanged node changes nothing. Where another node leads, it
+// then stays until that has made the roles and databases of the seed.
 func Run(ctx context.Context) error {
 	if _, err := os.Stat(sealedSeed); errors.Is(err, fs.ErrNotExist) {
 		return errNoSeed
@@ -64,10 +65,18 @@ func Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer unlock()
 	r := newReporter()
-	err = r.run(ctx)
-	return errors.Join(err, r.finish(context.WithoutCancel(ctx), err))
+	n, err := r.run(ctx)
+	err = errors.Join(err, r.finish(context.WithoutCancel(ctx), err))
+	unlock()
+	if err != nil {
+		return err
+	}
+	err = member.AwaitDatabases(ctx, *n.Seed, n.Node, n.facts, func(message string) { log.Printf("databases: %s", message) })
+	if ctx.Err() != nil {
+		return nil // it was to wait, and was told to end
+	}
+	return err
 }
 
 // reporter keeps the report up to date while it is being made.
@@ -94,33 +103,32 @@ func (r *reporter) about(n planted) {
 	}
 }
 
-func (r *reporter) run(ctx context.Context) error {
-	var n planted
-	err := r.step("seed", func() (err error) {
+func (r *reporter) run(ctx context.Context) (n planted, err error) {
+	err = r.step("seed", func() (err error) {
 		n, err = r.newest(ctx)
 		return err
 	})
 	if err != nil {
-		return err
+		return n, err
 	}
 	r.about(n)
 	// A secret that stays where anybody can read it fails the run, but not the node.
 	exposed := r.step("secrets", func() error { return redactOwnPartition(ctx, n.Node.Name) })
 	made, applied := r.apply(ctx, n.desired)
 	if again, changed, err := seenAgain(n); err != nil {
-		return errors.Join(exposed, applied, err)
+		return n, errors.Join(exposed, applied, err)
 	} else if changed {
 		n = again
 		made, applied = r.apply(ctx, n.desired)
 	}
 	if made.Failed(node.StepEtcd) || made.Failed(node.StepRaft) || made.Failed(node.StepPatroni) {
-		return errors.Join(exposed, applied)
+		return n, errors.Join(exposed, applied)
 	}
 	if n.facts.Left {
-		return errors.Join(exposed, applied, r.step("join", func() error { return errLeft }))
+		return n, errors.Join(exposed, applied, r.step("join", func() error { return errLeft }))
 	}
 	// A swap file that cannot be made, or the like, keeps no node from its cluster.
-	return errors.Join(exposed, applied, r.join(ctx, n))
+	return n, errors.Join(exposed, applied, r.join(ctx, n))
 }
 
 // seenAgain looks whether a volume that is mounted by now has the data of another

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"banyan/internal/converge"
-	"banyan/internal/database"
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/facts"
@@ -299,24 +298,6 @@ func (j *joining) patroni() (patroni.Client, error) {
 	return patroni.At(j.self.Address.Addr().String(), j.self.Patroni.RESTAPI.Port, config), err
 }
 
-// makeDatabases is for the leader: what it makes is in the write-ahead log of all others,
-// also of a standby cluster.
-func (j *joining) makeDatabases(ctx context.Context, say func(string)) error {
-	client, err := j.patroni()
-	if err != nil {
-		return err
-	}
-	s, err := client.Status(ctx)
-	if err != nil || !s.Leads() || s.Role == "standby_leader" {
-		return err
-	}
-	dir, err := postgresqlDir(j.self, j.facts)
-	if err != nil {
-		return err
-	}
-	return database.Apply(ctx, j.seed, dir.data, dir.version, say)
-}
-
 // makeHere makes resources on this machine.
 func makeHere(ctx context.Context, r ...converge.Resource) error {
 	_, err := converge.Apply(ctx, here, converge.State{Steps: []converge.Step{{Name: "member", Resources: r}}}, nil)
@@ -336,7 +317,11 @@ const pollInterval = time.Second
 // poll asks until what is awaited is there, telling what it waits for whenever
 // that changes. When ctx ends, its error is the last of that.
 func poll(ctx context.Context, say func(string), ask func() (done bool, waiting string, err error)) error {
-	tick := time.NewTicker(pollInterval)
+	return pollEvery(ctx, pollInterval, say, ask)
+}
+
+func pollEvery(ctx context.Context, interval time.Duration, say func(string), ask func() (done bool, waiting string, err error)) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	last := ""
 	for {

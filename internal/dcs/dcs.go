@@ -44,6 +44,8 @@ func Connect(s seeds.Seed, self seeds.Node, endpoints ...string) (Client, error)
 		Endpoints: endpoints,
 		TLS:       config,
 		Logger:    zap.NewNop(), // what it would say comes back as errors
+		// Whoever lost its power says nothing, and TCP takes a quarter of an hour to mind.
+		DialKeepAliveTime: 10 * time.Second, DialKeepAliveTimeout: answerTimeout,
 		// A member that was away for long is not to be tried again after two minutes only.
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},

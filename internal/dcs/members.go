@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -109,79 +109,94 @@ func (c Client) Update(ctx context.Context, id uint64, peerURL string) error {
 	return nil
 }
 
-// Answers tells whether a member takes connections from this node.
-func (m Member) Answers(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	for _, text := range m.PeerURLs {
-		u, err := url.Parse(text)
-		if err != nil {
-			continue // etcd has checked it
-		}
-		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host); err == nil {
-			_ = conn.Close()
-			return true
+// hearingTime is longer than the pause between two answers of a member to its leader's
+// heartbeats, which come every second where sites are far apart.
+const hearingTime = 3 * time.Second
+
+// Active tells whether any of the other members that answer receives anything from a
+// member: whoever follows a leader answers each of its heartbeats. It listens for a while.
+// Nobody answering is an error.
+// https://etcd.io/docs/v3.5/metrics/etcd-metrics-latest.txt, etcd_network_peer_received_bytes_total
+func (c Client) Active(ctx context.Context, member Member, all []Member) (bool, error) {
+	var others []string
+	for _, other := range all {
+		if other.ID != member.ID && len(other.ClientURLs) > 0 {
+			others = append(others, other.ClientURLs[0])
 		}
 	}
-	return false
-}
-
-// Active tells whether any of the other members that answer has a connection to a member,
-// or has not noticed yet that it is gone. Nobody answering is an error.
-// https://etcd.io/docs/v3.5/metrics/etcd-metrics-latest.txt, etcd_network_active_peers
-func (c Client) Active(ctx context.Context, member Member, all []Member) (bool, error) {
-	var errs []error
-	answers := 0
-	for _, other := range all {
-		if other.ID == member.ID || len(other.ClientURLs) == 0 {
-			continue
-		}
-		active, err := c.activeAt(ctx, other.ClientURLs[0], fmt.Sprintf("%x", member.ID))
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if active {
+	id := fmt.Sprintf("%x", member.ID)
+	before, err := c.received(ctx, others, id)
+	if err != nil {
+		return false, err
+	}
+	listened := time.NewTimer(hearingTime)
+	defer listened.Stop()
+	select {
+	case <-listened.C:
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+	after, err := c.received(ctx, others, id)
+	if err != nil {
+		return false, err
+	}
+	for url, bytes := range after {
+		if was, asked := before[url]; asked && bytes != was {
 			return true, nil
 		}
-		answers++
-	}
-	if answers == 0 {
-		return false, errors.Join(append(errs, errors.New("no other member of etcd says whom it is connected to"))...)
 	}
 	return false, nil
 }
 
-func (c Client) activeAt(ctx context.Context, url, id string) (bool, error) {
+// received is how many bytes each member that answers has received from another one.
+func (c Client) received(ctx context.Context, urls []string, id string) (map[string]float64, error) {
+	received := map[string]float64{}
+	var errs []error
+	for _, u := range urls {
+		bytes, err := c.receivedAt(ctx, u, id)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		received[u] = bytes
+	}
+	if len(received) == 0 {
+		return nil, errors.Join(append(errs, errors.New("no other member of etcd says whom it hears"))...)
+	}
+	return received, nil
+}
+
+func (c Client) receivedAt(ctx context.Context, url, id string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.tls}}
 	response, err := client.Do(request)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("%s/metrics: %s", url, response.Status)
+		return 0, fmt.Errorf("%s/metrics: %s", url, response.Status)
 	}
-	return activePeer(io.LimitReader(response.Body, 8<<20), id)
+	return receivedBytes(io.LimitReader(response.Body, 8<<20), id)
 }
 
-// activePeer reads whether the member that is asked has a connection to the peer of that ID.
-func activePeer(metrics io.Reader, id string) (bool, error) {
+// receivedBytes reads how much the member that is asked has received from the peer of that
+// ID: 0 where it never heard of it.
+func receivedBytes(metrics io.Reader, id string) (float64, error) {
 	lines := bufio.NewScanner(metrics)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		if strings.HasPrefix(name, "etcd_network_active_peers{") && strings.Contains(name, `Remote="`+id+`"`) {
-			return strings.TrimSpace(value) != "0", nil
+		if name == `etcd_network_peer_received_bytes_total{From="`+id+`"}` {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
 		}
 	}
-	return false, lines.Err()
+	return 0, lines.Err()
 }
 
 // FindMember is the member of a node: of its name, or, where it was never started, the one

@@ -10,17 +10,20 @@ import (
 )
 
 // The lines are those of etcd 3.5.16.
-func TestActivePeer(t *testing.T) {
-	const metrics = `# HELP etcd_network_active_peers The current number of active peer connections.
-# TYPE etcd_network_active_peers gauge
-etcd_network_active_peers{Local="362d50fb80fcfbf8",Remote="7d90f0ba053a0dae"} 1
-etcd_network_active_peers{Local="362d50fb80fcfbf8",Remote="ebe6ec1c106a4dbd"} 0
-etcd_network_client_grpc_received_bytes_total 10
+func TestReceivedBytes(t *testing.T) {
+	const metrics = `# HELP etcd_network_peer_received_bytes_total The total number of bytes received from peers.
+# TYPE etcd_network_peer_received_bytes_total counter
+etcd_network_peer_received_bytes_total{From="0"} 7
+etcd_network_peer_received_bytes_total{From="7d90f0ba053a0dae"} 1.234567e+06
+etcd_network_peer_sent_bytes_total{To="ebe6ec1c106a4dbd"} 12
 `
-	for id, want := range map[string]bool{"7d90f0ba053a0dae": true, "ebe6ec1c106a4dbd": false, "362d50fb80fcfbf8": false} {
-		if got, err := activePeer(strings.NewReader(metrics), id); got != want || err != nil {
-			t.Errorf("%s: %t, %v", id, got, err)
+	for id, want := range map[string]float64{"7d90f0ba053a0dae": 1234567, "ebe6ec1c106a4dbd": 0} {
+		if got, err := receivedBytes(strings.NewReader(metrics), id); got != want || err != nil {
+			t.Errorf("%s: %v, %v", id, got, err)
 		}
+	}
+	if _, err := receivedBytes(strings.NewReader("etcd_network_peer_received_bytes_total{From=\"1\"} x\n"), "1"); err == nil {
+		t.Error("x counts as a number")
 	}
 }
 

@@ -9,6 +9,25 @@ import (
 	"banyan/seeds"
 )
 
+// syncPut has one node alone lead at first, in synchronous mode: SyncState in
+// patroni/dcs/__init__.py.
+func (c Client) syncPut(candidate string) clientv3.Op {
+	return clientv3.OpPut(c.patroniPath("sync"), fmt.Sprintf(`{"leader":%q,"sync_standby":null,"quorum":0}`, candidate))
+}
+
+// Adopt makes an etcd that knows nothing fit for a PostgreSQL that holds data: see
+// [Client.Restored] about the candidate.
+func (c Client) Adopt(ctx context.Context, systemID, candidate string) error {
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.Txn(ctx).Then(clientv3.OpPut(c.initializePath(), systemID), c.syncPut(candidate)).Commit()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tell etcd of PostgreSQL's data: %w", err)
+	}
+	return nil
+}
+
 // Restored makes what was restored from a snapshot fit for Patroni, before any Patroni
 // sees it. What is of another cluster than the seed's is an error.
 //
@@ -41,8 +60,8 @@ func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate s
 		clientv3.OpDelete(c.path("lock/"), clientv3.WithPrefix()),
 	}
 	sync := clientv3.OpDelete(c.patroniPath("sync"))
-	if candidate != "" { // SyncState in patroni/dcs/__init__.py
-		sync = clientv3.OpPut(c.patroniPath("sync"), fmt.Sprintf(`{"leader":%q,"sync_standby":null,"quorum":0}`, candidate))
+	if candidate != "" {
+		sync = c.syncPut(candidate)
 	}
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.etcd.Txn(ctx).Then(append(changes, sync)...).Commit()

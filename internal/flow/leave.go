@@ -13,16 +13,16 @@ import (
 )
 
 // Leave takes this node out of its cluster, for good.
-func Leave(ctx context.Context) error {
-	unlock, err := lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+func Leave(ctx context.Context) (err error) {
 	n, err := load()
 	if err != nil {
 		return err
 	}
+	done, err := takeOver(ctx) // a run may wait for ever, which is why one leaves
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
 	return member.Leave(ctx, *n.Seed, n.Node, n.facts, func(message string) { log.Print(message) })
 }
 

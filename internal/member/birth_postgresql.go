@@ -2,7 +2,10 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +24,10 @@ import (
 // made, so that what is there now is of our own making.
 const birthMarker = facts.StateDir + "/birth"
 
+// copyMarker says that a replica's data directory was empty when Patroni was started, and
+// that it has not followed yet: what is there may be half a copy.
+const copyMarker = facts.StateDir + "/copy"
+
 // birthDropIn keeps systemd from restarting Patroni if it dies during a birth: a
 // second Patroni would adopt the data directory without its roles. KillMode also
 // ends initdb and PostgreSQL, since the directory will be moved. It lies in /run,
@@ -34,17 +41,19 @@ const (
 type findings struct {
 	initialize dcs.Initialize
 	own        peer.Holding
-	systemID   string // of the own data, where there is any
-	replica    bool   // the own data follows a primary, or is to be recovered from an archive
-	aged       bool   // the node was born: its data has the roles of Patroni
-	existing   bool   // the seed says that the first node holds data: postgresql.existing
-	standby    bool   // the cluster of the seed follows another one
+	copying    bool          // the own data is a copy of the leader's that was interrupted
+	systemID   string        // of the own data, where there is any
+	progress   peer.Progress // likewise
+	replica    bool          // the own data follows a primary, or is to be recovered from an archive
+	aged       bool          // the node was born: its data has the roles of Patroni
+	existing   bool          // the seed says that the first node holds data: postgresql.existing
+	standby    bool          // the cluster of the seed follows another one
 
 	// Where the DCS knows of no PostgreSQL:
 	founder   bool          // of those that the seed lists this node is the one to begin
 	bootstrap bool          // somebody said that it shall begin, whatever the others hold
 	self      string        // the node's name
-	all       []peer.Result // what each node with PostgreSQL holds, this one among them
+	all       []peer.Result // what each node with PostgreSQL holds, this one among them, as the seed has them
 }
 
 // decidePostgreSQL says how to go on towards a PostgreSQL that leads or follows.
@@ -64,43 +73,46 @@ type findings struct {
 //	/initialize        own data                  course
 //	system identifier  none, or of that cluster  carry on: the cluster is born
 //	system identifier  a birth's, of another     start over, as a replica
-//	system identifier  of another                refuse
+//	system identifier  an interrupted copy       start over
+//	system identifier  of another, or of none    refuse
 //	absent, or empty   -                         wait until all nodes were asked
 //	absent, or empty   any, others have come further  wait for them
 //	absent, or empty   furthest of all           adopt: it gets Patroni's roles, unless it has them
 //	absent, or empty   none anywhere             the founder begins, or starts over; others wait
+//
+// Who was ordered to begin minds nobody who is silent.
 //
 // Where the seed says that the first node holds data (postgresql.existing), nothing is begun
 // without it.
 func decidePostgreSQL(f findings) (course, string) {
 	if f.initialize.Born() {
 		switch {
-		case f.systemID == "" || f.systemID == f.initialize.Value:
-			return carryOn, ""
-		case f.own == peer.Begun:
+		case f.copying, f.own == peer.Begun && f.systemID != f.initialize.Value:
 			return startOver, ""
+		case f.own != peer.Data || f.systemID == f.initialize.Value:
+			return carryOn, ""
 		default:
 			return refuse, ""
 		}
 	}
-	if f.bootstrap {
-		return f.alone(), ""
-	}
-	if silent := peer.Silent(f.all); len(silent) > 0 {
+	if silent := peer.Silent(f.all); len(silent) > 0 && !f.bootstrap {
 		return wait, "waits until all nodes with PostgreSQL can be asked what they hold; silent: " + strings.Join(silent, "; ")
 	}
 	switch {
-	case !f.existing || f.aged:
+	case !f.existing || f.aged || f.bootstrap:
 	case !f.founder:
 		return wait, "waits for the first node, with whose data the cluster begins by postgresql.existing"
 	case f.own != peer.Data || f.replica && !f.standby:
 		return refuse, ""
 	}
 	if best, ok := peer.Best(f.all); ok {
-		if best.Node.Name == f.self {
+		if best.Node.Name == f.self || f.bootstrap && f.own == peer.Data && !best.Answer.Progress.Ahead(f.progress) {
 			return f.alone(), ""
 		}
 		return wait, fmt.Sprintf("waits for %s, which holds the data that has come furthest, to lead", best.Node.Name)
+	}
+	if f.bootstrap {
+		return f.alone(), ""
 	}
 	for _, r := range f.all {
 		if r.Answer.PostgreSQL == peer.Lost {
@@ -155,7 +167,7 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 			if !f.initialize.Born() {
 				return false, "", refuseExisting(f, dir.data)
 			}
-			return false, "", fmt.Errorf("%s is of another cluster: its system identifier is %s, and %s; move it away, and this node becomes a replica", dir.data, f.systemID, f.initialize)
+			return false, "", fmt.Errorf("%s is of another cluster, or no whole data directory: its system identifier is %q, and %s; move it away, and this node becomes a replica", dir.data, f.systemID, f.initialize)
 		}
 		say(fmt.Sprintf("%s: %s, and %s holds %s", c, f.initialize, dir.data, f.own))
 		return true, "", j.readyPostgreSQL(ctx, dir, f, c, say)
@@ -169,12 +181,14 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 		self: j.self.Name, founder: nodes[0].Name == j.self.Name, aged: j.facts.Born,
 		existing: j.self.PostgreSQL.Existing, standby: j.self.Patroni.StandbyCluster.Follows(),
 	}
-	var progress peer.Progress
 	var err error
 	if f.initialize, err = j.dcs.Initialize(ctx); err != nil {
 		return f, err
 	}
-	if f.own, progress, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
+	if f.own, f.progress, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
+		return f, err
+	}
+	if f.copying, err = durable.Exists(copyMarker); err != nil {
 		return f, err
 	}
 	if f.own == peer.Data || f.own == peer.Begun {
@@ -190,17 +204,21 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 	if f.initialize.Born() {
 		return f, nil
 	}
-	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil || f.bootstrap {
+	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
 		return f, err
 	}
 	others := slices.DeleteFunc(slices.Clone(nodes), func(n seeds.Node) bool { return n.Name == j.self.Name })
-	f.all = append(j.ask(ctx, others), peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: progress}})
+	at := slices.IndexFunc(nodes, func(n seeds.Node) bool { return n.Name == j.self.Name })
+	f.all = slices.Insert(j.ask(ctx, others), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
 	return f, nil
 }
 
 // readyPostgreSQL does what a course begins with.
 func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, c course, say func(string)) error {
 	founds := !f.initialize.Born()
+	if c == carryOn && f.own != peer.Data && f.own != peer.Begun && !founds {
+		return markCopy(ctx, dir)
+	}
 	if c == carryOn || c == adopt {
 		if founds {
 			if err := j.dcs.Forget(ctx, f.initialize); err != nil {
@@ -215,7 +233,11 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 	if err := refuseIfServed(dir.data); err != nil {
 		return err
 	}
-	if f.own == peer.Begun {
+	if f.copying {
+		if err := removeCopy(dir, say); err != nil {
+			return err
+		}
+	} else if f.own == peer.Begun {
 		// The log comes first: without data it would be nobody's, and initdb refuses it.
 		for _, d := range []string{dir.wal, dir.data} {
 			if err := moveRemains(d, say); err != nil {
@@ -224,12 +246,12 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 		}
 	}
 	if !founds {
-		return durable.Remove(birthMarker)
+		return errors.Join(markCopy(ctx, dir), durable.Remove(birthMarker))
 	}
 	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dir.data+" is being made\n")...); err != nil {
 		return err
 	}
-	if err := j.dcs.Forget(ctx, f.initialize); err != nil {
+	if err := errors.Join(durable.Remove(copyMarker), j.dcs.Forget(ctx, f.initialize)); err != nil {
 		return err
 	}
 	return makeHere(ctx,
@@ -237,6 +259,31 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 		converge.File{Path: birthDropIn, Mode: 0o644, Content: birthDropInContent},
 		converge.Unit{Name: patroniUnit}, // for its daemon-reload
 	)
+}
+
+func markCopy(ctx context.Context, dir dataDir) error {
+	return makeHere(ctx, marker(copyMarker, "the data directory "+dir.data+" is being copied\n")...)
+}
+
+// removeCopy empties the directories of an interrupted copy: all of it is the leader's, and
+// beside it there may be no room for another.
+func removeCopy(dir dataDir, say func(string)) error {
+	say("removing from " + dir.data + " the copy that was interrupted")
+	for _, d := range []string{dir.wal, dir.data} {
+		if d == "" {
+			continue
+		}
+		entries, err := os.ReadDir(d)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(d, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // moveRemains moves a directory of an interrupted birth aside, where there is one with

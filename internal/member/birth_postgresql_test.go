@@ -40,7 +40,10 @@ func TestDecidePostgreSQL(t *testing.T) {
 		"born, its data":                   {findings{initialize: born, own: peer.Data, systemID: own}, carryOn},
 		"born, a birth's end":              {findings{initialize: born, own: peer.Begun, systemID: own}, carryOn},
 		"born, another birth":              {findings{initialize: born, own: peer.Begun, systemID: foreign}, startOver},
-		"born, half a birth":               {findings{initialize: born, own: peer.Begun}, carryOn},
+		"born, half a birth":               {findings{initialize: born, own: peer.Begun}, startOver},
+		"born, half a copy":                {findings{initialize: born, own: peer.Begun, copying: true}, startOver},
+		"born, all of a copy":              {findings{initialize: born, own: peer.Begun, copying: true, systemID: own}, startOver},
+		"born, data of nobody":             {findings{initialize: born, own: peer.Data}, refuse},
 		"born, foreign":                    {findings{initialize: born, own: peer.Data, systemID: foreign}, refuse},
 		"founder":                          {findings{initialize: absent, own: peer.Nothing, founder: true, all: nothing}, begin},
 		"founder, interrupted":             {findings{initialize: empty, own: peer.Begun, founder: true, all: nothing}, startOver},
@@ -77,9 +80,21 @@ func TestDecidePostgreSQL(t *testing.T) {
 		"existing, a replica's, of a standby": {
 			findings{initialize: absent, own: peer.Data, replica: true, standby: true, existing: true, founder: true, self: "n2", all: all(nothing[0], is("n2", peer.Data, early))}, carryOn,
 		},
-		"all is lost":                   {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], is("n2", peer.Lost, early))}, wait},
-		"ordered, empty":                {findings{initialize: absent, own: peer.Lost, bootstrap: true}, begin},
-		"ordered, with data":            {findings{initialize: empty, own: peer.Data, bootstrap: true, aged: true}, carryOn},
+		"all is lost":        {findings{initialize: absent, own: peer.Nothing, founder: true, all: all(nothing[0], is("n2", peer.Lost, early))}, wait},
+		"ordered, empty":     {findings{initialize: absent, own: peer.Lost, bootstrap: true}, begin},
+		"ordered, with data": {findings{initialize: empty, own: peer.Data, bootstrap: true, aged: true}, carryOn},
+		"ordered, one is silent": {
+			findings{initialize: absent, own: peer.Lost, bootstrap: true, self: "n1", all: all(is("n1", peer.Lost, early), dead)}, begin,
+		},
+		"ordered, empty, and one has data by now": {
+			findings{initialize: absent, own: peer.Lost, bootstrap: true, self: "n1", all: all(is("n1", peer.Lost, early), is("n2", peer.Data, early))}, wait,
+		},
+		"ordered, and one is as far": {
+			findings{initialize: absent, own: peer.Data, aged: true, progress: late, bootstrap: true, self: "n2", all: all(is("n1", peer.Data, late), is("n2", peer.Data, late))}, carryOn,
+		},
+		"ordered, and one is further": {
+			findings{initialize: absent, own: peer.Data, aged: true, progress: early, bootstrap: true, self: "n2", all: all(is("n1", peer.Data, late), is("n2", peer.Data, early))}, wait,
+		},
 		"ordered, with somebody's data": {findings{initialize: empty, own: peer.Data, bootstrap: true}, adopt},
 	} {
 		if got, waiting := decidePostgreSQL(test.findings); got != test.want || (waiting != "") != (got == wait) {

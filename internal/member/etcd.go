@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"banyan/internal/converge"
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/node"
@@ -17,22 +15,16 @@ import (
 	"banyan/seeds"
 )
 
-// etcdFirstStart has etcd found or join a cluster, at its first start alone. It lies in
-// /run, so that a power cut ends it too; and it is read after /etc/default/etcd, since
-// systemd lets the last file count.
-const (
-	etcdFirstStart    = "/run/systemd/system/" + etcdUnit + ".d/zz-first-start.conf"
-	etcdFirstStartEnv = "/run/banyan/etcd-first-start.env"
-)
-
 // etcdFindings is what a member of etcd meets that does not run yet.
 type etcdFindings struct {
-	own peer.Holding
+	own     peer.Holding
+	log     bool // of a first start there is etcd's log: it may have acknowledged something
+	entered bool // others had listed it for that start
 
 	// What the other members' etcd says, where it has a quorum.
 	cluster bool
 	listed  *dcs.Member // this node as it is listed
-	active  bool        // others are connected to it
+	active  bool        // others hear of it
 
 	founder   bool          // of those that the seed lists it is the one to begin
 	bootstrap bool          // somebody said that it shall begin, whatever the others hold
@@ -51,6 +43,7 @@ const (
 	replace course = "replace"       // the same, after the member that lost its data was removed
 	isolate course = "go on alone"   // on its data, without all other members
 	silence course = "await silence" // replace, once nobody has heard of the member for a while
+	resume  course = "resume"        // begin with what the others have, as they have listed it
 )
 
 // decideEtcd says how a member goes on towards an etcd with a quorum. One member, the
@@ -61,13 +54,15 @@ const (
 //	data       -                              carry on; if it is listed no more, join anew
 //	data       none, and it was so ordered    go on alone
 //	begun      none, all others hold nothing  the founder starts over, others wait
-//	begun      none, somebody holds some      carry on: others have joined what was begun
+//	begun      none, somebody holds some      carry on, or resume: others have joined what was
+//	                                          begun, or count on this one that they have added
 //	nothing    none, all others hold nothing  the founder begins, others wait
 //	nothing    none, somebody holds some      wait for a quorum of them
 //	lost       none                           wait: only they, or a human, can tell
 //	none       there, not listed              join
-//	none       there, listed, never started   join as what is listed
-//	none       there, listed and connected    refuse, after a while: a copy of this disk is at work
+//	begun      there, listed, never started   carry on, where its first start got as far as a log
+//	none       there, listed, never started   join anew
+//	none       there, listed, and is heard of  refuse: a copy of this disk is at work
 //	begun      there, listed                  replace
 //	none       there, listed                  replace, once it has been silent for a while
 func decideEtcd(f etcdFindings) etcdCourse {
@@ -79,6 +74,8 @@ func decideEtcd(f etcdFindings) etcdCourse {
 	case f.own == peer.Data && f.bootstrap && !f.cluster:
 		return to(isolate)
 	case f.own == peer.Data:
+		return to(carryOn)
+	case f.cluster && !f.listed.Started() && f.own == peer.Begun && f.log:
 		return to(carryOn)
 	case f.cluster && !f.listed.Started():
 		return to(join)
@@ -103,8 +100,10 @@ func decideEtcd(f etcdFindings) etcdCourse {
 		}
 	}
 	switch {
-	case len(holders) > 0 && f.own == peer.Begun:
+	case len(holders) > 0 && f.own == peer.Begun && f.log:
 		return to(carryOn)
+	case len(holders) > 0 && f.own == peer.Begun && f.entered:
+		return to(resume)
 	case len(holders) > 0:
 		return waits("waits for a quorum of the etcd that there is: %s", strings.Join(holders, ", "))
 	case f.own == peer.Lost && len(f.others) == 0:
@@ -122,38 +121,20 @@ func decideEtcd(f etcdFindings) etcdCourse {
 
 // startEtcd makes this node's etcd a member with a vote.
 func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
-	state, err := j.units.state(ctx, etcdUnit)
-	if err != nil {
-		return err
-	}
-	ordered, err := durable.Exists(BootstrapOrder)
-	if err != nil {
-		return err
-	}
-	if ordered && state.running() { // without a quorum: see MayBootstrap
-		if err := j.units.stop(ctx, etcdUnit); err != nil {
-			return err
-		}
-	}
-	if ordered || !state.running() {
-		if err := j.prepareEtcd(ctx, say); err != nil {
-			return err
-		}
-	}
-	say("starting " + etcdUnit)
-	if err := j.units.start(ctx, etcdUnit); err != nil {
-		return err
-	}
-	return j.awaitEtcd(ctx, say)
-}
-
-// awaitEtcd waits until the member takes part, and gives it its vote.
-func (j *joining) awaitEtcd(ctx context.Context, say func(string)) error {
 	own, err := dcs.Connect(j.seed, j.self, node.EtcdClientURL(j.self))
 	if err != nil {
 		return err
 	}
 	defer own.Close()
+	ordered, err := durable.Exists(BootstrapOrder)
+	if err != nil {
+		return err
+	}
+	if ordered && own.Healthy(ctx) != nil { // with a quorum the order is obeyed already
+		if err := j.units.stop(ctx, etcdUnit); err != nil {
+			return err
+		}
+	}
 	return poll(ctx, say, func() (bool, string, error) {
 		err := own.Healthy(ctx)
 		if err == nil {
@@ -166,7 +147,14 @@ func (j *joining) awaitEtcd(ctx context.Context, say func(string)) error {
 		if stateErr != nil {
 			return false, "", stateErr
 		}
-		return false, state.explain(err), nil
+		if state.running() {
+			return false, state.explain(err), nil
+		}
+		// It was not started yet, or has ended, as one does that the others have removed.
+		if err := j.prepareEtcd(ctx, say); err != nil {
+			return false, "", err
+		}
+		return false, "starting " + etcdUnit, j.units.start(ctx, etcdUnit)
 	})
 }
 
@@ -203,7 +191,7 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 			return true, "", nil
 		case refuse:
 			if f.cluster && time.Since(since) < fadeTime {
-				return false, fmt.Sprintf("its data is gone, and other members of etcd are connected to %s: waits until they are not", f.listed), nil
+				return false, fmt.Sprintf("its data is gone, and other members of etcd hear of %s: waits until they do not", f.listed), nil
 			}
 			return false, "", refuseEtcd(f)
 		case silence:
@@ -213,7 +201,7 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 		}
 		say(string(c.course))
 		if err := j.firstStart(ctx, f, c.course, say); err != nil {
-			if f.cluster && dcs.MayPass(err) { // such as another member that joins at the moment
+			if f.cluster && (dcs.MayPass(err) || errors.Is(err, errChanged)) { // such as another member that joins at the moment
 				return false, err.Error(), nil
 			}
 			return false, "", err
@@ -226,14 +214,15 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 // place: longer than any restart of a machine would leave it half alive.
 const silenceTime = 2 * time.Minute
 
-// fadeTime is longer than others count as connected to a machine whose power was cut: until
-// TCP's probes have failed, nine of them after 30 s, every 15 s or, before Go 1.23, every 30
-// (rafthttp gives SetKeepAlivePeriod 30 s).
-const fadeTime = 6 * time.Minute
+// fadeTime is for what was under way when a member ended.
+const fadeTime = 15 * time.Second
+
+// errChanged is how a change of etcd's members ends that another one has come before.
+var errChanged = errors.New("the members of etcd have changed meanwhile")
 
 func refuseEtcd(f etcdFindings) error {
 	if f.cluster {
-		return fmt.Errorf("other members of etcd are connected to %s, and it does not run here: is this disk a copy of that of a machine that runs?", f.listed)
+		return fmt.Errorf("other members of etcd hear of %s, and it does not run here: is this disk a copy of that of a machine that runs?", f.listed)
 	}
 	return fmt.Errorf("%s holds no data any more, and yet this node was born: put it back, or see restore-etcd and bootstrap in firstboot(8), "+
 		"to begin with an empty DCS in which Patroni adopts PostgreSQL's data", etcdMember)
@@ -245,6 +234,12 @@ func (j *joining) findEtcd(ctx context.Context) (etcdFindings, error) {
 	f := etcdFindings{founder: members[0].Name == j.self.Name}
 	var err error
 	if f.own, err = etcdHolding(j.seed, j.self, j.facts); err != nil {
+		return f, err
+	}
+	if f.log, err = holdsData(etcdWAL); err != nil {
+		return f, err
+	}
+	if f.entered, err = enteredEtcd(); err != nil {
 		return f, err
 	}
 	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
@@ -282,130 +277,4 @@ func (j *joining) ask(ctx context.Context, nodes []seeds.Node) []peer.Result {
 		}
 	}
 	return results
-}
-
-// firstStart makes ready for the first start of a member, and starts one that others have
-// listed.
-func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say func(string)) error {
-	if c == isolate {
-		// https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there
-		return prepareFirstStart(ctx, "ETCD_FORCE_NEW_CLUSTER=true\n")
-	}
-	if f.cluster || c == startOver {
-		if err := moveMember(say); err != nil {
-			return err
-		}
-	}
-	if err := makeHere(ctx, marker(etcdBirthMarker, "etcd's data directory "+etcdMember+" is being made\n")...); err != nil {
-		return err
-	}
-	if !f.cluster {
-		return prepareFirstStart(ctx, initialCluster("new", j.self.Name+"="+node.EtcdPeerURL(j.self)))
-	}
-	started := false
-	err := j.others.Locked(ctx, func(ctx context.Context) error {
-		cluster, err := j.enter(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := prepareFirstStart(ctx, initialCluster("existing", cluster...)); err != nil {
-			return err
-		}
-		// Before etcd 3.4 it has its vote already, and of two members both have to run for
-		// anything to be written, such as the end of the lock.
-		if err := j.units.start(ctx, etcdUnit); err != nil {
-			return err
-		}
-		started = true
-		return nil
-	})
-	if started && err != nil { // the lock goes with its lease
-		say(err.Error())
-		return nil
-	}
-	return err
-}
-
-// initialCluster are etcd's variables for a first start.
-func initialCluster(state string, members ...string) string {
-	return fmt.Sprintf("ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(members, ","), state)
-}
-
-// prepareFirstStart has etcd start with further variables, and without data.
-func prepareFirstStart(ctx context.Context, variables string) error {
-	return makeHere(ctx,
-		converge.Directory{Path: filepath.Dir(etcdFirstStartEnv), Mode: 0o755},
-		converge.File{Path: etcdFirstStartEnv, Mode: 0o644, Content: variables},
-		converge.Directory{Path: filepath.Dir(etcdFirstStart), Mode: 0o755},
-		// The condition of the unit is that it has data.
-		converge.File{Path: etcdFirstStart, Mode: 0o644, Content: "[Unit]\nConditionDirectoryNotEmpty=\n[Service]\nEnvironmentFile=" + etcdFirstStartEnv + "\n"},
-		converge.Unit{Name: etcdUnit}) // for its daemon-reload
-}
-
-// enter has the others list this node, and returns whom it will meet, as
-// ETCD_INITIAL_CLUSTER wants it: all that are listed, and itself.
-func (j *joining) enter(ctx context.Context, c course) ([]string, error) {
-	url := node.EtcdPeerURL(j.self)
-	members, err := j.others.Members(ctx) // under the lock by now
-	if err != nil {
-		return nil, err
-	}
-	m, listed := dcs.FindMember(members, j.self.Name, url)
-	if listed && m.Started() {
-		if c == join {
-			return nil, fmt.Errorf("etcd lists %s by now, as one that was started: look again", m)
-		}
-		if err := j.others.Remove(ctx, m.ID); err != nil {
-			return nil, err
-		}
-		listed = false
-	}
-	if !listed {
-		if m.ID, members, err = j.others.Add(ctx, url); err != nil {
-			return nil, err
-		}
-	}
-	var cluster []string
-	for _, other := range members {
-		name := other.Name
-		if other.ID == m.ID {
-			name = j.self.Name
-		}
-		if name == "" { // another that joins: only its place counts
-			name = fmt.Sprintf("%x", other.ID)
-		}
-		for _, u := range other.PeerURLs {
-			cluster = append(cluster, name+"="+u)
-		}
-	}
-	return cluster, nil
-}
-
-// moveMember moves what etcd has aside, where it has anything.
-func moveMember(say func(string)) error {
-	there, err := durable.Exists(etcdMember)
-	if err != nil || !there {
-		return err
-	}
-	aside, err := moveAside(etcdMember, time.Now())
-	if err != nil {
-		return err
-	}
-	say("moved etcd's data to " + aside)
-	return nil
-}
-
-// endEtcdBirth is for a healthy etcd, before anything is written to it.
-func endEtcdBirth(ctx context.Context) error {
-	if err := durable.Remove(etcdBirthMarker); err != nil {
-		return err
-	}
-	there, err := durable.Exists(etcdFirstStart)
-	if err != nil || !there {
-		return err
-	}
-	if err := errors.Join(durable.Remove(etcdFirstStart), durable.Remove(etcdFirstStartEnv)); err != nil {
-		return err
-	}
-	return makeHere(ctx, converge.Unit{Name: etcdUnit})
 }

@@ -116,10 +116,11 @@ func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f f
 		return "", peer.Progress{}, err
 	}
 	begun, err := durable.Exists(birthMarker)
-	if err != nil {
+	copying, err2 := durable.Exists(copyMarker)
+	if err := errors.Join(err, err2); err != nil {
 		return "", peer.Progress{}, err
 	}
-	h := holding(data, begun, f.Born)
+	h := holding(data, begun || copying, f.Born)
 	if h != peer.Data {
 		return h, peer.Progress{}, nil
 	}

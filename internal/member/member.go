@@ -266,7 +266,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 		}
 	}
 	changed := !j.facts.Joins()
-	for _, path := range []string{birthMarker, birthDropIn, BootstrapOrder} {
+	for _, path := range []string{birthMarker, copyMarker, birthDropIn, BootstrapOrder} {
 		there, err := durable.Exists(path)
 		if err != nil {
 			return err

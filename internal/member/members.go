@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -54,9 +55,9 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 			switch {
 			case err != nil:
 				return false, fmt.Sprintf("nobody says whether %s runs: %v", m, err), nil
-			case active && time.Since(began) < fadeTime && !m.Answers(ctx):
+			case active && time.Since(began) < fadeTime:
 				delete(silent, m.ID)
-				waiting = fmt.Sprintf("the seed lists %s no more, which does not answer, and to which others are connected", m)
+				waiting = fmt.Sprintf("the seed lists %s no more, and others hear of it", m)
 				continue
 			case active:
 				delete(silent, m.ID)
@@ -70,15 +71,36 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 				continue
 			}
 			say(fmt.Sprintf("removing %s from etcd, since the seed lists it no more and nobody hears of it", m))
-			if err := j.etcd.Locked(ctx, func(ctx context.Context) error { return j.etcd.Remove(ctx, m.ID) }); err != nil {
-				if dcs.MayPass(err) {
-					return false, err.Error(), nil
-				}
+			err = j.etcd.Locked(ctx, func(ctx context.Context) error { return j.dropSilent(ctx, m) })
+			if dcs.MayPass(err) || errors.Is(err, errChanged) {
+				return false, err.Error(), nil
+			}
+			if err != nil {
 				return false, "", err
 			}
 		}
 		return waiting == "", waiting, nil
 	})
+}
+
+// dropSilent removes a member that is silent still, under the lock that may have taken its
+// time, by a seed that is the latest still.
+func (j *joining) dropSilent(ctx context.Context, m dcs.Member) error {
+	newer, err := j.dcs.Seed(ctx, j.seed.Cluster)
+	if err != nil {
+		return err
+	}
+	if newer {
+		return nil
+	}
+	members, err := j.etcd.Members(ctx)
+	if err != nil {
+		return err
+	}
+	if err := j.stillSilent(ctx, m, members); err != nil {
+		return err
+	}
+	return j.etcd.Remove(ctx, m.ID)
 }
 
 // unlistedMembers are those that were started once and are none of these nodes. One that was

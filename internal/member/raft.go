@@ -33,11 +33,16 @@ func raftHolding(s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, er
 
 // startRaft makes this node a member of the raft that has all of the log.
 func (j *joining) startRaft(ctx context.Context, say func(string)) error {
+	// One that runs without a log learns nothing where nobody has one, and is in nobody's way.
+	own, err := raftHolding(j.seed, j.self, j.facts)
+	if err != nil {
+		return err
+	}
 	state, err := j.units.state(ctx, node.RaftUnit)
 	if err != nil {
 		return err
 	}
-	if !state.running() {
+	if own != peer.Data || !state.running() {
 		if err := j.prepareRaft(ctx, say); err != nil {
 			return err
 		}
@@ -85,6 +90,9 @@ func (j *joining) prepareRaft(ctx context.Context, say func(string)) error {
 			return false, waiting, nil
 		case raft.Found:
 			say("founding the raft")
+			if err := j.units.stop(ctx, node.RaftUnit); err != nil {
+				return false, "", err
+			}
 			return true, "", foundRaft(ctx)
 		default:
 			return true, "", nil

@@ -34,8 +34,8 @@ type TakeOver func(context.Context) (done func() error, err error)
 // it, and those of other nodes join it: at once where their data is gone, after
 // [JoinRestored] where they have that of the old etcd.
 //
-// The power may fail at any instant: the data is in place in one step, and what is there
-// then is fit for use.
+// The power may fail at any instant: what is in place then is the old data, or none, which
+// is for another call, or what is fit for use.
 func Restore(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, r Restoration, take TakeOver, say func(string)) error {
 	if !s.IsEtcdMember(self) {
 		return noMember(s, self)
@@ -197,12 +197,22 @@ func (j *joining) restore(ctx context.Context, from string, about snapshot, cand
 	if err != nil {
 		return err
 	}
-	err = j.withPrivateEtcd(ctx, work, say, func(ctx context.Context, c dcs.Client) error {
+	err = j.withPrivateEtcd(ctx, work, nil, say, func(ctx context.Context, c dcs.Client) error {
 		return c.Restored(ctx, j.seed.Cluster, candidate)
 	})
 	if err != nil {
 		return err
 	}
+	if err := placeMember(ctx, work, say); err != nil {
+		return err
+	}
+	say(etcdMember + " is restored, as an etcd of this member alone")
+	return nil
+}
+
+// placeMember puts the data that was made in work in the place of etcd's, which is moved
+// aside.
+func placeMember(ctx context.Context, work string, say func(string)) error {
 	if err := handOver(ctx, work, "etcd"); err != nil {
 		return err
 	}
@@ -213,11 +223,7 @@ func (j *joining) restore(ctx context.Context, from string, about snapshot, cand
 	if err := durable.Remove(etcdBirthMarker); err != nil {
 		return err
 	}
-	if err := durable.Rename(filepath.Join(work, "member"), etcdMember); err != nil {
-		return err
-	}
-	say(etcdMember + " is restored, as an etcd of this member alone")
-	return nil
+	return durable.Rename(filepath.Join(work, "member"), etcdMember)
 }
 
 // JoinRestored has this node's member of etcd, which has data of an etcd that is lost,

@@ -6,40 +6,87 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"banyan/internal/command"
+	"banyan/internal/converge"
 	"banyan/internal/dcs"
 	"banyan/internal/node"
+	"banyan/internal/peer"
 	"banyan/seeds"
 )
 
-// unpack restores a snapshot beside etcd's data, and says where.
-//
-// Its token, and so the ids of the cluster and of its member, are no other etcd's. With
-// the token of the first one a founder's cluster would have the ids that it had then, and
-// a member which has the data of that would take this one for it.
-// https://etcd.io/docs/v3.5/op-guide/recovery/
-func (j *joining) unpack(ctx context.Context, from string, about snapshot) (work string, err error) {
+// workDir is a directory beside etcd's data, which is to be made.
+func workDir() (string, error) {
 	parent := filepath.Dir(node.EtcdDataDir)
 	if err := removeUnfinished(parent); err != nil {
 		return "", err
 	}
 	dir, err := os.MkdirTemp(parent, unfinished)
+	return filepath.Join(dir, "etcd"), err // etcd wants to make it itself
+}
+
+// newToken makes the ids of a cluster and of its member those of no other etcd. With the
+// token of the first one a founder's cluster would have the ids that it had then, and a
+// member which has the data of that would take this one for it.
+// https://etcd.io/docs/v3.5/op-guide/recovery/
+func (j *joining) newToken() string {
+	return j.self.Etcd.InitialClusterToken + "-" + time.Now().UTC().Format(snapshotTime)
+}
+
+// beginAround begins an etcd around PostgreSQL's data, where this node holds some: in
+// synchronous mode only it may lead at first. The Patroni of another node, which may be
+// behind, runs already, and would be before this one's in an etcd that knows nothing.
+func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool, err error) {
+	if !j.self.Runs(seeds.ServicePostgreSQL) {
+		return false, nil
+	}
+	dir, err := postgresqlDir(j.self, j.facts)
 	if err != nil {
+		return false, err
+	}
+	if own, _, err := dir.holding(ctx, j.seed, j.self, j.facts); own != peer.Data || err != nil {
+		return false, err
+	}
+	control, err := dir.control(ctx)
+	if err != nil || control.systemID == "" || !j.facts.Born {
+		return false, err
+	}
+	if err := makeHere(ctx, converge.Directory{Path: node.EtcdDataDir, Mode: 0o700, Owner: "etcd"}); err != nil {
+		return false, err
+	}
+	work, err := workDir()
+	defer func() { err = errors.Join(err, removeUnfinished(filepath.Dir(node.EtcdDataDir))) }()
+	if err != nil {
+		return false, err
+	}
+	variables := []string{"ETCD_INITIAL_CLUSTER=" + j.alone(), "ETCD_INITIAL_CLUSTER_STATE=new", "ETCD_INITIAL_CLUSTER_TOKEN=" + j.newToken()}
+	err = j.withPrivateEtcd(ctx, work, variables, say, func(ctx context.Context, c dcs.Client) error {
+		return c.Adopt(ctx, control.systemID, j.self.Name)
+	})
+	if err != nil {
+		return false, err
+	}
+	say("begins an etcd for the PostgreSQL cluster " + control.systemID + ", which this node is the first to lead")
+	return true, placeMember(ctx, work, say)
+}
+
+// unpack restores a snapshot beside etcd's data, and says where.
+func (j *joining) unpack(ctx context.Context, from string, about snapshot) (work string, err error) {
+	if work, err = workDir(); err != nil {
 		return "", err
 	}
-	work = filepath.Join(dir, "etcd") // etcd wants to make it itself
 	url := node.EtcdPeerURL(j.self)
 	_, err = command.Command{
 		Name: node.SnapshotProgram(j.facts),
 		Args: []string{
 			"snapshot", "restore", from, "--data-dir=" + work, "--name=" + j.self.Name,
-			"--initial-cluster=" + j.self.Name + "=" + url, "--initial-advertise-peer-urls=" + url,
-			"--initial-cluster-token=" + j.self.Etcd.InitialClusterToken + "-" + time.Now().UTC().Format(snapshotTime),
+			"--initial-cluster=" + j.alone(), "--initial-advertise-peer-urls=" + url,
+			"--initial-cluster-token=" + j.newToken(),
 			"--skip-hash-check=" + strconv.FormatBool(!about.summed),
 		},
 		Env: []string{"ETCDCTL_API=3"},
@@ -54,9 +101,10 @@ var privateURL = fmt.Sprintf("https://127.0.0.1:%d", seeds.EtcdClientPort)
 // privateTime is long enough for a database of the largest size that etcd advises.
 const privateTime = 5 * time.Minute
 
-// withPrivateEtcd runs etcd on a data directory while something is done with it. It ends
+// withPrivateEtcd runs etcd on a data directory, with further variables, while something is
+// done with it. It ends
 // as systemd would end it, so that all is in its files.
-func (j *joining) withPrivateEtcd(ctx context.Context, data string, say func(string), do func(context.Context, dcs.Client) error) error {
+func (j *joining) withPrivateEtcd(ctx context.Context, data string, variables []string, say func(string), do func(context.Context, dcs.Client) error) error {
 	enough := errors.New("it has done its part")
 	ctx, cancel := context.WithTimeoutCause(ctx, privateTime, fmt.Errorf("not done after %v", privateTime))
 	defer cancel()
@@ -64,10 +112,10 @@ func (j *joining) withPrivateEtcd(ctx context.Context, data string, say func(str
 	defer stop(enough)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := command.Command{Name: "etcd", Env: append(node.EtcdEnvironment(j.self, j.facts), // the last of a name counts
-			"ETCD_DATA_DIR="+data, "ETCD_LISTEN_CLIENT_URLS="+privateURL,
+		_, err := command.Command{Name: "etcd", Env: slices.Concat(node.EtcdEnvironment(j.self, j.facts), []string{ // the last of a name counts
+			"ETCD_DATA_DIR=" + data, "ETCD_LISTEN_CLIENT_URLS=" + privateURL,
 			fmt.Sprintf("ETCD_LISTEN_PEER_URLS=https://127.0.0.1:%d", seeds.EtcdPeerPort), "ETCD_LISTEN_METRICS_URLS=",
-		)}.Run(running)
+		}, variables)}.Run(running)
 		if err == nil {
 			err = errors.New("etcd ended by itself")
 		}

@@ -124,7 +124,7 @@ SystemCallFilter=@system-service
 [Install]
 WantedBy=multi-user.target
 `, requiresMounts(volumes, dir), Python, RaftProgram, RaftConfig, dir)),
-		converge.Unit{Name: RaftUnit, Enabled: f.Born, RestartOn: []string{RaftConfig, unitDir + RaftUnit}})
+		converge.Unit{Name: RaftUnit, Enabled: f.Joins(), RestartOn: []string{RaftConfig, unitDir + RaftUnit}})
 	return converge.Step{Name: StepRaft, Needs: needs(volumes, dir), Resources: resources}, nil
 }
 

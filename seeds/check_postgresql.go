@@ -26,6 +26,12 @@ var ownParameters = map[string]string{
 	"ident_file":       "the node has its own",
 	"config_file":      "the node has its own",
 	"data_directory":   "the node has its own",
+	"ssl":              "it is on: the members speak nothing else",
+	"ssl_ca_file":      "the node has its own",
+	"ssl_cert_file":    "the node has its own",
+	"ssl_key_file":     "the node has its own",
+
+	"password_encryption": "it is scram-sha-256, which the members' lines of pg_hba.conf want",
 }
 
 // leastParameters are the least values that Patroni takes. It passes over a lower

@@ -156,6 +156,9 @@ type StandbyCluster struct {
 	Host string `yaml:"host" example:"172.16.64.180"`
 	// The port of the primary.
 	Port uint16 `yaml:"port" default:"5432"`
+	// The certificate of the authority that signed the primary's, where it is another cluster's:
+	// its ca.crt.
+	SSLRootCert PEM `yaml:"sslrootcert" source:"https://www.postgresql.org/docs/current/libpq-ssl.html"`
 	// The slot on the primary.
 	PrimarySlotName string `yaml:"primary_slot_name" example:"standby_cl"`
 	// The ways to make the standby leader, in the order in which they are tried.
@@ -237,8 +240,6 @@ type Tags struct {
 type RESTAPI struct {
 	// The port.
 	Port uint16 `yaml:"port" default:"8008"`
-	// Whether clients show a certificate: optional asks writers only.
-	VerifyClient VerifyClient `yaml:"verify_client" default:"optional"`
 	// The ciphers of TLS 1.2, as openssl-ciphers(1) writes them.
 	Ciphers string `yaml:"ciphers" default:"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384:!SSLv1:!SSLv2:!SSLv3:!TLSv1:!TLSv1.1" example:"ECDHE-ECDSA-AES256-GCM-SHA384"`
 	// Further networks and hosts that may write (Patroni 2.1 and later); members always may.

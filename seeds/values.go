@@ -129,12 +129,6 @@ func (WatchdogMode) Enum() []string {
 	return []string{string(WatchdogOff), "automatic", string(WatchdogRequired)}
 }
 
-// VerifyClient is which clients of the REST API show a certificate.
-type VerifyClient string
-
-// Enum lists the choices.
-func (VerifyClient) Enum() []string { return []string{"none", "optional", "required"} }
-
 // LogLevel is a level of Python's logging.
 type LogLevel string
 

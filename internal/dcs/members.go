@@ -216,8 +216,12 @@ func IsLearner(err error) bool {
 }
 
 // MayPass tells whether what etcd refused it may allow a moment later: it changes its
-// members one at a time, and only while all are connected.
+// members one at a time, and only while all are connected. And another member than a
+// learner may be asked then.
 func MayPass(err error) bool {
+	if IsLearner(err) {
+		return true
+	}
 	for _, passing := range []error{
 		rpctypes.ErrUnhealthy, rpctypes.ErrTooManyLearners, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrNoLeader,
 		rpctypes.ErrTimeout, rpctypes.ErrLeaderChanged, rpctypes.ErrTimeoutDueToLeaderFail, context.DeadlineExceeded,

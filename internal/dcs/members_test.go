@@ -50,7 +50,7 @@ func TestErrorsOfEtcd(t *testing.T) {
 		err              error
 		learner, mayPass bool
 	}{
-		{learner, true, false},
+		{learner, true, true},
 		{fmt.Errorf("add: %w", rpctypes.ErrUnhealthy), false, true},
 		{rpctypes.ErrTooManyLearners, false, true},
 		{rpctypes.ErrPermissionDenied, false, false},

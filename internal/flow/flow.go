@@ -73,10 +73,10 @@ func Run(ctx context.Context) error {
 		return err
 	}
 	err = member.AwaitDatabases(ctx, *n.Seed, n.Node, n.facts, func(message string) { log.Printf("databases: %s", message) })
-	if ctx.Err() != nil {
-		return nil // it was to wait, and was told to end
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // it was to wait, and was told to end
 }
 
 // reporter keeps the report up to date while it is being made.

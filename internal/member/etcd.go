@@ -173,8 +173,8 @@ func (j *joining) promote(ctx context.Context) (waiting string) {
 
 // prepareEtcd makes a member that does not run fit for its start: it waits until that may be.
 func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
-	var last course
-	var since time.Time // it is the course
+	var last, tried course
+	var since time.Time // of the last
 	return poll(ctx, say, func() (bool, string, error) {
 		f, err := j.findEtcd(ctx)
 		if err != nil {
@@ -199,7 +199,10 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 				return false, fmt.Sprintf("its data is gone, and etcd lists %s: it is replaced when nobody has heard of it for %v", f.listed, silenceTime), nil
 			}
 		}
-		say(string(c.course))
+		if c.course != tried {
+			say(string(c.course))
+			tried = c.course
+		}
 		if err := j.firstStart(ctx, f, c.course, say); err != nil {
 			if f.cluster && (dcs.MayPass(err) || errors.Is(err, errChanged)) { // such as another member that joins at the moment
 				return false, err.Error(), nil

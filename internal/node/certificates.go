@@ -29,7 +29,18 @@ const (
 	patroniEtcdCA          = "/etc/patroni/etcd-ca.crt"
 	patroniEtcdCertificate = "/etc/patroni/etcd.crt"
 	patroniEtcdKey         = "/etc/patroni/etcd.key"
+
+	// Whom a standby cluster believes: its own authority, and that of the primary.
+	patroniUpstreamCA = "/etc/patroni/upstream-ca.crt"
 )
+
+// upstreamCAFile is what replication believes: Patroni knows one for all servers.
+func upstreamCAFile(c seeds.StandbyCluster) string {
+	if c.SSLRootCert == "" {
+		return CAFile
+	}
+	return patroniUpstreamCA
+}
 
 // certificates are the node's own, and those of the authorities.
 func certificates(s seeds.Seed, self seeds.Node) []converge.Resource {
@@ -52,6 +63,9 @@ func certificates(s seeds.Seed, self seeds.Node) []converge.Resource {
 	}
 	if !self.Runs(seeds.ServicePostgreSQL) {
 		return resources
+	}
+	if upstream := self.Patroni.StandbyCluster; upstream.SSLRootCert != "" {
+		resources = append(resources, file(patroniUpstreamCA, string(s.PKI.CA)+string(upstream.SSLRootCert)))
 	}
 	c := EtcdIdentity(s, self)
 	if c.CA != "" {

@@ -298,7 +298,9 @@ func TestSeedTakesComputedParameters(t *testing.T) {
 	for _, z := range []sizing{server(), {version: 11}, {version: 17, memory: 128 * mb, dataSize: 64 * mb}} {
 		cluster, own, _ := computedParameters(z, nil)
 		all := merged(cluster, own)
-		delete(all, "hot_standby") // Patroni takes it where it is on, as it is here
+		for _, fixed := range []string{"hot_standby", "password_encryption", "ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"} {
+			delete(all, fixed)
+		}
 		for _, value := range all {
 			if value == nil {
 				t.Fatalf("%v", all)

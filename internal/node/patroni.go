@@ -175,6 +175,8 @@ StartLimitIntervalSec=0
 [Service]
 Restart=on-failure
 RestartSec=5
+# A shutdown checkpoint takes its time; who is killed in it leaves its lock to expire.
+TimeoutStopSec=5min
 OOMScoreAdjust=-900
 Environment=PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj PG_OOM_ADJUST_VALUE=0
 LimitNOFILE=%d:%d
@@ -230,7 +232,7 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			CertFile:                certificateFile,
 			KeyFile:                 keyFile,
 			CAFile:                  CAFile,
-			VerifyClient:            p.RESTAPI.VerifyClient,
+			VerifyClient:            "optional", // HAProxy and firstboot read, and show none
 			Ciphers:                 p.RESTAPI.Ciphers,
 		},
 		CTL:       patroniCTL{CACert: CAFile, CertFile: certificateFile, KeyFile: keyFile},
@@ -246,9 +248,9 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			BinDir:         facts.BinDir(d.version),
 			PgPass:         fmt.Sprintf("%s/%d-main.pgpass", postgresqlHome, d.version),
 			Authentication: map[string]authentication{
-				"superuser":   authenticate(superuser, s.Secrets.SuperuserPassword),
-				"replication": authenticate(replication, s.Secrets.ReplicationPassword),
-				"rewind":      authenticate(rewind, s.Secrets.RewindPassword),
+				"superuser":   authenticate(superuser, s.Secrets.SuperuserPassword, CAFile),
+				"replication": authenticate(replication, s.Secrets.ReplicationPassword, upstreamCAFile(p.StandbyCluster)),
+				"rewind":      authenticate(rewind, s.Secrets.RewindPassword, upstreamCAFile(p.StandbyCluster)),
 			},
 			Parameters:           ownParameters(s, self, d.own),
 			PgHBA:                append(computedHBA(s), self.PostgreSQL.PgHBA...),

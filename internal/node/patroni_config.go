@@ -40,11 +40,11 @@ type patroniREST struct {
 	Allowlist               []string `yaml:"allowlist,omitempty"`
 	AllowlistIncludeMembers bool     `yaml:"allowlist_include_members"`
 
-	CertFile     string             `yaml:"certfile"`
-	KeyFile      string             `yaml:"keyfile"`
-	CAFile       string             `yaml:"cafile"`
-	VerifyClient seeds.VerifyClient `yaml:"verify_client"`
-	Ciphers      string             `yaml:"ciphers,omitempty"`
+	CertFile     string `yaml:"certfile"`
+	KeyFile      string `yaml:"keyfile"`
+	CAFile       string `yaml:"cafile"`
+	VerifyClient string `yaml:"verify_client"`
+	Ciphers      string `yaml:"ciphers,omitempty"`
 }
 
 // patroniCTL is how patronictl, and Patroni itself, call the REST API of a member.
@@ -107,8 +107,8 @@ type authentication struct {
 	SSLRootCert string `yaml:"sslrootcert"`
 }
 
-func authenticate(user string, password seeds.Secret) authentication {
-	return authentication{user, password.Reveal(), "verify-ca", CAFile}
+func authenticate(user string, password seeds.Secret, ca string) authentication {
+	return authentication{user, password.Reveal(), "verify-ca", ca}
 }
 
 // patroniEtcdOf is where Patroni finds etcd: at the node's own member first.

@@ -99,7 +99,7 @@ var databaseTable = []row{
 	{"postgresql_locale", "postgresql.initdb.locale", "", plain},
 	{"postgresql_data_checksums", "postgresql.initdb.data-checksums", "", boolean},
 	{"postgresql_allow_group_access", "postgresql.initdb.allow-group-access", "", boolean},
-	{"postgresql_password_encryption_algorithm", "postgresql.parameters.password_encryption", "the node's own lines of pg_hba.conf are scram-sha-256", takeEncryption},
+	{"postgresql_password_encryption_algorithm", "", "it is scram-sha-256, as the node's own lines of pg_hba.conf are", takeEncryption},
 	{"postgresql_parameters", "postgresql.parameters", "but for those that the node sets itself", takeParameters},
 	{"postgresql_pg_hba", "postgresql.pg_hba", "after the node's own lines", takeHBA},
 	{"postgresql_pg_ident", "postgresql.pg_ident", "", takeIdent},

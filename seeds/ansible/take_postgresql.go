@@ -11,7 +11,8 @@ import (
 
 // nodeParameters are those that Patroni or the node sets, which a seed may not.
 var nodeParameters = []string{"listen_addresses", "port", "cluster_name", "hot_standby", "hba_file", "ident_file", "config_file",
-	"data_directory", "unix_socket_directories", "stats_temp_directory"}
+	"data_directory", "unix_socket_directories", "stats_temp_directory", "ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file",
+	"password_encryption"}
 
 // entries are the items of a list that are mappings; what is not is reported.
 func (im *importer) entries(from origin, v value) []value {
@@ -89,10 +90,12 @@ func setting(s string) *yaml.Node {
 	return text(s)
 }
 
-// takeEncryption: the parameter itself is in postgresql_parameters, where it is.
+// takeEncryption: roles of today may have passwords by another algorithm.
 func takeEncryption(im *importer, from origin, v value) {
-	plain(im, from, v)
-	if v.kind == scalar && v.text != "scram-sha-256" && v.text != "" {
+	r, _ := tableRow(from.variable)
+	if v.kind != scalar || v.text == "scram-sha-256" || v.text == "" {
+		im.none(from, "%s", r.Note)
+	} else {
 		im.needed(from, "postgresql.pg_hba", "the node's own lines want scram-sha-256: roles with other passwords log in by your lines only")
 	}
 }

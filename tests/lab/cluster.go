@@ -55,6 +55,8 @@ type plan struct {
 	moved map[string]byte // the host's number of who is not where its place has it
 
 	postgresql string // further lines of the section
+	patroni    string // likewise
+	hba        string // a further line of postgresql.pg_hba
 }
 
 // times are those of Patroni: https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
@@ -91,6 +93,9 @@ func (p plan) text() string {
 		fmt.Fprintf(&b, "  - {name: dc%d, subnet: %s, vips: [%s]}\n", i+1, subnet, siteAddress(i, 180))
 		hba = append(hba, fmt.Sprintf("%q", fixture.HBA(subnet)))
 	}
+	if p.hba != "" {
+		hba = append(hba, fmt.Sprintf("%q", p.hba))
+	}
 	b.WriteString("dns: {name: pgsql-cl, zone: demo.ru}\nnodes:\n")
 	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
@@ -99,8 +104,13 @@ func (p plan) text() string {
 postgresql:
   parameters: {shared_buffers: 128MB}
   pg_hba: [%s]
-%spatroni: {ttl: %.0f, loop_wait: %.0f, retry_timeout: %.0f, synchronous_mode: true, synchronous_node_count: %d}
-`, strings.Join(hba, ", "), p.postgresql, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
+%spatroni:
+%s  ttl: %.0f
+  loop_wait: %.0f
+  retry_timeout: %.0f
+  synchronous_mode: true
+  synchronous_node_count: %d
+`, strings.Join(hba, ", "), p.postgresql, p.patroni, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
 	if p.dcs == "etcd" {
 		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}

@@ -1,0 +1,72 @@
+//go:build lab
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"banyan/tests/fixture"
+)
+
+// TestStandbyCluster has a cluster, of its own authority, follow the leader of another one,
+// and stand on its own once it is told to.
+func TestStandbyCluster(t *testing.T) {
+	t.Parallel()
+	sites := newSites(t, 2)
+	one := func(site int) []member { return []member{{fmt.Sprintf("pgsql-s%d", site+1), site, "postgresql, etcd"}} }
+	primary := newClusterAt(t, sites, plan{
+		members: one(0),
+		patroni: "  slots: {standby: {type: physical}}\n",
+		hba:     "hostssl replication,postgres replicator,rewind " + sites[1].prefix.Masked().String() + " scram-sha-256",
+	})
+	leader := primary.nodes[0]
+	s := primary.minted.Seeds[leader.name]
+	indent := func(pem string) string { return strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n      ") }
+	standby := newClusterAt(t, sites, plan{
+		members: one(1),
+		patroni: fmt.Sprintf("  standby_cluster:\n    host: %s\n    primary_slot_name: standby\n    sslrootcert: |\n      %s\n", leader.addr.Addr(), indent(string(s.PKI.CA))),
+		more: fmt.Sprintf("secrets: {superuser_password: %s, replication_password: %s, rewind_password: %s}\n",
+			s.Secrets.SuperuserPassword.Reveal(), s.Secrets.ReplicationPassword.Reveal(), s.Secrets.RewindPassword.Reveal()),
+	})
+	follower := standby.nodes[0]
+	primary.plant(leader)
+	standby.plant(follower) // before there is anybody to follow
+	primary.waitReady()
+	standby.waitReady()
+	leader.sql("create table kept (word text); insert into kept values ('banyan') returning word")
+	follower.awaits("what the other cluster has written", `su --login postgres --command "psql -tAc 'select word from kept'"`, "banyan")
+	follower.expect([]fixture.Check{
+		{"whom it follows", "firstboot status", "(?s).*standby.leader.*"},
+		{"what is wrong with it", "firstboot verify --json >/run/verify.json || true; grep -c '\"fail\"' /run/verify.json || true", "0"},
+	})
+
+	follower.sh("su --login --command 'patronictl edit-config --force --set standby_cluster=null' >&2")
+	follower.awaits("standing on its own", `su --login postgres --command "psql -tAc 'select pg_is_in_recovery()'"`, "f")
+	if got := follower.sql("insert into kept values ('alone'); select count(*) from kept"); got != "2" {
+		t.Errorf("on its own it has %s rows", got)
+	}
+}
+
+// awaits waits until a script prints that.
+func (n *node) awaits(what, script, want string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), checkTime)
+	defer cancel()
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		got := strings.TrimSpace(n.sh(script + " 2>&1 || true"))
+		if got == want {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			n.t.Fatalf("%s: %s: %s prints %q, and never %q", n.name, what, script, got, want)
+		case <-again.C:
+		}
+	}
+}

@@ -89,6 +89,9 @@ func (p plan) text() string {
 	fmt.Fprintf(&b, "version: banyan/v1\ncluster: {name: pgsql-cl, dcs: %s}\nsites:\n", p.dcs)
 	var hba []string
 	for i := range siteCount(p.members) {
+		if !slices.ContainsFunc(p.members, func(m member) bool { return m.site == i }) {
+			continue
+		}
 		subnet := netip.PrefixFrom(siteAddress(i, 0), prefix.Bits())
 		fmt.Fprintf(&b, "  - {name: dc%d, subnet: %s, vips: [%s]}\n", i+1, subnet, siteAddress(i, 180))
 		hba = append(hba, fmt.Sprintf("%q", fixture.HBA(subnet)))

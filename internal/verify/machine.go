@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"banyan/seeds"
@@ -123,13 +124,42 @@ func percent(part, of int64) int64 {
 	return 100 * part / of
 }
 
+// mayUseHugePages tells whether the parameters of the seed let PostgreSQL use them:
+// https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-HUGE-PAGES
+func (f Facts) mayUseHugePages() bool {
+	for name, value := range f.Self.PostgreSQL.Parameters {
+		switch strings.ToLower(name) {
+		case "huge_pages":
+			if on, known := boolean(value); known && !on {
+				return false
+			}
+		case "shared_memory_type":
+			if !strings.EqualFold(fmt.Sprint(value), "mmap") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// boolean reads a switch as parse_bool of patroni/utils.py does.
+func boolean(value any) (on, known bool) {
+	switch strings.ToLower(fmt.Sprint(value)) {
+	case "on", "true", "yes", "1":
+		return true, true
+	case "off", "false", "no", "0":
+		return false, true
+	}
+	return false, false
+}
+
 // checkHugePages: with huge_pages=try PostgreSQL goes on without a word where they do not
 // suffice, and the memory that is kept for them is of no use to anybody.
 func checkHugePages(f Facts) []Check {
 	const name = "huge pages"
 	v, h := begin(name), f.Machine.HugePages
 	switch {
-	case f.Self.System.HugePageSize == seeds.HugePageSizeNone:
+	case f.Self.System.HugePageSize == seeds.HugePageSizeNone || !f.mayUseHugePages():
 		return v.end("off, as the seed says")
 	case h.Err != nil:
 		return skipped(name, "PostgreSQL does not run here: %v", h.Err)
@@ -146,7 +176,8 @@ func checkHugePages(f Facts) []Check {
 }
 
 // checkWatchdog: Patroni opens the device when it begins to lead, and closes it when it
-// ends to: https://patroni.readthedocs.io/en/latest/watchdog.html
+// ends to: https://patroni.readthedocs.io/en/latest/watchdog.html. The leader of a standby
+// cluster takes no writes, and so needs none (Ha.enforce_primary_role opens it).
 func checkWatchdog(f Facts) []Check {
 	const name = "watchdog"
 	v, w, mode := begin(name), f.Machine.Watchdog, f.Self.Patroni.Watchdog.Mode
@@ -167,6 +198,8 @@ func checkWatchdog(f Facts) []Check {
 		v.fail("journalctl -b -u patroni --grep watchdog", "Patroni cannot open %s", w.Device)
 	case !leads && w.Holder == "":
 		return v.end("%s waits until this node leads", w.Device)
+	case leads && w.Holder == "" && own.Status.Role == "standby_leader":
+		return v.end("%s waits until this cluster is no standby any more", w.Device)
 	case leads && w.Holder == "" && own.Status.Pause:
 		return v.end("%s waits for the end of the maintenance mode", w.Device)
 	case leads && w.Holder == "":

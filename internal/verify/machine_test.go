@@ -48,6 +48,11 @@ func TestSpace(t *testing.T) {
 
 func TestHugePages(t *testing.T) {
 	pages := func(h HugePages) func(*Facts) { return func(f *Facts) { f.Machine.HugePages = h } }
+	parameters := func(p map[string]any) func(*Facts) {
+		return func(f *Facts) {
+			f.Machine.HugePages, f.Self.PostgreSQL.Parameters = HugePages{Total: 80, Free: 80}, p
+		}
+	}
 	expect(t, map[string]change{
 		"used":        {what: pages(HugePages{Shared: 169 << 20, Total: 90, Free: 5}), name: "huge pages", state: OK, found: "PostgreSQL shares 169 MB in them; 5 of 90 are free"},
 		"too few":     {what: pages(HugePages{Total: 80, Free: 80}), name: "huge pages", state: Warn, found: "80 of 80 are free: there were too few", advice: "patronictl restart pgsql-cl pgsql-n1"},
@@ -57,6 +62,10 @@ func TestHugePages(t *testing.T) {
 			what: func(f *Facts) { f.Machine.HugePages, f.Self.System.HugePageSize = HugePages{}, seeds.HugePageSizeNone },
 			name: "huge pages", state: OK, found: "off, as the seed says",
 		},
+		"off":                {what: parameters(map[string]any{"huge_pages": "off"}), name: "huge pages", state: OK, found: "off, as the seed says"},
+		"off, as a switch":   {what: parameters(map[string]any{"Huge_Pages": false}), name: "huge pages", state: OK, found: "off, as the seed says"},
+		"tried":              {what: parameters(map[string]any{"huge_pages": "try", "shared_memory_type": "mmap"}), name: "huge pages", state: Warn, found: "uses none", advice: "patronictl restart"},
+		"of System V's kind": {what: parameters(map[string]any{"shared_memory_type": "sysv"}), name: "huge pages", state: OK, found: "off, as the seed says"},
 		"a container": {
 			what: func(f *Facts) { f.Machine.HugePages, f.Container = HugePages{}, nspawn },
 			name: "huge pages", state: Skip, found: "a container (systemd-nspawn) cannot have any",
@@ -74,6 +83,10 @@ func TestWatchdog(t *testing.T) {
 		"paused": {
 			what: func(f *Facts) { f.Machine.Watchdog.Holder, f.Cluster.Nodes[0].Status.Pause = "", true },
 			name: "watchdog", state: OK, found: "waits for the end of the maintenance mode",
+		},
+		"a standby leader": {
+			what: func(f *Facts) { f.Machine.Watchdog.Holder, f.Cluster.Nodes[0].Status.Role = "", "standby_leader" },
+			name: "watchdog", state: OK, found: "waits until this cluster is no standby any more",
 		},
 		"held by systemd": {what: watchdog(func(w *Watchdog) { w.Holder = "systemd" }), name: "watchdog", state: Fail, found: "systemd holds", advice: "lsof"},
 		"not active":      {what: watchdog(func(w *Watchdog) { w.State = "inactive" }), name: "watchdog", state: Fail, found: "is not active", advice: "wdctl"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -103,6 +104,8 @@ func soundOf(t *testing.T, text, name string) Facts {
 		f.HAProxy = &HAProxy{Lines: lines(map[string]string{
 			"primary pgsql-n1": "UP L7OK", "primary pgsql-n2": "DOWN L7STS", "primary pgsql-n3": "DOWN * L7STS",
 			"replicas pgsql-n1": "DOWN L7STS", "replicas pgsql-n2": "UP L7OK", "replicas pgsql-n3": "UP 1/3 L7OK",
+			"replicas_sync pgsql-n1": "DOWN L7STS", "replicas_sync pgsql-n2": "UP L7OK", "replicas_sync pgsql-n3": "UP L7OK",
+			"replicas_async pgsql-n1": "DOWN L7STS", "replicas_async pgsql-n2": "DOWN L7STS", "replicas_async pgsql-n3": "DOWN L7STS",
 		})}
 	}
 	return f
@@ -116,7 +119,8 @@ func lines(servers map[string]string) []HAProxyLine {
 		{Proxy: "primary", Server: "FRONTEND", Status: "OPEN"}, {Proxy: "replicas", Server: "FRONTEND", Status: "OPEN"},
 		{Proxy: "replicas", Server: "BACKEND", Status: "UP"},
 	}
-	for at, is := range servers {
+	for _, at := range slices.Sorted(maps.Keys(servers)) {
+		is := servers[at]
 		proxy, server, _ := strings.Cut(at, " ")
 		i := strings.LastIndexAny(is, "L") // where the code begins
 		if i > 2 && is[i-2] == '*' {

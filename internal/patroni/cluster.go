@@ -76,6 +76,17 @@ type Config struct {
 	SynchronousModeStrict bool   `json:"synchronous_mode_strict"`
 	SynchronousNodeCount  int    `json:"synchronous_node_count"`
 	StandbyCluster        any    `json:"standby_cluster"` // an object, or what else a person has put there
+
+	All map[string]any `json:"-"` // the whole of it, as JSON has it
+}
+
+// UnmarshalJSON keeps the whole of it too.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	type known Config
+	if err := json.Unmarshal(text, (*known)(c)); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &c.All)
 }
 
 // MaximumLag is how many bytes a replica may lag and still be promoted.

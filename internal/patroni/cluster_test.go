@@ -92,6 +92,10 @@ func TestConfig(t *testing.T) {
 		if err != nil || c.MaximumLag() != want.lag || standbys != want.standbys || on != want.sync || c.Follows() != want.follows {
 			t.Errorf("%s: lag %d, %d standbys, synchronous %t, follows %t, error %v", body, c.MaximumLag(), standbys, on, c.Follows(), err)
 		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(body), &all); err != nil || !reflect.DeepEqual(c.All, all) {
+			t.Errorf("%s: the whole of it is %v, %v", body, c.All, err)
+		}
 	}
 }
 

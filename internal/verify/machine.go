@@ -142,17 +142,6 @@ func (f Facts) mayUseHugePages() bool {
 	return true
 }
 
-// boolean reads a switch as parse_bool of patroni/utils.py does.
-func boolean(value any) (on, known bool) {
-	switch strings.ToLower(fmt.Sprint(value)) {
-	case "on", "true", "yes", "1":
-		return true, true
-	case "off", "false", "no", "0":
-		return false, true
-	}
-	return false, false
-}
-
 // checkHugePages: with huge_pages=try PostgreSQL goes on without a word where they do not
 // suffice, and the memory that is kept for them is of no use to anybody.
 func checkHugePages(f Facts) []Check {

@@ -14,6 +14,15 @@ type Machine struct {
 	FileSystems []FileSystem
 	HugePages   HugePages
 	Watchdog    Watchdog
+	WAL         WAL
+}
+
+// WAL is where PostgreSQL's write-ahead log lies.
+type WAL struct {
+	Dir    string // that the seed gives it; "" where it is in the data directory
+	Data   string // the data directory
+	Actual string // where pg_wal of the data directory is, or leads to; "" where there is none yet
+	Err    error
 }
 
 // Clock is what chronyd says of the clock: chronyc(1), tracking.
@@ -53,6 +62,7 @@ func checkMachine(f Facts) []Check {
 	checks := checkClock(f)
 	checks = append(checks, checkSpace(f)...)
 	if f.Self.Runs(seeds.ServicePostgreSQL) {
+		checks = append(checks, checkWAL(f)...)
 		checks = append(checks, checkHugePages(f)...)
 		checks = append(checks, checkWatchdog(f)...)
 	}
@@ -122,6 +132,26 @@ func percent(part, of int64) int64 {
 		return 0
 	}
 	return 100 * part / of
+}
+
+// checkWAL: initdb and pg_basebackup make pg_wal a link to the directory of the seed; what
+// else there is of data has it where it was.
+func checkWAL(f Facts) []Check {
+	v, w := begin("WAL directory"), f.Machine.WAL
+	switch {
+	case w.Err != nil:
+		v.fail("ls -l "+w.Data, "%v", w.Err)
+	case w.Dir == "":
+		return v.end("pg_wal of the data directory")
+	case w.Actual == "":
+		return skipped(v.name, "there is no data yet")
+	case w.Actual != w.Dir:
+		// Patroni leaves PostgreSQL running when it stops in maintenance mode.
+		v.warn(fmt.Sprintf("not in maintenance mode, and on the leader after patronictl switchover: systemctl stop patroni && test ! -e %[1]s/postmaster.pid"+
+			" && mv -T %[1]s/pg_wal %[2]s && ln -s %[2]s %[1]s/pg_wal; systemctl start patroni", w.Data, w.Dir),
+			"it is in %s, and in the seed in %s", w.Actual, w.Dir)
+	}
+	return v.end("%s", w.Dir)
 }
 
 // mayUseHugePages tells whether the parameters of the seed let PostgreSQL use them:

@@ -46,6 +46,22 @@ func TestSpace(t *testing.T) {
 	})
 }
 
+func TestWAL(t *testing.T) {
+	const data, own = "/var/lib/postgresql/17/main", "/var/lib/postgresql-wal/17-main"
+	wal := func(w WAL) func(*Facts) { return func(f *Facts) { w.Data = data; f.Machine.WAL = w } }
+	expect(t, map[string]change{
+		"none":        {what: wal(WAL{Actual: data + "/pg_wal"}), name: "WAL directory", state: OK, found: "pg_wal of the data directory"},
+		"its own":     {what: wal(WAL{Dir: own, Actual: own}), name: "WAL directory", state: OK, found: own},
+		"not yet":     {what: wal(WAL{Dir: own}), name: "WAL directory", state: Skip, found: "there is no data yet"},
+		"not mounted": {what: wal(WAL{Dir: own, Err: errors.New("input/output error")}), name: "WAL directory", state: Fail, found: "input/output error", advice: "ls -l " + data},
+		"not moved": {
+			what: wal(WAL{Dir: own, Actual: data + "/pg_wal"}),
+			name: "WAL directory", state: Warn, found: "it is in " + data + "/pg_wal, and in the seed in " + own,
+			advice: "mv -T " + data + "/pg_wal " + own + " && ln -s " + own + " " + data + "/pg_wal",
+		},
+	})
+}
+
 func TestHugePages(t *testing.T) {
 	pages := func(h HugePages) func(*Facts) { return func(f *Facts) { f.Machine.HugePages = h } }
 	parameters := func(p map[string]any) func(*Facts) {

@@ -161,8 +161,8 @@ func TestSound(t *testing.T) {
 	for node, without := range map[string][]string{
 		"pgsql-n1": nil,
 		"pgsql-n3": {"HAProxy"},
-		"pgsql-w1": {"HAProxy", "huge pages", "watchdog", "dynamic configuration"},
-		"pgsql-b1": {"membership", "huge pages", "dynamic configuration", "watchdog", "etcd", "etcd members", "etcd space"},
+		"pgsql-w1": {"HAProxy", "huge pages", "watchdog", "WAL directory", "dynamic configuration"},
+		"pgsql-b1": {"membership", "huge pages", "WAL directory", "dynamic configuration", "watchdog", "etcd", "etcd members", "etcd space"},
 	} {
 		r := Judge(sound(t, node))
 		if r.State != OK || r.ExitCode() != 0 || r.Node != node || r.Cluster != "pgsql-cl" {

@@ -48,6 +48,10 @@ func Look(ctx context.Context, s *seeds.Seed, self seeds.Node, f facts.Facts, de
 	looking.Go(func() { found.Certificates = n.certificates(ctx) })
 	looking.Go(func() { found.Peers = n.peers(ctx) })
 	looking.Go(func() { found.Cluster = n.cluster(ctx) })
+	if self.Runs(seeds.ServicePostgreSQL) {
+		wanted, err := node.Dynamic(*s, self, f)
+		found.Dynamic = &verify.Dynamic{Wanted: wanted, Err: err}
+	}
 	looking.Go(func() { found.Etcd = n.etcd(ctx) })
 	looking.Go(func() { found.HAProxy = n.haproxy(ctx) })
 	if s.IsRaftMember(self) {

@@ -35,8 +35,9 @@ func (n subject) machine(ctx context.Context) verify.Machine {
 		} else {
 			data := node.DataDir(n.self, version)
 			paths = append([]string{data}, paths...)
-			if wal := node.WALDir(n.self, version); wal != "" {
-				paths = append(paths, wal)
+			found.WAL = wal(data, node.WALDir(n.self, version))
+			if found.WAL.Dir != "" {
+				paths = append(paths, found.WAL.Dir)
 			}
 			found.HugePages = hugePages("/proc", data)
 		}
@@ -102,6 +103,21 @@ func fileSystems(paths []string) []verify.FileSystem {
 		all = append(all, found)
 	}
 	return all
+}
+
+// wal finds where pg_wal of a data directory leads to. The directory that it is to lead to
+// may itself be reached through links.
+func wal(data, dir string) verify.WAL {
+	found := verify.WAL{Dir: dir, Data: data}
+	path := filepath.Join(data, "pg_wal")
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return found
+	}
+	found.Actual, found.Err = filepath.EvalSymlinks(path)
+	if wanted, err := filepath.EvalSymlinks(dir); err == nil && found.Actual == wanted {
+		found.Actual = dir
+	}
+	return found
 }
 
 // hugePages looks at the memory of the postmaster that has this data directory: what its

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,6 +53,38 @@ func TestHugePages(t *testing.T) {
 		if got := hugePages(proc, filepath.Join(data, "none")); got.Err == nil || got.Total != 90 {
 			t.Errorf("without a postmaster: %+v", got)
 		}
+	}
+}
+
+func TestWAL(t *testing.T) {
+	dir := t.TempDir()
+	data, volume := filepath.Join(dir, "main"), filepath.Join(dir, "volume")
+	own := filepath.Join(dir, "wal", "17-main") // through a link
+	inside := filepath.Join(data, "pg_wal")
+	if got, want := wal(data, own), (verify.WAL{Dir: own, Data: data}); got != want {
+		t.Errorf("without data: got %+v, want %+v", got, want)
+	}
+	write(t, filepath.Join(inside, "000000010000000000000001"), "")
+	if got, want := wal(data, ""), (verify.WAL{Data: data, Actual: inside}); got != want {
+		t.Errorf("in the data directory: got %+v, want %+v", got, want)
+	}
+	if got, want := wal(data, own), (verify.WAL{Dir: own, Data: data, Actual: inside}); got != want {
+		t.Errorf("not moved: got %+v, want %+v", got, want)
+	}
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(volume, "17-main"), 0o700), os.Symlink(volume, filepath.Dir(own)),
+		os.RemoveAll(inside), os.Symlink(own, inside),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := wal(data, own), (verify.WAL{Dir: own, Data: data, Actual: own}); got != want {
+		t.Errorf("moved: got %+v, want %+v", got, want)
+	}
+	if err := os.RemoveAll(volume); err != nil {
+		t.Fatal(err)
+	}
+	if got := wal(data, own); got.Err == nil {
+		t.Errorf("a link to nowhere: got %+v", got)
 	}
 }
 

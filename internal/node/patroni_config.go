@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -215,6 +216,26 @@ func dynamic(s seeds.Seed, self seeds.Node, computed map[string]any, can abiliti
 		d["standby_cluster"] = standbyCluster(p.StandbyCluster)
 	}
 	return d
+}
+
+// Dynamic is the dynamic configuration that the seed asks for, as JSON has it, without what
+// was computed from the machine that the cluster was born on.
+func Dynamic(s seeds.Seed, self seeds.Node, f facts.Facts) (map[string]any, error) {
+	d, err := databaseOf(self, f, volumesOf(s, self, f))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parameters {
+		if p.rule != nil {
+			delete(d.cluster, p.name)
+		}
+	}
+	text, err := json.Marshal(dynamic(s, self, d.cluster, abilities(f)))
+	if err != nil {
+		return nil, err
+	}
+	var wanted map[string]any
+	return wanted, json.Unmarshal(text, &wanted)
 }
 
 // sharedParameters are the cluster's, without those that a node takes back: its Patroni

@@ -47,6 +47,57 @@ func TestDynamicConfigurationByVersion(t *testing.T) {
 	}
 }
 
+// What is compared with the DCS is a part of what is written there: not what was computed
+// from the machine of the birth, unless the seed gives it.
+func TestDynamic(t *testing.T) {
+	parse := func(parameters string) *seeds.Seed {
+		s, _, err := seeds.ParseCluster("seed.yaml", []byte(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes: [{name: n1, address: 10.0.0.1/24}]
+system: {timezone: Europe/Berlin}
+postgresql: {parameters: `+parameters+`}
+patroni: {primary_start_timeout: 60, slots: {backup: {type: physical}}, standby_cluster: {host: 10.0.0.9}}
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	f := typicalServer
+	f.Installed = facts.Installed{PostgreSQL: []int{13}, Patroni: facts.Version{Major: 2}}
+	got, err := Dynamic(*parse("{}"), parse("{}").Nodes[0], f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["master_start_timeout"] != 60.0 || got["ttl"] != 30.0 || got["synchronous_mode"] != true {
+		t.Errorf("it is not as JSON has it: %v", got)
+	}
+	if want := map[string]any{"host": "10.0.0.9", "port": 5432.0, "create_replica_methods": []any{"basebackup"}}; !reflect.DeepEqual(got["standby_cluster"], want) {
+		t.Errorf("the standby cluster is %v", got["standby_cluster"])
+	}
+	for text, want := range map[string]map[string]any{
+		"{max_connections: 300}":                             {"max_connections": 300.0, "jit": "off", "timezone": nil, "wal_keep_size": nil, "shared_buffers": nil},
+		"{wal_keep_size: 1GB, timezone: UTC, work_mem: 8MB}": {"max_connections": 200.0, "timezone": "UTC", "wal_keep_size": "1GB", "work_mem": "8MB"},
+	} {
+		s := parse(text)
+		got, err := Dynamic(*s, s.Nodes[0], f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		postgresql, _ := got["postgresql"].(map[string]any)
+		parameters, _ := postgresql["parameters"].(map[string]any)
+		for name, value := range want {
+			if parameters[name] != value {
+				t.Errorf("%s: %s is %v, want %v", text, name, parameters[name], value)
+			}
+		}
+	}
+	f.PostgreSQL = nil
+	if _, err := Dynamic(*parse("{}"), parse("{}").Nodes[0], f); err == nil {
+		t.Error("without PostgreSQL it has one")
+	}
+}
+
 // What a node overrides is the node's alone, whichever node the cluster is born on.
 func TestParameters(t *testing.T) {
 	s, _, err := seeds.ParseCluster("seed.yaml", []byte(`version: banyan/v1

@@ -75,6 +75,18 @@ type Config struct {
 	SynchronousMode       any    `json:"synchronous_mode"`        // a bool, "quorum", or what else a person has put there
 	SynchronousModeStrict bool   `json:"synchronous_mode_strict"`
 	SynchronousNodeCount  int    `json:"synchronous_node_count"`
+	StandbyCluster        any    `json:"standby_cluster"` // an object, or what else a person has put there
+
+	All map[string]any `json:"-"` // the whole of it, as JSON has it
+}
+
+// UnmarshalJSON keeps the whole of it too.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	type known Config
+	if err := json.Unmarshal(text, (*known)(c)); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &c.All)
 }
 
 // MaximumLag is how many bytes a replica may lag and still be promoted.
@@ -93,6 +105,20 @@ func (c Config) Synchronous() (standbys int, on bool) {
 		return cmp.Or(c.SynchronousNodeCount, 1), true
 	}
 	return 0, false
+}
+
+// Follows tells whether the cluster is a standby cluster, which nobody writes to and where
+// no commit waits: is_standby_cluster of patroni/global_config.py.
+func (c Config) Follows() bool {
+	primary, _ := c.StandbyCluster.(map[string]any)
+	for _, key := range []string{"host", "port", "restore_command"} {
+		switch primary[key] {
+		case nil, "", float64(0), false:
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // Cluster asks for all members.

@@ -73,17 +73,28 @@ func TestConfig(t *testing.T) {
 		lag      int64
 		standbys int
 		sync     bool
+		follows  bool
 	}{
-		`{"maximum_lag_on_failover": 0, "synchronous_mode": true, "synchronous_node_count": 2}`: {0, 2, true},
-		`{"maximum_lag_on_failover": 5, "synchronous_mode": "quorum"}`:                          {5, 1, true},
-		`{"synchronous_mode": "on"}`:                                  {1 << 20, 1, true},
-		`{"synchronous_mode": false, "synchronous_node_count": 2}`:    {1 << 20, 0, false},
-		`{"ttl": 30, "postgresql": {"parameters": {"a": [1, null]}}}`: {1 << 20, 0, false},
+		`{"maximum_lag_on_failover": 0, "synchronous_mode": true, "synchronous_node_count": 2}`: {0, 2, true, false},
+		`{"maximum_lag_on_failover": 5, "synchronous_mode": "quorum"}`:                          {5, 1, true, false},
+		`{"synchronous_mode": "on"}`:                                                {1 << 20, 1, true, false},
+		`{"synchronous_mode": false, "synchronous_node_count": 2}`:                  {1 << 20, 0, false, false},
+		`{"ttl": 30, "postgresql": {"parameters": {"a": [1, null]}}}`:               {1 << 20, 0, false, false},
+		`{"standby_cluster": {"host": "192.0.2.1", "port": 5432}}`:                  {1 << 20, 0, false, true},
+		`{"standby_cluster": {"restore_command": "cp"}, "synchronous_mode": "off"}`: {1 << 20, 0, false, true},
+		`{"standby_cluster": {"port": "5432"}}`:                                     {1 << 20, 0, false, true},
+		`{"standby_cluster": {"host": "", "port": 0, "primary_slot_name": "a"}}`:    {1 << 20, 0, false, false},
+		`{"standby_cluster": null}`:                                                 {1 << 20, 0, false, false},
+		`{"standby_cluster": "192.0.2.1"}`:                                          {1 << 20, 0, false, false},
 	} {
 		c, err := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }).Config(t.Context())
 		standbys, on := c.Synchronous()
-		if err != nil || c.MaximumLag() != want.lag || standbys != want.standbys || on != want.sync {
-			t.Errorf("%s: lag %d, %d standbys, synchronous %t, error %v", body, c.MaximumLag(), standbys, on, err)
+		if err != nil || c.MaximumLag() != want.lag || standbys != want.standbys || on != want.sync || c.Follows() != want.follows {
+			t.Errorf("%s: lag %d, %d standbys, synchronous %t, follows %t, error %v", body, c.MaximumLag(), standbys, on, c.Follows(), err)
+		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(body), &all); err != nil || !reflect.DeepEqual(c.All, all) {
+			t.Errorf("%s: the whole of it is %v, %v", body, c.All, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"banyan/internal/node"
 	"banyan/internal/patroni"
+	"banyan/seeds"
 )
 
 // Cluster is what Patroni says of PostgreSQL, by its REST API.
@@ -60,6 +61,11 @@ func (c Cluster) member(name string) (patroni.Member, bool) {
 	return c.All.Members[i], true
 }
 
+// receives tells whether a member is known to receive WAL, and so follows where the leader goes.
+func (c Cluster) receives(m patroni.Member) bool {
+	return m.State == "streaming" || m.State == "running" && c.streams(m)
+}
+
 // streams tells whether a replica receives WAL: as it says itself from Patroni 3.0.4 on,
 // or as the one says that it receives from.
 func (c Cluster) streams(m patroni.Member) bool {
@@ -79,13 +85,14 @@ func checkCluster(f Facts) []Check {
 		for _, name := range []string{"leader", "timeline", "replication lag", "synchronous standby", "maintenance mode", "pending restart"} {
 			checks = append(checks, skipped(name, "no Patroni tells of the cluster")...)
 		}
-		return checks
+		return append(checks, checkDynamic(f)...)
 	}
 	checks = append(checks, checkLeader(f)...)
 	checks = append(checks, checkTimeline(f)...)
 	checks = append(checks, checkLag(f)...)
 	checks = append(checks, checkSynchronous(f)...)
-	return append(checks, checkMaintenance(f)...)
+	checks = append(checks, checkMaintenance(f)...)
+	return append(checks, checkDynamic(f)...)
 }
 
 func checkMembers(f Facts) []Check {
@@ -136,12 +143,20 @@ func checkLeader(f Facts) []Check {
 	return v.end("%s", name)
 }
 
+// checkTimeline: a replica that streams is about to come to the leader's timeline. What
+// Patroni cannot make of another one by itself the log of that member says.
 func checkTimeline(f Facts) []Check {
 	v := begin("timeline")
 	leader, _ := f.Cluster.member(f.Cluster.leader())
 	for _, m := range f.Cluster.All.Members {
-		if leader.Timeline != 0 && m.Timeline != 0 && m.Timeline != leader.Timeline {
-			v.fail(f.patronictl("reinit "+f.Seed.Cluster.Name+" "+m.Name), "%s is on timeline %d, and the leader on %d", m.Name, m.Timeline, leader.Timeline)
+		if leader.Timeline == 0 || m.Timeline == 0 || m.Timeline == leader.Timeline {
+			continue
+		}
+		look := f.patronictl("list") + "; " + f.on(m.Name, patroniLog)
+		if f.Cluster.receives(m) {
+			v.warn(look, "%s is on timeline %d yet, and the leader on %d", m.Name, m.Timeline, leader.Timeline)
+		} else {
+			v.fail(look, "%s is on timeline %d, the leader on %d, and it receives no WAL", m.Name, m.Timeline, leader.Timeline)
 		}
 	}
 	return v.end("%d, on all members", leader.Timeline)
@@ -163,12 +178,29 @@ func checkLag(f Facts) []Check {
 	return v.end("%d MB at most, of the %d of maximum_lag_on_failover", most>>20, limit>>20)
 }
 
+// eligible is how many nodes can be synchronous standbys while that one leads: by the tags
+// of the seed, since Patroni calls who is stopped nosync in the meantime.
+// https://patroni.readthedocs.io/en/latest/yaml_configuration.html#tags
+func (f Facts) eligible(leader string) (nodes int) {
+	for _, n := range f.Seed.Members(seeds.ServicePostgreSQL) {
+		tags := n.Patroni.Tags
+		cascades := tags.ReplicateFrom != "" && tags.ReplicateFrom != leader
+		if n.Name != leader && !tags.NoSync && !cascades {
+			nodes++
+		}
+	}
+	return nodes
+}
+
 // checkSynchronous: with synchronous_mode_strict nothing is written without a standby, else
 // what is written may be lost.
 func checkSynchronous(f Facts) []Check {
 	v, config := begin("synchronous standby"), f.Cluster.Config
 	wanted, on := config.Synchronous()
-	if !on {
+	switch {
+	case config.Follows():
+		return v.end("none is wanted in a standby cluster")
+	case !on:
 		return v.end("synchronous_mode is off")
 	}
 	var standbys []string
@@ -177,10 +209,12 @@ func checkSynchronous(f Facts) []Check {
 			standbys = append(standbys, m.Name)
 		}
 	}
-	wanted = min(wanted, len(f.Cluster.Nodes)-1)
+	wanted = min(wanted, f.eligible(f.Cluster.leader()))
 	switch have := len(standbys); {
 	case have == 0 && config.SynchronousModeStrict:
 		v.fail(f.patronictl("list"), "there is none, so nothing can be written (synchronous_mode_strict)")
+	case have == 0 && wanted == 0:
+		return v.end("there is nobody to wait for")
 	case have == 0:
 		v.warn(f.patronictl("list"), "there is none, so what is written now a failover may lose")
 	case have < wanted:

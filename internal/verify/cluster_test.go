@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"banyan/internal/patroni"
+	"banyan/seeds"
 )
 
 func TestCluster(t *testing.T) {
@@ -14,10 +15,24 @@ func TestCluster(t *testing.T) {
 		return func(f *Facts) { change(&f.Cluster.All.Members[i]) }
 	}
 	refused := errors.New("connection refused")
-	asynchronous := func(c *Cluster) {
-		for i := range c.All.Members[1:] {
-			c.All.Members[i+1].Role = "replica"
+	asynchronous := func(c *Cluster, names ...string) {
+		for i, m := range c.All.Members {
+			if !m.Leads() && (len(names) == 0 || slices.Contains(names, m.Name)) {
+				c.All.Members[i].Role = "replica"
+			}
 		}
+	}
+	tagged := func(f *Facts, name string, tags seeds.Tags) {
+		for i, n := range f.Seed.Nodes {
+			if n.Name == name {
+				f.Seed.Nodes[i].Patroni.Tags = tags
+			}
+		}
+	}
+	nobodyMay := func(f *Facts) {
+		tagged(f, "pgsql-n2", seeds.Tags{NoSync: true})
+		tagged(f, "pgsql-n3", seeds.Tags{ReplicateFrom: "pgsql-n2"})
+		asynchronous(&f.Cluster)
 	}
 	older := member(2, func(m *patroni.Member) { m.State = "running" }) // as Patroni before 3.0.4 says it
 
@@ -89,7 +104,23 @@ func TestCluster(t *testing.T) {
 
 		"a fork": {
 			what: member(1, func(m *patroni.Member) { m.Timeline = 1 }),
-			name: "timeline", state: Fail, found: "pgsql-n2 is on timeline 1, and the leader on 2", advice: "patronictl reinit pgsql-cl pgsql-n2",
+			name: "timeline", state: Warn, found: "pgsql-n2 is on timeline 1 yet, and the leader on 2", advice: "patronictl list; on pgsql-n2: journalctl -b -u patroni",
+		},
+		"a fork that does not stream": {
+			what: member(2, func(m *patroni.Member) { m.State, m.Timeline = "running", 1 }),
+			name: "timeline", state: Fail, found: "pgsql-n3 is on timeline 1, the leader on 2, and it receives no WAL", advice: "patronictl list; on pgsql-n3: journalctl -b -u patroni",
+		},
+		"a fork that begins": {
+			what: member(2, func(m *patroni.Member) { m.State, m.Timeline = "starting", 1 }),
+			name: "timeline", state: Fail, found: "it receives no WAL", advice: "patronictl list",
+		},
+		"a fork that streams, as its sender says": {
+			what: func(f *Facts) {
+				older(f)
+				f.Cluster.All.Members[2].Timeline = 1
+				f.Cluster.Nodes[0].Status.Replication = []patroni.Stream{{Name: "pgsql-n3", State: "streaming"}}
+			},
+			name: "timeline", state: Warn, found: "pgsql-n3 is on timeline 1 yet", advice: "patronictl list",
 		},
 		"an unknown timeline": {what: member(1, func(m *patroni.Member) { m.Timeline = 0 }), name: "timeline", state: OK, found: "2, on all"},
 
@@ -121,7 +152,7 @@ func TestCluster(t *testing.T) {
 			what: member(1, func(m *patroni.Member) { m.Role = "replica" }),
 			name: "synchronous standby", state: Warn, found: "pgsql-n3 alone, of 2", advice: "patronictl list",
 		},
-		"none": {what: cluster(asynchronous), name: "synchronous standby", state: Warn, found: "a failover may lose", advice: "patronictl list"},
+		"none": {what: cluster(func(c *Cluster) { asynchronous(c) }), name: "synchronous standby", state: Warn, found: "a failover may lose", advice: "patronictl list"},
 		"none, strictly": {
 			what: cluster(func(c *Cluster) { asynchronous(c); c.Config.SynchronousModeStrict = true }),
 			name: "synchronous standby", state: Fail, found: "nothing can be written", advice: "patronictl list",
@@ -137,10 +168,86 @@ func TestCluster(t *testing.T) {
 			what: cluster(func(c *Cluster) { asynchronous(c); c.Config = patroni.Config{} }),
 			name: "synchronous standby", state: OK, found: "synchronous_mode is off",
 		},
+		"one that may not be": {
+			what: func(f *Facts) { tagged(f, "pgsql-n2", seeds.Tags{NoSync: true}); asynchronous(&f.Cluster, "pgsql-n2") },
+			name: "synchronous standby", state: OK, found: "pgsql-n3",
+		},
+		"one that cascades": {
+			what: func(f *Facts) {
+				tagged(f, "pgsql-n3", seeds.Tags{ReplicateFrom: "pgsql-n2"})
+				asynchronous(&f.Cluster, "pgsql-n3")
+			},
+			name: "synchronous standby", state: OK, found: "pgsql-n2",
+		},
+		"one that replicates from the leader by name": {
+			what: func(f *Facts) {
+				tagged(f, "pgsql-n3", seeds.Tags{ReplicateFrom: "pgsql-n1"})
+				asynchronous(&f.Cluster, "pgsql-n3")
+			},
+			name: "synchronous standby", state: Warn, found: "pgsql-n2 alone, of 2", advice: "patronictl list",
+		},
+		"nobody may be": {what: nobodyMay, name: "synchronous standby", state: OK, found: "there is nobody to wait for"},
+		"nobody may be, strictly": {
+			what: func(f *Facts) { nobodyMay(f); f.Cluster.Config.SynchronousModeStrict = true },
+			name: "synchronous standby", state: Fail, found: "nothing can be written", advice: "patronictl list",
+		},
+		"a standby cluster": {
+			what: func(f *Facts) { asynchronous(&f.Cluster); follow(f) },
+			name: "synchronous standby", state: OK, found: "none is wanted in a standby cluster",
+		},
 
 		"paused":  {what: cluster(func(c *Cluster) { c.All.Pause = true }), name: "maintenance mode", state: Warn, found: "nothing fails over", advice: "patronictl resume"},
 		"restart": {what: member(1, func(m *patroni.Member) { m.PendingRestart = true }), name: "pending restart", state: Warn, found: "pgsql-n2 waits for one", advice: "patronictl restart --pending pgsql-cl"},
 	})
+}
+
+// follow makes a cluster a standby of another.
+func follow(f *Facts) {
+	f.Cluster.Config.StandbyCluster = map[string]any{"host": "192.0.2.1", "port": 5432.0}
+	f.Cluster.Nodes[0].Status.Role, f.Cluster.All.Members[0].Role = "standby_leader", "standby_leader"
+	f.Cluster.All.Members[0].State = "streaming"
+}
+
+// In a sound standby cluster nobody takes writes, no commit waits, and no watchdog is held.
+func TestStandbyCluster(t *testing.T) {
+	f := sound(t, "pgsql-n1")
+	follow(&f)
+	f.Machine.Watchdog.Holder, f.Machine.Watchdog.State = "", "inactive"
+	for i := range f.Cluster.All.Members[1:] {
+		f.Cluster.All.Members[i+1].Role = "replica"
+	}
+	for i, l := range f.HAProxy.Lines {
+		switch l.Server {
+		case "pgsql-n1":
+			f.HAProxy.Lines[i].Status = "DOWN"
+		case "pgsql-n2", "pgsql-n3":
+			f.HAProxy.Lines[i].Status = map[string]string{"primary": "DOWN", "replicas": "UP", "replicas_sync": "DOWN", "replicas_async": "UP"}[l.Proxy]
+		}
+	}
+	r := Judge(f)
+	if r.State != OK {
+		t.Errorf("exit code %d\n%s", r.ExitCode(), r)
+	}
+	golden(t, "standby-cluster", r.String())
+}
+
+// A node alone is sound, though synchronous_mode is on unless a seed says otherwise.
+func TestAlone(t *testing.T) {
+	const one = `version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes:
+  - {name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql, etcd]}
+`
+	f := soundOf(t, one, "pgsql-n1")
+	if f.Seed.Patroni.SynchronousMode != "true" {
+		t.Fatalf("synchronous_mode is %s", f.Seed.Patroni.SynchronousMode)
+	}
+	f.Cluster.Nodes, f.Cluster.All.Members = f.Cluster.Nodes[:1], f.Cluster.All.Members[:1]
+	f.Etcd.Members, f.Etcd.Endpoints = f.Etcd.Members[:1], f.Etcd.Endpoints[:1]
+	r := Judge(f)
+	if c := find(t, r, "synchronous standby"); r.ExitCode() != 0 || c.Found != "there is nobody to wait for" {
+		t.Errorf("exit code %d\n%s", r.ExitCode(), r)
+	}
 }
 
 // No more standbys can be wanted than there are nodes.
@@ -158,10 +265,9 @@ nodes:
 	if c := find(t, Judge(f), "synchronous standby"); c.State != OK || c.Found != "pgsql-n2" {
 		t.Errorf("two nodes: %+v", c)
 	}
-	f.Cluster.Nodes = f.Cluster.Nodes[:1]
 	f.Cluster.All.Members = f.Cluster.All.Members[:1]
 	if c := find(t, Judge(f), "synchronous standby"); c.State != Warn {
-		t.Errorf("one node, which waits for nobody: %+v", c)
+		t.Errorf("two nodes, of which one is gone: %+v", c)
 	}
 }
 
@@ -189,6 +295,7 @@ func TestHAProxy(t *testing.T) {
 			f.HAProxy.Lines[i].Status, f.HAProxy.Lines[i].Check = status, check
 		}
 	}
+	role := func(i int, role string) func(*Facts) { return func(f *Facts) { f.Cluster.All.Members[i].Role = role } }
 	expect(t, map[string]change{
 		"sound": {what: func(*Facts) {}, name: "HAProxy", state: OK, found: "the port of the primary leads to pgsql-n1, that of the replicas to pgsql-n2, pgsql-n3"},
 		"silent": {
@@ -207,9 +314,36 @@ func TestHAProxy(t *testing.T) {
 			what: server("replicas", "pgsql-n3", "DOWN", "L7STS"),
 			name: "HAProxy", state: Warn, found: "the port of the replicas does not lead to pgsql-n3", advice: "journalctl",
 		},
+		"a replica comes": {what: server("replicas", "pgsql-n3", "DOWN 1/2", "L7OK"), name: "HAProxy", state: OK, found: "that of the replicas to pgsql-n2"},
+		"a replica too many": {
+			what: server("replicas", "pgsql-n1", "UP", "L7OK"),
+			name: "HAProxy", state: Warn, found: "the port of the replicas leads to pgsql-n1, which is none", advice: "journalctl",
+		},
+		"one that has not been asked": {what: server("replicas", "pgsql-n1", "UP", "INI"), name: "HAProxy", state: OK, found: "leads to pgsql-n1"},
+		"a synchronous standby is missing": {
+			what: server("replicas_sync", "pgsql-n3", "DOWN", "L7STS"),
+			name: "HAProxy", state: Warn, found: "the port of the synchronous standbys does not lead to pgsql-n3", advice: "journalctl",
+		},
+		"a synchronous standby among the others": {
+			what: server("replicas_async", "pgsql-n3", "UP", "L7OK"),
+			name: "HAProxy", state: Warn, found: "the port of the asynchronous replicas leads to pgsql-n3, which is none", advice: "journalctl",
+		},
+		"no synchronous one any more": {
+			what: role(2, "replica"),
+			name: "HAProxy", state: Warn, advice: "journalctl",
+			found: "the port of the synchronous standbys leads to pgsql-n3, which is none; the port of the asynchronous replicas does not lead to pgsql-n3",
+		},
+		"by quorum": {what: role(2, "quorum_standby"), name: "HAProxy", state: OK, found: "leads to pgsql-n1"},
+		"a member that does not work is told of elsewhere": {
+			what: func(f *Facts) { f.Cluster.All.Members[2].State = "stopped" }, name: "HAProxy", state: OK, found: "leads to pgsql-n1",
+		},
+		"a primary in a standby cluster": {
+			what: follow, name: "HAProxy", state: Fail, found: "leads to pgsql-n1, and nobody takes writes in a standby cluster", advice: "journalctl",
+		},
 		"a hidden replica": {
 			what: func(f *Facts) {
 				server("replicas", "pgsql-n3", "DOWN", "L7STS")(f)
+				server("replicas_sync", "pgsql-n3", "DOWN", "L7STS")(f)
 				f.Cluster.All.Members[2].Tags = map[string]any{"noloadbalance": true}
 			},
 			name: "HAProxy", state: OK, found: "that of the replicas to pgsql-n2",

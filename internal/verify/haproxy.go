@@ -3,6 +3,8 @@ package verify
 import (
 	"slices"
 	"strings"
+
+	"banyan/internal/patroni"
 )
 
 // HAProxy is what the node's HAProxy says of the members that it leads to.
@@ -21,6 +23,12 @@ type HAProxyLine struct {
 
 func (l HAProxyLine) up() bool { return strings.HasPrefix(l.Status, "UP") }
 
+// turns tells whether the member has not been asked yet, or the last answer was another
+// than those before, so that it is about to come or to go: "UP 1/3", "DOWN 1/2".
+func (l HAProxyLine) turns() bool {
+	return strings.Contains(l.Status, "/") || strings.TrimPrefix(l.Check, "* ") == "INI"
+}
+
 // unchecked tells whether the member could not be asked what it is. A member that
 // answers that it is something else has another code (L7STS).
 func (l HAProxyLine) unchecked() bool {
@@ -38,8 +46,11 @@ func checkHAProxy(f Facts) []Check {
 		v.fail(log, "it does not answer: %v", f.HAProxy.Err)
 		return v.end("")
 	}
-	up := map[string][]string{} // the members that each proxy leads to
+	up, turning := map[string][]string{}, map[string][]string{} // the members that each proxy leads to, or begins or ends to
 	for _, l := range f.HAProxy.Lines {
+		if l.turns() {
+			turning[l.Proxy] = append(turning[l.Proxy], l.Server)
+		}
 		switch {
 		case l.Server == "BACKEND":
 		case l.Server == "FRONTEND" && l.Status != "OPEN":
@@ -52,20 +63,42 @@ func checkHAProxy(f Facts) []Check {
 			}
 		}
 	}
-	if leader := c.leader(); c.Err == nil && leader != "" && !slices.Equal(up["primary"], []string{leader}) {
+	switch leader := c.leader(); {
+	case c.Err != nil: // nobody tells whom they are to lead to
+	case c.Config.Follows():
+		if len(up["primary"]) > 0 {
+			v.fail(log, "the port of the primary leads to %s, and nobody takes writes in a standby cluster", named(up["primary"]))
+		}
+	case leader != "" && !slices.Equal(up["primary"], []string{leader}):
 		v.fail(log, "the port of the primary leads to %s, and the leader is %s", named(up["primary"]), leader)
 	}
-	var replicas []string
-	for _, m := range c.All.Members {
-		hidden, _ := m.Tags["noloadbalance"].(bool)
-		if !m.Leads() && m.Works() && !hidden {
-			replicas = append(replicas, m.Name)
-			if !slices.Contains(up["replicas"], m.Name) {
-				v.warn(log, "the port of the replicas does not lead to %s", m.Name)
+	for _, port := range replicaPorts {
+		for _, m := range c.All.Members {
+			if _, ours := c.of(m.Name); !ours || !m.Works() || slices.Contains(turning[port.proxy], m.Name) {
+				continue // which is told elsewhere, or on its way
+			}
+			hidden, _ := m.Tags["noloadbalance"].(bool)
+			switch wanted, leads := !m.Leads() && !hidden && port.is(m), slices.Contains(up[port.proxy], m.Name); {
+			case wanted && !leads:
+				v.warn(log, "the port of the %s does not lead to %s", port.who, m.Name)
+			case leads && !wanted:
+				v.warn(log, "the port of the %s leads to %s, which is none", port.who, m.Name)
 			}
 		}
 	}
-	return v.end("the port of the primary leads to %s, that of the replicas to %s", named(up["primary"]), named(replicas))
+	return v.end("the port of the primary leads to %s, that of the replicas to %s", named(up["primary"]), named(up["replicas"]))
+}
+
+// replicaPorts are those that members are read from by, and whom each is to lead to: as
+// GET /replica, /sync or /quorum, and /async of Patroni answer.
+// https://patroni.readthedocs.io/en/latest/rest_api.html#health-check-endpoints
+var replicaPorts = []struct {
+	proxy, who string
+	is         func(patroni.Member) bool
+}{
+	{"replicas", "replicas", func(patroni.Member) bool { return true }},
+	{"replicas_sync", "synchronous standbys", patroni.Member.SyncStandby},
+	{"replicas_async", "asynchronous replicas", func(m patroni.Member) bool { return !m.SyncStandby() }},
 }
 
 func named(members []string) string {

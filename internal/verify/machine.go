@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"banyan/seeds"
@@ -13,6 +14,15 @@ type Machine struct {
 	FileSystems []FileSystem
 	HugePages   HugePages
 	Watchdog    Watchdog
+	WAL         WAL
+}
+
+// WAL is where PostgreSQL's write-ahead log lies.
+type WAL struct {
+	Dir    string // that the seed gives it; "" where it is in the data directory
+	Data   string // the data directory
+	Actual string // where pg_wal of the data directory is, or leads to; "" where there is none yet
+	Err    error
 }
 
 // Clock is what chronyd says of the clock: chronyc(1), tracking.
@@ -52,6 +62,7 @@ func checkMachine(f Facts) []Check {
 	checks := checkClock(f)
 	checks = append(checks, checkSpace(f)...)
 	if f.Self.Runs(seeds.ServicePostgreSQL) {
+		checks = append(checks, checkWAL(f)...)
 		checks = append(checks, checkHugePages(f)...)
 		checks = append(checks, checkWatchdog(f)...)
 	}
@@ -123,13 +134,51 @@ func percent(part, of int64) int64 {
 	return 100 * part / of
 }
 
+// checkWAL: initdb and pg_basebackup make pg_wal a link to the directory of the seed; what
+// else there is of data has it where it was.
+func checkWAL(f Facts) []Check {
+	v, w := begin("WAL directory"), f.Machine.WAL
+	switch {
+	case w.Err != nil:
+		v.fail("ls -l "+w.Data, "%v", w.Err)
+	case w.Dir == "":
+		return v.end("pg_wal of the data directory")
+	case w.Actual == "":
+		return skipped(v.name, "there is no data yet")
+	case w.Actual != w.Dir:
+		// Patroni leaves PostgreSQL running when it stops in maintenance mode.
+		v.warn(fmt.Sprintf("not in maintenance mode, and on the leader after patronictl switchover: systemctl stop patroni && test ! -e %[1]s/postmaster.pid"+
+			" && mv -T %[1]s/pg_wal %[2]s && ln -s %[2]s %[1]s/pg_wal; systemctl start patroni", w.Data, w.Dir),
+			"it is in %s, and in the seed in %s", w.Actual, w.Dir)
+	}
+	return v.end("%s", w.Dir)
+}
+
+// mayUseHugePages tells whether the parameters of the seed let PostgreSQL use them:
+// https://www.postgresql.org/docs/current/runtime-config-resource.html#GUC-HUGE-PAGES
+func (f Facts) mayUseHugePages() bool {
+	for name, value := range f.Self.PostgreSQL.Parameters {
+		switch strings.ToLower(name) {
+		case "huge_pages":
+			if on, known := boolean(value); known && !on {
+				return false
+			}
+		case "shared_memory_type":
+			if !strings.EqualFold(fmt.Sprint(value), "mmap") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // checkHugePages: with huge_pages=try PostgreSQL goes on without a word where they do not
 // suffice, and the memory that is kept for them is of no use to anybody.
 func checkHugePages(f Facts) []Check {
 	const name = "huge pages"
 	v, h := begin(name), f.Machine.HugePages
 	switch {
-	case f.Self.System.HugePageSize == seeds.HugePageSizeNone:
+	case f.Self.System.HugePageSize == seeds.HugePageSizeNone || !f.mayUseHugePages():
 		return v.end("off, as the seed says")
 	case h.Err != nil:
 		return skipped(name, "PostgreSQL does not run here: %v", h.Err)
@@ -146,7 +195,8 @@ func checkHugePages(f Facts) []Check {
 }
 
 // checkWatchdog: Patroni opens the device when it begins to lead, and closes it when it
-// ends to: https://patroni.readthedocs.io/en/latest/watchdog.html
+// ends to: https://patroni.readthedocs.io/en/latest/watchdog.html. The leader of a standby
+// cluster takes no writes, and so needs none (Ha.enforce_primary_role opens it).
 func checkWatchdog(f Facts) []Check {
 	const name = "watchdog"
 	v, w, mode := begin(name), f.Machine.Watchdog, f.Self.Patroni.Watchdog.Mode
@@ -167,6 +217,8 @@ func checkWatchdog(f Facts) []Check {
 		v.fail("journalctl -b -u patroni --grep watchdog", "Patroni cannot open %s", w.Device)
 	case !leads && w.Holder == "":
 		return v.end("%s waits until this node leads", w.Device)
+	case leads && w.Holder == "" && own.Status.Role == "standby_leader":
+		return v.end("%s waits until this cluster is no standby any more", w.Device)
 	case leads && w.Holder == "" && own.Status.Pause:
 		return v.end("%s waits for the end of the maintenance mode", w.Device)
 	case leads && w.Holder == "":

@@ -46,8 +46,29 @@ func TestSpace(t *testing.T) {
 	})
 }
 
+func TestWAL(t *testing.T) {
+	const data, own = "/var/lib/postgresql/17/main", "/var/lib/postgresql-wal/17-main"
+	wal := func(w WAL) func(*Facts) { return func(f *Facts) { w.Data = data; f.Machine.WAL = w } }
+	expect(t, map[string]change{
+		"none":        {what: wal(WAL{Actual: data + "/pg_wal"}), name: "WAL directory", state: OK, found: "pg_wal of the data directory"},
+		"its own":     {what: wal(WAL{Dir: own, Actual: own}), name: "WAL directory", state: OK, found: own},
+		"not yet":     {what: wal(WAL{Dir: own}), name: "WAL directory", state: Skip, found: "there is no data yet"},
+		"not mounted": {what: wal(WAL{Dir: own, Err: errors.New("input/output error")}), name: "WAL directory", state: Fail, found: "input/output error", advice: "ls -l " + data},
+		"not moved": {
+			what: wal(WAL{Dir: own, Actual: data + "/pg_wal"}),
+			name: "WAL directory", state: Warn, found: "it is in " + data + "/pg_wal, and in the seed in " + own,
+			advice: "mv -T " + data + "/pg_wal " + own + " && ln -s " + own + " " + data + "/pg_wal",
+		},
+	})
+}
+
 func TestHugePages(t *testing.T) {
 	pages := func(h HugePages) func(*Facts) { return func(f *Facts) { f.Machine.HugePages = h } }
+	parameters := func(p map[string]any) func(*Facts) {
+		return func(f *Facts) {
+			f.Machine.HugePages, f.Self.PostgreSQL.Parameters = HugePages{Total: 80, Free: 80}, p
+		}
+	}
 	expect(t, map[string]change{
 		"used":        {what: pages(HugePages{Shared: 169 << 20, Total: 90, Free: 5}), name: "huge pages", state: OK, found: "PostgreSQL shares 169 MB in them; 5 of 90 are free"},
 		"too few":     {what: pages(HugePages{Total: 80, Free: 80}), name: "huge pages", state: Warn, found: "80 of 80 are free: there were too few", advice: "patronictl restart pgsql-cl pgsql-n1"},
@@ -57,6 +78,10 @@ func TestHugePages(t *testing.T) {
 			what: func(f *Facts) { f.Machine.HugePages, f.Self.System.HugePageSize = HugePages{}, seeds.HugePageSizeNone },
 			name: "huge pages", state: OK, found: "off, as the seed says",
 		},
+		"off":                {what: parameters(map[string]any{"huge_pages": "off"}), name: "huge pages", state: OK, found: "off, as the seed says"},
+		"off, as a switch":   {what: parameters(map[string]any{"Huge_Pages": false}), name: "huge pages", state: OK, found: "off, as the seed says"},
+		"tried":              {what: parameters(map[string]any{"huge_pages": "try", "shared_memory_type": "mmap"}), name: "huge pages", state: Warn, found: "uses none", advice: "patronictl restart"},
+		"of System V's kind": {what: parameters(map[string]any{"shared_memory_type": "sysv"}), name: "huge pages", state: OK, found: "off, as the seed says"},
 		"a container": {
 			what: func(f *Facts) { f.Machine.HugePages, f.Container = HugePages{}, nspawn },
 			name: "huge pages", state: Skip, found: "a container (systemd-nspawn) cannot have any",
@@ -74,6 +99,10 @@ func TestWatchdog(t *testing.T) {
 		"paused": {
 			what: func(f *Facts) { f.Machine.Watchdog.Holder, f.Cluster.Nodes[0].Status.Pause = "", true },
 			name: "watchdog", state: OK, found: "waits for the end of the maintenance mode",
+		},
+		"a standby leader": {
+			what: func(f *Facts) { f.Machine.Watchdog.Holder, f.Cluster.Nodes[0].Status.Role = "", "standby_leader" },
+			name: "watchdog", state: OK, found: "waits until this cluster is no standby any more",
 		},
 		"held by systemd": {what: watchdog(func(w *Watchdog) { w.Holder = "systemd" }), name: "watchdog", state: Fail, found: "systemd holds", advice: "lsof"},
 		"not active":      {what: watchdog(func(w *Watchdog) { w.State = "inactive" }), name: "watchdog", state: Fail, found: "is not active", advice: "wdctl"},

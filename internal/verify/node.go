@@ -142,7 +142,7 @@ func checkDrift(f Facts) []Check {
 		v.warn(seeDrift, "%s from the seed: %s%s", count(n, "resource differs", "resources differ"), strings.Join(differ, ", "), more)
 	}
 	if left > 0 {
-		return v.end("all is as the seed has it, but for %s that this machine cannot have", count(left, "resource", "resources"))
+		return v.end("a run would change nothing, but for %s that this machine cannot have", count(left, "resource", "resources"))
 	}
-	return v.end("all is as the seed has it")
+	return v.end("a run would change nothing")
 }

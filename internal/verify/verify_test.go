@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -85,7 +86,10 @@ func soundOf(t *testing.T, text, name string) Facts {
 			{Name: "pgsql-n2", Role: "sync_standby", State: "streaming", Timeline: 2, Lag: &patroni.Lag{}},
 			{Name: "pgsql-n3", Role: "sync_standby", State: "streaming", Timeline: 2, Lag: &patroni.Lag{Bytes: 4096}},
 		}},
-		Config: patroni.Config{SynchronousMode: true, SynchronousNodeCount: 2},
+		Config: patroni.Config{SynchronousMode: true, SynchronousNodeCount: 2, All: dynamic()},
+	}
+	if self.Runs(seeds.ServicePostgreSQL) {
+		f.Dynamic = &Dynamic{Wanted: dynamic()}
 	}
 	if name == "pgsql-n1" {
 		f.Machine.Watchdog.Holder, f.Machine.Watchdog.State = "patroni", "active"
@@ -103,9 +107,22 @@ func soundOf(t *testing.T, text, name string) Facts {
 		f.HAProxy = &HAProxy{Lines: lines(map[string]string{
 			"primary pgsql-n1": "UP L7OK", "primary pgsql-n2": "DOWN L7STS", "primary pgsql-n3": "DOWN * L7STS",
 			"replicas pgsql-n1": "DOWN L7STS", "replicas pgsql-n2": "UP L7OK", "replicas pgsql-n3": "UP 1/3 L7OK",
+			"replicas_sync pgsql-n1": "DOWN L7STS", "replicas_sync pgsql-n2": "UP L7OK", "replicas_sync pgsql-n3": "UP L7OK",
+			"replicas_async pgsql-n1": "DOWN L7STS", "replicas_async pgsql-n2": "DOWN L7STS", "replicas_async pgsql-n3": "DOWN L7STS",
 		})}
 	}
 	return f
+}
+
+// dynamic is a part of the dynamic configuration, as JSON has it.
+func dynamic() map[string]any {
+	return map[string]any{
+		"ttl": 30.0, "primary_start_timeout": 300.0, "failsafe_mode": false, "synchronous_mode": true,
+		"slots": map[string]any{"backup": map[string]any{"type": "physical"}},
+		"postgresql": map[string]any{"use_slots": true, "parameters": map[string]any{
+			"max_connections": 200.0, "jit": "off", "archive_command": "cd .", "pg_stat_statements.max": 10000.0, "password_encryption": "scram-sha-256",
+		}},
+	}
 }
 
 func hostPort(a netip.Prefix, port string) string { return a.Addr().String() + ":" + port }
@@ -116,7 +133,8 @@ func lines(servers map[string]string) []HAProxyLine {
 		{Proxy: "primary", Server: "FRONTEND", Status: "OPEN"}, {Proxy: "replicas", Server: "FRONTEND", Status: "OPEN"},
 		{Proxy: "replicas", Server: "BACKEND", Status: "UP"},
 	}
-	for at, is := range servers {
+	for _, at := range slices.Sorted(maps.Keys(servers)) {
+		is := servers[at]
 		proxy, server, _ := strings.Cut(at, " ")
 		i := strings.LastIndexAny(is, "L") // where the code begins
 		if i > 2 && is[i-2] == '*' {
@@ -143,8 +161,8 @@ func TestSound(t *testing.T) {
 	for node, without := range map[string][]string{
 		"pgsql-n1": nil,
 		"pgsql-n3": {"HAProxy"},
-		"pgsql-w1": {"HAProxy", "huge pages", "watchdog"},
-		"pgsql-b1": {"membership", "huge pages", "watchdog", "etcd", "etcd members", "etcd space"},
+		"pgsql-w1": {"HAProxy", "huge pages", "watchdog", "WAL directory", "dynamic configuration"},
+		"pgsql-b1": {"membership", "huge pages", "WAL directory", "dynamic configuration", "watchdog", "etcd", "etcd members", "etcd space"},
 	} {
 		r := Judge(sound(t, node))
 		if r.State != OK || r.ExitCode() != 0 || r.Node != node || r.Cluster != "pgsql-cl" {

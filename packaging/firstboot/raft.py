@@ -238,7 +238,7 @@ def mend():
     cls = syncobj.SyncObj
     init, tick = cls.__init__, cls._onTick
     receive, acknowledge = cls._SyncObj__onMessageReceived, cls._SyncObj__sendNextNodeIdx
-    delete = cls._SyncObj__deleteEntriesFrom
+    delete, load = cls._SyncObj__deleteEntriesFrom, cls._SyncObj__loadDumpFile
 
     def __init__(self, selfNode, otherNodes, conf=None, *args, **kwargs):
         self.banyan = mended = Mended(selfNode, conf)
@@ -280,11 +280,20 @@ def mend():
                 self.banyan.taken.setdefault(entry[1], entry)
         delete(self, index)
 
+    def load_dump(self, clearJournal):
+        last = self._SyncObj__raftLog[-1][1]
+        load(self, clearJournal)
+        # A dump that is newer than the start of the journal has it dropped, with what came after.
+        if not clearJournal and self._SyncObj__raftLog[-1][1] < last:
+            log('the log ended at %d, and %d of it are left: this member does not vote before it is told the rest' % (
+                last, self._SyncObj__raftLog[-1][1]))
+            self.banyan.learns = True
+
     if forgets():
         keep_ballot(cls)
     cls.__init__, cls._onTick = __init__, _onTick
     cls._SyncObj__onMessageReceived, cls._SyncObj__sendNextNodeIdx = on_message, on_acknowledge
-    cls._SyncObj__deleteEntriesFrom = delete_from
+    cls._SyncObj__deleteEntriesFrom, cls._SyncObj__loadDumpFile = delete_from, load_dump
     keep_log(journal.FileJournal)
     mend_password()
 

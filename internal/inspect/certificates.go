@@ -111,9 +111,13 @@ func (n subject) services() []service {
 	identity := node.EtcdIdentity(*n.seed, n.self)
 	etcd, etcdErr := pki.TLS(string(identity.CA), string(identity.Certificate), identity.Key.Reveal())
 	const reload = "systemctl reload patroni, and restart it where that is not enough"
+	restAPI := reload
+	if !node.ReloadsCertificate(n.facts) {
+		restAPI = "systemctl restart patroni: the replicas first, then patronictl switchover, then the last; this Patroni reads its certificate when it starts alone"
+	}
 	for _, other := range n.seed.Nodes {
 		if other.Runs(seeds.ServicePostgreSQL) {
-			add(other, service{name: "Patroni", own: n.self.PKI.Certificate, again: reload}, other.Patroni.RESTAPI.Port, open, err)
+			add(other, service{name: "Patroni", own: n.self.PKI.Certificate, again: restAPI}, other.Patroni.RESTAPI.Port, open, err)
 			add(other, service{name: "PostgreSQL", own: n.self.PKI.Certificate, again: reload, begin: sslRequest}, other.PostgreSQL.Port, open, err)
 		}
 		if n.seed.IsEtcdMember(other) && n.seed.UsesEtcd(n.self) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"banyan/internal/facts"
 	"banyan/internal/pki"
 	"banyan/internal/verify"
 	"banyan/seeds"
@@ -191,6 +192,32 @@ nodes:
 		}
 		if text := strings.Join(got, ", "); text != want {
 			t.Errorf("%s asks %s", node, text)
+		}
+	}
+}
+
+// Patroni before 2.1 is restarted for a new certificate, PostgreSQL never.
+func TestServicesAgain(t *testing.T) {
+	s, _, err := seeds.ParseCluster("cluster.yaml", []byte(`version: banyan/v1
+cluster: {name: pgsql-cl}
+nodes: [{name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql]}, {name: pgsql-w1, address: 172.16.32.14/24, services: [witness]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[facts.Version]map[string]string{
+		{Major: 2, Minor: 0}: {"Patroni": "systemctl restart patroni: the replicas first", "PostgreSQL": "systemctl reload patroni"},
+		{Major: 2, Minor: 1}: {"Patroni": "systemctl reload patroni", "PostgreSQL": "systemctl reload patroni"},
+	} {
+		f := facts.Facts{Installed: facts.Installed{Patroni: version}}
+		got := map[string]string{}
+		for _, service := range (subject{seed: s, self: s.Nodes[0], facts: f}).services() {
+			got[service.name] = service.again
+		}
+		for name, again := range want {
+			if !strings.HasPrefix(got[name+" of pgsql-n1"], again) {
+				t.Errorf("Patroni %s: for %s: %s", version, name, got[name+" of pgsql-n1"])
+			}
 		}
 	}
 }

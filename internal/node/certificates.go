@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/seeds"
 )
 
@@ -101,6 +102,10 @@ func EtcdIdentity(s seeds.Seed, self seeds.Node) Identity {
 	}
 	return Identity{}
 }
+
+// ReloadsCertificate tells whether Patroni's REST API shows a renewed certificate without a
+// restart, which takes PostgreSQL with it.
+func ReloadsCertificate(f facts.Facts) bool { return abilities(f).reloadsCertificate() }
 
 // etcdctlVariables are what etcdctl(1) finds the cluster's etcd by, for root, who alone can
 // read the key. With a password, which everybody could read here, it has to be asked.

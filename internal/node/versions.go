@@ -39,6 +39,9 @@ func (a abilities) hidesMigrationCost() bool { return !a.Kernel.Before(5, 13) }
 // hasAllowlist: restapi.allowlist, without which all hosts may write.
 func (a abilities) hasAllowlist() bool { return !a.Patroni.Before(2, 1) }
 
+// reloadsCertificate: what reloads Patroni has its REST API show a certificate that is new in its file.
+func (a abilities) reloadsCertificate() bool { return !a.Patroni.Before(2, 1) }
+
 // hasFailsafe: failsafe_mode.
 func (a abilities) hasFailsafe() bool { return !a.Patroni.Before(3, 0) }
 

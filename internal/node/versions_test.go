@@ -26,6 +26,7 @@ func TestAbilities(t *testing.T) {
 		"matchesKinds":       {abilities.matchesKinds, systemd, facts.Version{Major: 250, Minor: 99}, facts.Version{Major: 251}, newer},
 		"hidesMigrationCost": {abilities.hidesMigrationCost, kernel, facts.Version{Major: 5, Minor: 12}, facts.Version{Major: 5, Minor: 13}, newer},
 		"hasAllowlist":       {abilities.hasAllowlist, patroni, facts.Version{Major: 2}, facts.Version{Major: 2, Minor: 1}, newer},
+		"reloadsCertificate": {abilities.reloadsCertificate, patroni, facts.Version{Major: 2, Minor: 0}, facts.Version{Major: 2, Minor: 1}, newer},
 		"hasFailsafe":        {abilities.hasFailsafe, patroni, facts.Version{Major: 2, Minor: 99}, facts.Version{Major: 3}, newer},
 		"saysPrimary":        {abilities.saysPrimary, patroni, facts.Version{Major: 2, Minor: 99}, facts.Version{Major: 3}, newer},
 		"hasMemberSlotsTTL":  {abilities.hasMemberSlotsTTL, patroni, facts.Version{Major: 3, Minor: 99}, facts.Version{Major: 4}, newest},

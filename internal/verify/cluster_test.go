@@ -317,7 +317,7 @@ func TestHAProxy(t *testing.T) {
 		"a replica comes": {what: server("replicas", "pgsql-n3", "DOWN 1/2", "L7OK"), name: "HAProxy", state: OK, found: "that of the replicas to pgsql-n2"},
 		"a replica too many": {
 			what: server("replicas", "pgsql-n1", "UP", "L7OK"),
-			name: "HAProxy", state: Warn, found: "the port of the replicas leads to pgsql-n1, which is none", advice: "journalctl",
+			name: "HAProxy", state: Warn, found: "the port of the replicas leads to pgsql-n1, and should not", advice: "journalctl",
 		},
 		"one that has not been asked": {what: server("replicas", "pgsql-n1", "UP", "INI"), name: "HAProxy", state: OK, found: "leads to pgsql-n1"},
 		"a synchronous standby is missing": {
@@ -326,12 +326,12 @@ func TestHAProxy(t *testing.T) {
 		},
 		"a synchronous standby among the others": {
 			what: server("replicas_async", "pgsql-n3", "UP", "L7OK"),
-			name: "HAProxy", state: Warn, found: "the port of the asynchronous replicas leads to pgsql-n3, which is none", advice: "journalctl",
+			name: "HAProxy", state: Warn, found: "the port of the asynchronous replicas leads to pgsql-n3, and should not", advice: "journalctl",
 		},
 		"no synchronous one any more": {
 			what: role(2, "replica"),
 			name: "HAProxy", state: Warn, advice: "journalctl",
-			found: "the port of the synchronous standbys leads to pgsql-n3, which is none; the port of the asynchronous replicas does not lead to pgsql-n3",
+			found: "the port of the synchronous standbys leads to pgsql-n3, and should not; the port of the asynchronous replicas does not lead to pgsql-n3",
 		},
 		"by quorum": {what: role(2, "quorum_standby"), name: "HAProxy", state: OK, found: "leads to pgsql-n1"},
 		"a member that does not work is told of elsewhere": {
@@ -339,6 +339,10 @@ func TestHAProxy(t *testing.T) {
 		},
 		"a primary in a standby cluster": {
 			what: follow, name: "HAProxy", state: Fail, found: "leads to pgsql-n1, and nobody takes writes in a standby cluster", advice: "journalctl",
+		},
+		"a hidden replica that is shown": {
+			what: func(f *Facts) { f.Cluster.All.Members[1].Tags = map[string]any{"noloadbalance": true} },
+			name: "HAProxy", state: Warn, found: "the port of the replicas leads to pgsql-n2, and should not", advice: "journalctl",
 		},
 		"a hidden replica": {
 			what: func(f *Facts) {
@@ -354,7 +358,9 @@ func TestHAProxy(t *testing.T) {
 		},
 		"who is silent to all": {
 			what: func(f *Facts) {
-				server("primary", "pgsql-n2", "DOWN", "L4CON")(f)
+				for _, proxy := range []string{"primary", "replicas", "replicas_sync", "replicas_async"} {
+					server(proxy, "pgsql-n2", "DOWN", "L4CON")(f)
+				}
 				f.Cluster.Nodes[1].Err = errors.New("connection refused")
 			},
 			name: "HAProxy", state: OK, found: "leads to pgsql-n1",

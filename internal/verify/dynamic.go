@@ -71,6 +71,8 @@ func (d difference) open() bool {
 
 func (d difference) String() string {
 	switch {
+	case !d.open() && d.has == nil:
+		return d.key + " is not set"
 	case !d.open():
 		return d.key + " is another"
 	case d.has == nil:

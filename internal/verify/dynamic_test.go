@@ -51,6 +51,10 @@ func TestDynamic(t *testing.T) {
 			what: has(func(_, parameters map[string]any) { parameters["archive_command"] = "PASSWORD=hunter2 push %p" }),
 			name: name, state: Warn, found: differs + "postgresql.parameters.archive_command is another", advice: "--set postgresql.parameters.archive_command=VALUE",
 		},
+		"what may hold a secret, and is gone": {
+			what: has(func(_, parameters map[string]any) { delete(parameters, "archive_command") }),
+			name: name, state: Warn, found: differs + "postgresql.parameters.archive_command is not set", advice: "--set postgresql.parameters.archive_command=VALUE",
+		},
 		"a slot": {
 			what: has(func(all, _ map[string]any) { delete(all, "slots") }),
 			name: name, state: Warn, found: `slots.backup.type is not set, and in the seed "physical"`, advice: `--set 'slots.backup.type="physical"'`,

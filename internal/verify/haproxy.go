@@ -74,15 +74,15 @@ func checkHAProxy(f Facts) []Check {
 	}
 	for _, port := range replicaPorts {
 		for _, m := range c.All.Members {
-			if _, ours := c.of(m.Name); !ours || !m.Works() || slices.Contains(turning[port.proxy], m.Name) {
-				continue // which is told elsewhere, or on its way
+			if n, ours := c.of(m.Name); !ours || n.Err != nil || !m.Works() || slices.Contains(turning[port.proxy], m.Name) {
+				continue // which is told elsewhere, or about to be right
 			}
 			hidden, _ := m.Tags["noloadbalance"].(bool)
 			switch wanted, leads := !m.Leads() && !hidden && port.is(m), slices.Contains(up[port.proxy], m.Name); {
 			case wanted && !leads:
 				v.warn(log, "the port of the %s does not lead to %s", port.who, m.Name)
 			case leads && !wanted:
-				v.warn(log, "the port of the %s leads to %s, which is none", port.who, m.Name)
+				v.warn(log, "the port of the %s leads to %s, and should not", port.who, m.Name)
 			}
 		}
 	}

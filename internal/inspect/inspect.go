@@ -17,6 +17,7 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 
 	"banyan/internal/converge"
+	"banyan/internal/database"
 	"banyan/internal/dcs"
 	"banyan/internal/facts"
 	"banyan/internal/node"
@@ -51,6 +52,7 @@ func Look(ctx context.Context, s *seeds.Seed, self seeds.Node, f facts.Facts, de
 	if self.Runs(seeds.ServicePostgreSQL) {
 		wanted, err := node.Dynamic(*s, self, f)
 		found.Dynamic = &verify.Dynamic{Wanted: wanted, Err: err}
+		looking.Go(func() { found.Databases = n.databases(ctx) })
 	}
 	looking.Go(func() { found.Etcd = n.etcd(ctx) })
 	looking.Go(func() { found.HAProxy = n.haproxy(ctx) })
@@ -59,6 +61,15 @@ func Look(ctx context.Context, s *seeds.Seed, self seeds.Node, f facts.Facts, de
 	}
 	looking.Wait()
 	return found
+}
+
+func (n subject) databases(ctx context.Context) *verify.Databases {
+	version, err := node.PostgreSQLVersion(n.self, n.facts)
+	if err != nil {
+		return &verify.Databases{Err: err}
+	}
+	made, err := database.Made(ctx, *n.seed, node.DataDir(n.self, version), version)
+	return &verify.Databases{Made: made, Err: err}
 }
 
 // container is the kind of container that this is, in systemd's words, or "":

@@ -85,14 +85,14 @@ func checkCluster(f Facts) []Check {
 		for _, name := range []string{"leader", "timeline", "replication lag", "synchronous standby", "maintenance mode", "pending restart"} {
 			checks = append(checks, skipped(name, "no Patroni tells of the cluster")...)
 		}
-		return append(checks, checkDynamic(f)...)
+		return slices.Concat(checks, checkDynamic(f), checkDatabases(f))
 	}
 	checks = append(checks, checkLeader(f)...)
 	checks = append(checks, checkTimeline(f)...)
 	checks = append(checks, checkLag(f)...)
 	checks = append(checks, checkSynchronous(f)...)
 	checks = append(checks, checkMaintenance(f)...)
-	return append(checks, checkDynamic(f)...)
+	return slices.Concat(checks, checkDynamic(f), checkDatabases(f))
 }
 
 func checkMembers(f Facts) []Check {

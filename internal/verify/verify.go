@@ -47,10 +47,11 @@ type Facts struct {
 	Peers        []peer.Result // of the other nodes that hold something
 	Certificates Certificates
 	Cluster      Cluster
-	Dynamic      *Dynamic // nil where this node does not run PostgreSQL
-	Etcd         *Etcd    // nil where this node is no client of etcd
-	RaftErr      error    // the raft does not answer; nil where this node is no member of one
-	HAProxy      *HAProxy // nil where it does not run
+	Dynamic      *Dynamic   // nil where this node does not run PostgreSQL
+	Databases    *Databases // likewise
+	Etcd         *Etcd      // nil where this node is no client of etcd
+	RaftErr      error      // the raft does not answer; nil where this node is no member of one
+	HAProxy      *HAProxy   // nil where it does not run
 }
 
 // Result is all that was checked.

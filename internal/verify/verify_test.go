@@ -89,7 +89,7 @@ func soundOf(t *testing.T, text, name string) Facts {
 		Config: patroni.Config{SynchronousMode: true, SynchronousNodeCount: 2, All: dynamic()},
 	}
 	if self.Runs(seeds.ServicePostgreSQL) {
-		f.Dynamic = &Dynamic{Wanted: dynamic()}
+		f.Dynamic, f.Databases = &Dynamic{Wanted: dynamic()}, &Databases{Made: true}
 	}
 	if name == "pgsql-n1" {
 		f.Machine.Watchdog.Holder, f.Machine.Watchdog.State = "patroni", "active"

@@ -1,6 +1,6 @@
 // Package database makes in PostgreSQL what the seed says shall be there: roles,
-// databases and their extensions, once, and again what the seed has changed. Of a DBA's
-// nothing is dropped, and what he changed stays until the seed says otherwise. It also
+// databases and their extensions, once, and again what the seed has changed. Nothing of
+// a DBA's is dropped, and what one has changed stays until the seed says otherwise. It also
 // makes data that was there before the cluster fit for Patroni to take over.
 package database
 

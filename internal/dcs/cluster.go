@@ -74,40 +74,54 @@ func (r Recorded) Newer(cluster seeds.Cluster) (newer bool, err error) {
 	return generation > cluster.Generation, nil
 }
 
-// Seed compares the cluster and the generation of a seed with those that etcd knows: see
-// [Recorded.Newer].
-func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
-	var r Recorded
-	for key, value := range map[string]**string{"id": &r.ID, "generation": &r.Generation} {
-		text, known, err := c.get(ctx, c.path(key))
+// recorded reads what etcd knows of the cluster's seed.
+func (c Client) recorded(ctx context.Context) (r Recorded, err error) {
+	for _, k := range []struct {
+		key string
+		to  **string
+	}{{"id", &r.ID}, {"generation", &r.Generation}} {
+		value, there, err := c.get(ctx, c.path(k.key))
 		if err != nil {
-			return false, err
+			return r, err
 		}
-		if known {
-			*value = &text
+		if there {
+			*k.to = &value
 		}
+	}
+	return r, nil
+}
+
+// KnowsNewer compares the cluster and the generation of a seed with those that etcd knows:
+// see [Recorded.Newer].
+func (c Client) KnowsNewer(ctx context.Context, cluster seeds.Cluster) (bool, error) {
+	r, err := c.recorded(ctx)
+	if err != nil {
+		return false, err
 	}
 	return r.Newer(cluster)
 }
 
 // Record writes cluster and generation of a seed to the DCS, unless it knows a later one.
 func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
-	newer, err := c.Seed(ctx, cluster)
-	if err != nil || newer {
+	r, err := c.recorded(ctx)
+	if err != nil {
 		return err
 	}
-	before, known, err := c.get(ctx, c.path("generation"))
-	if err != nil || known && before == strconv.Itoa(cluster.Generation) {
+	if newer, err := r.Newer(cluster); newer || err != nil {
 		return err
 	}
+	own := strconv.Itoa(cluster.Generation)
 	unchanged := clientv3.Compare(clientv3.CreateRevision(c.path("generation")), "=", 0)
-	if known {
-		unchanged = clientv3.Compare(clientv3.Value(c.path("generation")), "=", before)
+	if r.Generation != nil {
+		if *r.Generation == own {
+			return nil
+		}
+		unchanged = clientv3.Compare(clientv3.Value(c.path("generation")), "=", *r.Generation)
 	}
 	// Where it is another by now, another node was first, with the same one or a later one.
 	_, err = c.change(ctx, unchanged,
 		clientv3.OpPut(c.path("id"), string(cluster.ID)),
-		clientv3.OpPut(c.path("generation"), strconv.Itoa(cluster.Generation)))
+		clientv3.OpPut(c.path("generation"), own))
 	if err != nil {
 		return fmt.Errorf("write the seed's generation to etcd: %w", err)
 	}

@@ -1,5 +1,5 @@
-// Package dcs is a client of the etcd that a cluster keeps its state in: its members,
-// Patroni's key /initialize, and what Banyan keeps beside Patroni.
+// Package dcs is a client of the etcd that a cluster keeps its state in: its members and
+// their health, Patroni's keys, and what Banyan keeps beside them.
 package dcs
 
 import (

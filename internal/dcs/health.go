@@ -73,20 +73,20 @@ type Alarm struct {
 }
 
 // Alarms lists them: https://etcd.io/docs/v3.5/op-guide/maintenance/#space-quota
-func (c Client) Alarms(ctx context.Context) ([]Alarm, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	response, err := c.etcd.AlarmList(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []Alarm
-	for _, a := range response.Alarms {
-		if a.Alarm != etcdserverpb.AlarmType_NONE {
-			all = append(all, Alarm{a.MemberID, a.Alarm.String()})
+func (c Client) Alarms(ctx context.Context) (all []Alarm, err error) {
+	err = c.ask(ctx, func(ctx context.Context) error {
+		response, err := c.etcd.AlarmList(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	return all, nil
+		for _, a := range response.Alarms {
+			if a.Alarm != etcdserverpb.AlarmType_NONE {
+				all = append(all, Alarm{a.MemberID, a.Alarm.String()})
+			}
+		}
+		return nil
+	})
+	return all, err
 }
 
 // IsDenied tells whether an error says that this user of etcd may not ask that.

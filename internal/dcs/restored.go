@@ -48,7 +48,7 @@ func (c Client) Adopt(ctx context.Context, systemID, candidate string) error {
 // have come; they are gone after their ttl unless their nodes are there. What a node held
 // Banyan's lock for is over.
 func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate string) error {
-	if _, err := c.Seed(ctx, cluster); err != nil {
+	if _, err := c.KnowsNewer(ctx, cluster); err != nil {
 		return err
 	}
 	changes := []clientv3.Op{

@@ -215,7 +215,7 @@ func (n subject) etcd(ctx context.Context) *verify.Etcd {
 	asking.Go(func() { found.Endpoints = client.Endpoints(ctx, urls) })
 	asking.Go(func() { found.Members, found.MembersErr = client.Members(ctx) })
 	asking.Go(func() { found.Alarms, found.AlarmsErr = client.Alarms(ctx) })
-	asking.Go(func() { found.Newer, found.SeedErr = client.Seed(ctx, n.seed.Cluster) })
+	asking.Go(func() { found.Newer, found.SeedErr = client.KnowsNewer(ctx, n.seed.Cluster) })
 	asking.Wait()
 	return &found
 }

@@ -10,9 +10,9 @@ import (
 	"banyan/internal/durable"
 )
 
-// course is what to do before a service is started for the first time. Nothing
-// is ever moved unless a birth marker says that we began it: what else is there
-// is somebody's data.
+// course is what to do before a service is started that does not run. Data without a
+// marker of ours is somebody's: it is never removed, and moved aside only where the other
+// members of etcd have removed this one, or a human gives it up.
 type course string
 
 const (
@@ -25,7 +25,7 @@ const (
 )
 
 // holdsData tells whether a directory holds something, in the eyes of Patroni:
-// see data_directory_is_empty in patroni/utils.py. They will do for etcd's too.
+// see data_directory_is_empty in patroni/utils.py. The same rule serves for etcd's.
 func holdsData(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func holdsData(dir string) (bool, error) {
 // moveAside renames a directory that nobody needs and nobody may lose, and says
 // to what.
 func moveAside(dir string, now time.Time) (string, error) {
-	aside := dir + ".interrupted-" + now.UTC().Format("20060102T150405Z")
+	aside := dir + ".interrupted-" + now.UTC().Format(snapshotTime)
 	if err := durable.Rename(dir, aside); err != nil {
 		return "", err
 	}

@@ -51,7 +51,7 @@ type findings struct {
 
 	// Where the DCS knows of no PostgreSQL:
 	founder   bool          // of those that the seed lists this node is the one to begin
-	bootstrap bool          // somebody said that it shall begin, whatever the others hold
+	bootstrap bool          // somebody said that it shall begin, whoever is silent
 	self      string        // the node's name
 	all       []peer.Result // what each node with PostgreSQL holds, this one among them, as the seed has them
 }
@@ -77,10 +77,13 @@ type findings struct {
 //	system identifier  of another, or of none    refuse
 //	absent, or empty   -                         wait until all nodes were asked
 //	absent, or empty   any, others have come further  wait for them
-//	absent, or empty   furthest of all           adopt: it gets Patroni's roles, unless it has them
-//	absent, or empty   none anywhere             the founder begins, or starts over; others wait
+//	absent, or empty   furthest of all           adopt: it gets Patroni's roles; carry on where it has
+//	                                             them, or follows another
+//	absent, or empty   none anywhere, lost somewhere  wait for a human
+//	absent, or empty   none anywhere, never any  the founder begins, or starts over; others wait
 //
-// Who was ordered to begin minds nobody who is silent.
+// Who was ordered to begin minds nobody who is silent, nor what is lost, but waits for who
+// answers and has come further.
 //
 // Where the seed says that the first node holds data (postgresql.existing), nothing is begun
 // without it.
@@ -207,9 +210,9 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
 		return f, err
 	}
-	others := slices.DeleteFunc(slices.Clone(nodes), func(n seeds.Node) bool { return n.Name == j.self.Name })
+	rest := others(nodes, j.self)
 	at := slices.IndexFunc(nodes, func(n seeds.Node) bool { return n.Name == j.self.Name })
-	f.all = slices.Insert(j.ask(ctx, others), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
+	f.all = slices.Insert(j.ask(ctx, rest), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
 	return f, nil
 }
 
@@ -228,7 +231,7 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 		if f.own != peer.Data || f.aged {
 			return nil
 		}
-		return j.takeOver(ctx, dir, c == adopt, say)
+		return j.prepareExisting(ctx, dir, c == adopt, say)
 	}
 	if err := refuseIfServed(dir.data); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"banyan/internal/facts"
 	"banyan/internal/peer"
@@ -37,8 +36,8 @@ func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Fa
 	if own.Raft == peer.Data {
 		return errors.New("this node holds the log of raft, whose members are those of the seed: apply a seed that lists only those there still are")
 	}
-	others := slices.DeleteFunc(slices.Clone(s.Nodes), func(n seeds.Node) bool { return n.Name == self.Name || !s.HoldsState(n) })
-	return mayBootstrap(own, j.peers.Ask(ctx, others))
+	// Not j.ask: what a node of another generation holds would be lost, too.
+	return mayBootstrap(own, j.peers.Ask(ctx, otherHolders(s, self)))
 }
 
 func mayBootstrap(own peer.Answer, others []peer.Result) error {

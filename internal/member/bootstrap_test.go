@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"banyan/internal/dcs"
 	"banyan/internal/peer"
 	"banyan/seeds"
 )
@@ -26,19 +25,12 @@ func TestMayBootstrap(t *testing.T) {
 		"another has etcd":   {holds(peer.Data, peer.Data, 9), peer.Result{Answer: holds(peer.Data, peer.Nothing, 0)}, "holds data of etcd"},
 		"another has rows":   {holds(peer.Lost, peer.Lost, 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 5)}, "order it there"},
 		"another is further": {holds(peer.Lost, peer.Data, 5), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, "has come further"},
+		"another has a log":  {peer.Answer{Raft: peer.Lost}, peer.Result{Answer: peer.Answer{Raft: peer.Data}}, "holds the log of raft"},
 		"no PostgreSQL here": {holds(peer.Lost, "", 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, ""},
 	} {
 		err := mayBootstrap(test.own, []peer.Result{test.other})
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestUnlistedMembers(t *testing.T) {
-	members := []dcs.Member{{ID: 1, Name: "n1"}, {ID: 2, Name: "n2"}, {ID: 3}}
-	got := unlistedMembers(members, []seeds.Node{{Name: "n1"}, {Name: "n4"}})
-	if len(got) != 1 || got[0].Name != "n2" {
-		t.Errorf("%v", got)
 	}
 }

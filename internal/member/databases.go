@@ -25,7 +25,7 @@ func (j *joining) makeDatabases(ctx context.Context, say func(string)) error {
 	return database.Apply(ctx, j.seed, dir.data, dir.version, say)
 }
 
-// leads asks Patroni whether this node's PostgreSQL is the primary.
+// leads asks Patroni whether this node leads a cluster that follows no other.
 func (j *joining) leads(ctx context.Context) (bool, error) {
 	client, err := j.patroni()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,21 +47,26 @@ const (
 
 // decideEtcd says how a member goes on towards an etcd with a quorum. One member, the
 // founder, begins a cluster of itself alone; all others are added to one that is there.
-// So no two can ever begin one, and whoever is there decides who is in.
+// So no two can ever begin one, and whoever is there decides who is in. In the column of own
+// data, none is all but data.
 //
 //	own data   cluster                        course
 //	data       -                              carry on; if it is listed no more, join anew
 //	data       none, and it was so ordered    go on alone
 //	begun      none, all others hold nothing  the founder starts over, others wait
 //	begun      none, somebody holds some      carry on, or resume: others have joined what was
-//	                                          begun, or count on this one that they have added
+//	                                          begun, or count on this one that they have added;
+//	                                          else wait for a quorum of them
+//	none       none, and it was so ordered    begin, or start over what was begun
+//	none       none, somebody is silent       wait until all were asked
 //	nothing    none, all others hold nothing  the founder begins, others wait
 //	nothing    none, somebody holds some      wait for a quorum of them
 //	lost       none                           wait: only they, or a human, can tell
+//	lost       none, it is the only member    refuse
 //	none       there, not listed              join
 //	begun      there, listed, never started   carry on, where its first start got as far as a log
 //	none       there, listed, never started   join anew
-//	none       there, listed, and is heard of  refuse: a copy of this disk is at work
+//	none       there, listed and heard of     refuse: a copy of this disk is at work
 //	begun      there, listed                  replace
 //	none       there, listed                  replace, once it has been silent for a while
 func decideEtcd(f etcdFindings) etcdCourse {
@@ -217,7 +221,8 @@ func (j *joining) prepareEtcd(ctx context.Context, say func(string)) error {
 // place: longer than any restart of a machine would leave it half alive.
 const silenceTime = 2 * time.Minute
 
-// fadeTime is for what was under way when a member ended.
+// fadeTime is how long the others may still seem to hear of a member that has ended: what it
+// sent last is on its way.
 const fadeTime = 15 * time.Second
 
 // errChanged is how a change of etcd's members ends that another one has come before.
@@ -248,8 +253,8 @@ func (j *joining) findEtcd(ctx context.Context) (etcdFindings, error) {
 	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
 		return f, err
 	}
-	others := slices.DeleteFunc(slices.Clone(members), func(n seeds.Node) bool { return n.Name == j.self.Name })
-	if len(others) == 0 {
+	rest := others(members, j.self)
+	if len(rest) == 0 {
 		return f, nil
 	}
 	if listed, err := j.others.Members(ctx); err == nil { // else there is none, or none with a quorum
@@ -265,7 +270,7 @@ func (j *joining) findEtcd(ctx context.Context) (etcdFindings, error) {
 		return f, nil
 	}
 	if f.own != peer.Data {
-		f.others = j.ask(ctx, others)
+		f.others = j.ask(ctx, rest)
 	}
 	return f, nil
 }

@@ -52,7 +52,7 @@ func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say 
 		return err
 	}
 	if !f.cluster {
-		return prepareFirstStart(ctx, initialCluster("new", j.alone()))
+		return prepareFirstStart(ctx, lines(initialCluster(stateNew, j.alone())))
 	}
 	started := false
 	err := j.others.Locked(ctx, func(ctx context.Context) error {
@@ -61,7 +61,7 @@ func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say 
 			return err
 		}
 		// The others count on it from now on, also after a power cut.
-		variables := etcdBirthNote + initialCluster(existing, cluster...)
+		variables := etcdBirthNote + lines(initialCluster(stateExisting, cluster...))
 		if err := makeHere(ctx, marker(etcdBirthMarker, variables)...); err != nil {
 			return err
 		}
@@ -90,8 +90,8 @@ func (j *joining) alone() string { return j.self.Name + "=" + node.EtcdPeerURL(j
 // others have listed the member for it.
 const etcdBirthNote = "# etcd's data directory is being made\n"
 
-// existing is the state of a cluster that a member joins.
-const existing = "existing"
+// States of a cluster that a member founds, and that it joins.
+const stateNew, stateExisting = "new", "existing"
 
 // enteredEtcd tells whether others have listed the member for the start that was begun.
 func enteredEtcd() (bool, error) {
@@ -99,13 +99,16 @@ func enteredEtcd() (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return strings.HasSuffix(string(variables), "ETCD_INITIAL_CLUSTER_STATE="+existing+"\n"), err
+	return strings.HasSuffix(string(variables), "ETCD_INITIAL_CLUSTER_STATE="+stateExisting+"\n"), err
 }
 
 // initialCluster are etcd's variables for a first start.
-func initialCluster(state string, members ...string) string {
-	return fmt.Sprintf("ETCD_INITIAL_CLUSTER=%s\nETCD_INITIAL_CLUSTER_STATE=%s\n", strings.Join(members, ","), state)
+func initialCluster(state string, members ...string) []string {
+	return []string{"ETCD_INITIAL_CLUSTER=" + strings.Join(members, ","), "ETCD_INITIAL_CLUSTER_STATE=" + state}
 }
+
+// lines are variables as a file has them.
+func lines(variables []string) string { return strings.Join(variables, "\n") + "\n" }
 
 // prepareFirstStart has etcd start with further variables, and without data.
 func prepareFirstStart(ctx context.Context, variables string) error {

@@ -48,6 +48,8 @@ func TestDecideEtcd(t *testing.T) {
 		"lost data":                     {etcdFindings{own: peer.Lost, cluster: true, listed: started}, silence, ""},
 		"all lost":                      {etcdFindings{own: peer.Lost, founder: true, others: empty}, wait, "gone from all"},
 		"ordered":                       {etcdFindings{own: peer.Lost, bootstrap: true, others: nil}, begin, ""},
+		"ordered, with data":            {etcdFindings{own: peer.Data, bootstrap: true}, isolate, ""},
+		"ordered, there is a quorum":    {etcdFindings{own: peer.Data, bootstrap: true, cluster: true, listed: started}, carryOn, ""},
 		"ordered, interrupted":          {etcdFindings{own: peer.Begun, bootstrap: true}, startOver, ""},
 	} {
 		got := decideEtcd(test.etcdFindings)

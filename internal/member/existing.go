@@ -36,9 +36,9 @@ const debianServer = "postgresql@*.service"
 // which it does not start: Debian keeps that of its clusters in /etc/postgresql.
 const baseConfig = "# Written by Banyan, as this data directory had no postgresql.conf. Patroni includes it before its own settings.\n"
 
-// takeOver prepares data that was there before Patroni. roles tells whether it is to get
+// prepareExisting makes data that was there before Patroni fit for it. roles tells whether it is to get
 // the roles that Patroni makes in a cluster of its own.
-func (j *joining) takeOver(ctx context.Context, dir dataDir, roles bool, say func(string)) error {
+func (j *joining) prepareExisting(ctx context.Context, dir dataDir, roles bool, say func(string)) error {
 	server, serves, err := database.Serving(dir.data)
 	if err != nil {
 		return err

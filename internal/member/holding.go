@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,11 +44,21 @@ func Holdings(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts)
 	return a, err
 }
 
+// others are the nodes but self.
+func others(nodes []seeds.Node, self seeds.Node) []seeds.Node {
+	return slices.DeleteFunc(slices.Clone(nodes), func(n seeds.Node) bool { return n.Name == self.Name })
+}
+
+// otherHolders are those of them that hold a part of the cluster's state.
+func otherHolders(s seeds.Seed, self seeds.Node) []seeds.Node {
+	return slices.DeleteFunc(others(s.Nodes, self), func(n seeds.Node) bool { return !s.HoldsState(n) })
+}
+
 // etcdMember is where a member of etcd has its data, and its log, without which it has none.
 var etcdMember, etcdWAL = filepath.Join(node.EtcdDataDir, "member"), filepath.Join(node.EtcdDataDir, "member/wal")
 
 // etcdBirthMarker says that etcd was started for the first time and was never seen
-// healthy, so that what it has written is of no use to anybody.
+// healthy: what it has written is of use only where the others count on it (decideEtcd).
 const etcdBirthMarker = facts.StateDir + "/etcd-birth"
 
 func etcdHolding(s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, error) {

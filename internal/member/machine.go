@@ -17,10 +17,11 @@ var errCopy = errors.New("another machine runs as this node, so this disk is a c
 
 // proveOriginal finds out whether a disk that has come to another machine was moved, or is a
 // copy of one that runs in the old machine: two members of one name would ruin both. It
-// waits until nobody has heard of the node for longer than Patroni's key lives. Where there
-// is nobody to ask there is nothing to ruin.
+// waits until nobody hears of the node. Whoever is heard of for twice as long as Patroni's
+// key lives (ttl, in seconds) runs: errCopy. Where there is nobody to ask there is nothing to
+// ruin.
 func (j *joining) proveOriginal(ctx context.Context, say func(string)) error {
-	if j.dcs == nil || j.seed.Cluster.DCS == seeds.DCSEtcd && !j.hasOtherEtcd() {
+	if j.dcs == nil || j.seed.Cluster.DCS == seeds.DCSEtcd && len(others(node.EtcdMembers(j.seed), j.self)) == 0 {
 		say("this disk was in another machine before")
 		return nil
 	}
@@ -40,15 +41,6 @@ func (j *joining) proveOriginal(ctx context.Context, say func(string)) error {
 		say("this disk was moved here from another machine")
 		return true, "", nil
 	})
-}
-
-func (j *joining) hasOtherEtcd() bool {
-	for _, n := range node.EtcdMembers(j.seed) {
-		if n.Name != j.self.Name {
-			return true
-		}
-	}
-	return false
 }
 
 // aliveElsewhere tells whether somebody does this node's work.

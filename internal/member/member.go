@@ -1,7 +1,7 @@
-// Package member makes a configured node a member of its cluster: it starts
-// etcd and Patroni in order, so that of many nodes one founds the cluster and the others
-// join it, heals a birth that a power cut interrupted, and makes the node born once its
-// services are.
+// Package member makes a configured node a member of its cluster, and takes it out again: it
+// starts etcd or raft, then Patroni, so that of many nodes one founds the cluster and the
+// others join it; it mends a birth that was interrupted, and makes the node born once its
+// services are; and it takes and restores snapshots of etcd.
 package member
 
 import (
@@ -92,7 +92,7 @@ type store interface {
 	Runs(ctx context.Context, node string) (bool, error)
 	Initialize(ctx context.Context) (dcs.Initialize, error)
 	Forget(ctx context.Context, was dcs.Initialize) error
-	Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error)
+	KnowsNewer(ctx context.Context, cluster seeds.Cluster) (bool, error)
 	Record(ctx context.Context, cluster seeds.Cluster) error
 }
 
@@ -126,7 +126,7 @@ func (j *joining) dial() error {
 	return nil
 }
 
-// hangUp closes the clients. What closing them fails with is that they were closed.
+// hangUp closes the clients. Closing fails only where one is closed already.
 func (j *joining) hangUp() {
 	if j.etcd != nil {
 		_ = j.etcd.Close()
@@ -189,7 +189,7 @@ func (j *joining) awaitDCS(ctx context.Context, say func(string)) error {
 
 // record compares the seed with the cluster's, and has the cluster know its generation.
 func (j *joining) record(ctx context.Context, say func(string)) error {
-	newer, err := j.dcs.Seed(ctx, j.seed.Cluster)
+	newer, err := j.dcs.KnowsNewer(ctx, j.seed.Cluster)
 	if err != nil {
 		return err
 	}

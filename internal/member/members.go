@@ -39,7 +39,7 @@ func (j *joining) tellAddress(ctx context.Context, say func(string)) error {
 // lists no more: those that nobody has heard of for a while. etcd itself refuses where the
 // rest would have no quorum.
 func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
-	if newer, err := j.dcs.Seed(ctx, j.seed.Cluster); newer || err != nil {
+	if newer, err := j.dcs.KnowsNewer(ctx, j.seed.Cluster); newer || err != nil {
 		return err
 	}
 	began, silent := time.Now(), map[uint64]time.Time{}
@@ -86,7 +86,7 @@ func (j *joining) dropUnlisted(ctx context.Context, say func(string)) error {
 // dropSilent removes a member that is silent still, under the lock that may have taken its
 // time, by a seed that is the latest still.
 func (j *joining) dropSilent(ctx context.Context, m dcs.Member) error {
-	newer, err := j.dcs.Seed(ctx, j.seed.Cluster)
+	newer, err := j.dcs.KnowsNewer(ctx, j.seed.Cluster)
 	if err != nil {
 		return err
 	}

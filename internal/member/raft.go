@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 
 	"banyan/internal/converge"
 	"banyan/internal/durable"
@@ -70,7 +69,7 @@ func (j *joining) startRaft(ctx context.Context, say func(string)) error {
 
 // prepareRaft makes a member that does not run fit for its start: it waits until that may be.
 func (j *joining) prepareRaft(ctx context.Context, say func(string)) error {
-	others := slices.DeleteFunc(node.RaftMembers(j.seed), func(n seeds.Node) bool { return n.Name == j.self.Name })
+	rest := others(node.RaftMembers(j.seed), j.self)
 	return poll(ctx, say, func() (bool, string, error) {
 		own, err := raftHolding(j.seed, j.self, j.facts)
 		if err != nil {
@@ -82,7 +81,7 @@ func (j *joining) prepareRaft(ctx context.Context, say func(string)) error {
 		}
 		var answers []peer.Result
 		if own != peer.Data {
-			answers = j.ask(ctx, others)
+			answers = j.ask(ctx, rest)
 		}
 		start, waiting := raft.Decide(own, ordered, answers)
 		switch start {

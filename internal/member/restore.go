@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"banyan/internal/converge"
 	"banyan/internal/dcs"
-	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
@@ -107,8 +105,7 @@ func (j *joining) findRestore(ctx context.Context) (f restoreFindings, err error
 	if f.own, err = Holdings(ctx, j.seed, j.self, j.facts); err != nil {
 		return f, err
 	}
-	others := slices.DeleteFunc(slices.Clone(j.seed.Nodes), func(n seeds.Node) bool { return n.Name == j.self.Name || !j.seed.HoldsState(n) })
-	f.others = j.ask(ctx, others)
+	f.others = j.ask(ctx, otherHolders(j.seed, j.self))
 	for _, n := range node.EtcdMembers(j.seed) {
 		f.members = append(f.members, askMembership(ctx, j.seed, j.self, n))
 	}
@@ -188,42 +185,15 @@ func advance(p peer.Progress, s patroni.Status) peer.Progress {
 }
 
 // restore makes the new data beside the old, and puts it in its place.
-func (j *joining) restore(ctx context.Context, from string, about snapshot, candidate string, say func(string)) (err error) {
-	if err := makeHere(ctx, converge.Directory{Path: node.EtcdDataDir, Mode: 0o700, Owner: "etcd"}); err != nil {
-		return err
-	}
-	work, err := j.unpack(ctx, from, about)
-	defer func() { err = errors.Join(err, removeUnfinished(filepath.Dir(node.EtcdDataDir))) }()
-	if err != nil {
-		return err
-	}
-	err = j.withPrivateEtcd(ctx, work, nil, say, func(ctx context.Context, c dcs.Client) error {
+func (j *joining) restore(ctx context.Context, from string, about snapshot, candidate string, say func(string)) error {
+	unpack := func(work string) error { return j.unpack(ctx, from, about, work) }
+	err := j.remake(ctx, nil, unpack, func(ctx context.Context, c dcs.Client) error {
 		return c.Restored(ctx, j.seed.Cluster, candidate)
-	})
-	if err != nil {
-		return err
+	}, say)
+	if err == nil {
+		say(etcdMember + " is restored, as an etcd of this member alone")
 	}
-	if err := placeMember(ctx, work, say); err != nil {
-		return err
-	}
-	say(etcdMember + " is restored, as an etcd of this member alone")
-	return nil
-}
-
-// placeMember puts the data that was made in work in the place of etcd's, which is moved
-// aside.
-func placeMember(ctx context.Context, work string, say func(string)) error {
-	if err := handOver(ctx, work, "etcd"); err != nil {
-		return err
-	}
-	if err := moveMember(say); err != nil {
-		return err
-	}
-	// What is there from here on is no birth of ours.
-	if err := durable.Remove(etcdBirthMarker); err != nil {
-		return err
-	}
-	return durable.Rename(filepath.Join(work, "member"), etcdMember)
+	return err
 }
 
 // JoinRestored has this node's member of etcd, which has data of an etcd that is lost,

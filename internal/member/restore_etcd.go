@@ -15,6 +15,7 @@ import (
 	"banyan/internal/command"
 	"banyan/internal/converge"
 	"banyan/internal/dcs"
+	"banyan/internal/durable"
 	"banyan/internal/node"
 	"banyan/internal/peer"
 	"banyan/seeds"
@@ -56,32 +57,56 @@ func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool,
 	if err != nil || control.systemID == "" || !j.facts.Born {
 		return false, err
 	}
+	say("begins an etcd for the PostgreSQL cluster " + control.systemID + ", which this node is the first to lead")
+	variables := append(initialCluster(stateNew, j.alone()), "ETCD_INITIAL_CLUSTER_TOKEN="+j.newToken())
+	return true, j.remake(ctx, variables, nil, func(ctx context.Context, c dcs.Client) error {
+		return c.Adopt(ctx, control.systemID, j.self.Name)
+	}, say)
+}
+
+// remake makes etcd's data beside the old, has do change it while an etcd with further
+// variables runs on it for this node alone, and puts it in its place. fill, which may be nil,
+// makes it before that etcd starts.
+func (j *joining) remake(ctx context.Context, variables []string, fill func(work string) error, do func(context.Context, dcs.Client) error, say func(string)) (err error) {
 	if err := makeHere(ctx, converge.Directory{Path: node.EtcdDataDir, Mode: 0o700, Owner: "etcd"}); err != nil {
-		return false, err
+		return err
 	}
 	work, err := workDir()
 	defer func() { err = errors.Join(err, removeUnfinished(filepath.Dir(node.EtcdDataDir))) }()
 	if err != nil {
-		return false, err
+		return err
 	}
-	variables := []string{"ETCD_INITIAL_CLUSTER=" + j.alone(), "ETCD_INITIAL_CLUSTER_STATE=new", "ETCD_INITIAL_CLUSTER_TOKEN=" + j.newToken()}
-	err = j.withPrivateEtcd(ctx, work, variables, say, func(ctx context.Context, c dcs.Client) error {
-		return c.Adopt(ctx, control.systemID, j.self.Name)
-	})
-	if err != nil {
-		return false, err
+	if fill != nil {
+		if err := fill(work); err != nil {
+			return err
+		}
 	}
-	say("begins an etcd for the PostgreSQL cluster " + control.systemID + ", which this node is the first to lead")
-	return true, placeMember(ctx, work, say)
+	if err := j.withPrivateEtcd(ctx, work, variables, say, do); err != nil {
+		return err
+	}
+	return placeMember(ctx, work, say)
 }
 
-// unpack restores a snapshot beside etcd's data, and says where.
-func (j *joining) unpack(ctx context.Context, from string, about snapshot) (work string, err error) {
-	if work, err = workDir(); err != nil {
-		return "", err
+// placeMember puts the data that was made in work in the place of etcd's, which is moved
+// aside.
+func placeMember(ctx context.Context, work string, say func(string)) error {
+	if err := handOver(ctx, work, "etcd"); err != nil {
+		return err
 	}
+	if err := moveMember(say); err != nil {
+		return err
+	}
+	// What is there from here on is no birth of ours.
+	if err := durable.Remove(etcdBirthMarker); err != nil {
+		return err
+	}
+	return durable.Rename(filepath.Join(work, "member"), etcdMember)
+}
+
+// unpack restores a snapshot into a directory that is not there yet.
+func (j *joining) unpack(ctx context.Context, from string, about snapshot, work string) error {
 	url := node.EtcdPeerURL(j.self)
-	_, err = command.Command{
+	_, err := command.Command{
 		Name: node.SnapshotProgram(j.facts),
 		Args: []string{
 			"snapshot", "restore", from, "--data-dir=" + work, "--name=" + j.self.Name,
@@ -91,7 +116,7 @@ func (j *joining) unpack(ctx context.Context, from string, about snapshot) (work
 		},
 		Env: []string{"ETCDCTL_API=3"},
 	}.Run(ctx)
-	return work, err
+	return err
 }
 
 // privateURL is where an etcd is asked that nobody but this node shall ask. The node's own
@@ -102,8 +127,7 @@ var privateURL = fmt.Sprintf("https://127.0.0.1:%d", seeds.EtcdClientPort)
 const privateTime = 5 * time.Minute
 
 // withPrivateEtcd runs etcd on a data directory, with further variables, while something is
-// done with it. It ends
-// as systemd would end it, so that all is in its files.
+// done with it. It ends as systemd would end it, so that all is in its files.
 func (j *joining) withPrivateEtcd(ctx context.Context, data string, variables []string, say func(string), do func(context.Context, dcs.Client) error) error {
 	enough := errors.New("it has done its part")
 	ctx, cancel := context.WithTimeoutCause(ctx, privateTime, fmt.Errorf("not done after %v", privateTime))

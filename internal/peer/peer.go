@@ -26,7 +26,7 @@ type Holding string
 // The holdings.
 const (
 	Nothing Holding = "nothing" // and never had
-	Begun   Holding = "begun"   // what an interrupted birth of its own has left, which is of no use
+	Begun   Holding = "begun"   // what an interrupted birth of its own has left
 	Data    Holding = "data"
 	Lost    Holding = "lost" // it had data, which is not there now
 )

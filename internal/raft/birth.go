@@ -34,7 +34,8 @@ const (
 //	nothing, begun, lost   one holds data                 plain: it is told
 //	nothing, begun         all hold nothing, or begun     found
 //	nothing, begun, lost   one is silent                  wait
-//	nothing, begun, lost   one has lost its, none has any  wait for a human, as lost itself
+//	lost                   none holds data                wait for a human
+//	nothing, begun         one has lost its log, none holds data  wait for a human
 //	any but data           bootstrap was ordered          found
 func Decide(own peer.Holding, bootstrap bool, others []peer.Result) (Start, string) {
 	if own == peer.Data {

@@ -48,8 +48,8 @@ func (Client) Healthy(ctx context.Context) error {
 	return err
 }
 
-// Get reads keys as a majority has them. Those that are not there are nil.
-func (Client) Get(ctx context.Context, keys ...string) (map[string]*string, error) {
+// get reads keys as a majority has them. Those that are not there are nil.
+func (Client) get(ctx context.Context, keys ...string) (map[string]*string, error) {
 	out, err := run(ctx, "get", keys...)
 	if err != nil {
 		return nil, fmt.Errorf("read from raft: %w", err)
@@ -75,14 +75,14 @@ const (
 // Runs tells whether the Patroni of a node renews its key, or has done so within ttl.
 func (c Client) Runs(ctx context.Context, node string) (bool, error) {
 	path := c.path(members + node)
-	values, err := c.Get(ctx, path)
+	values, err := c.get(ctx, path)
 	return values[path] != nil, err
 }
 
 // Initialize reads Patroni's key.
 func (c Client) Initialize(ctx context.Context) (dcs.Initialize, error) {
 	path := c.path(initialize)
-	values, err := c.Get(ctx, path)
+	values, err := c.get(ctx, path)
 	if err != nil || values[path] == nil {
 		return dcs.Initialize{}, err
 	}
@@ -106,13 +106,13 @@ func (c Client) Forget(ctx context.Context, was dcs.Initialize) error {
 }
 
 func (c Client) recorded(ctx context.Context) (dcs.Recorded, error) {
-	values, err := c.Get(ctx, c.path(id), c.path(generation))
+	values, err := c.get(ctx, c.path(id), c.path(generation))
 	return dcs.Recorded{ID: values[c.path(id)], Generation: values[c.path(generation)]}, err
 }
 
-// Seed compares the cluster and the generation of a seed with those that the raft knows:
-// see [dcs.Recorded.Newer].
-func (c Client) Seed(ctx context.Context, cluster seeds.Cluster) (newer bool, err error) {
+// KnowsNewer compares the cluster and the generation of a seed with those that the raft
+// knows: see [dcs.Recorded.Newer].
+func (c Client) KnowsNewer(ctx context.Context, cluster seeds.Cluster) (bool, error) {
 	r, err := c.recorded(ctx)
 	if err != nil {
 		return false, err
@@ -131,7 +131,7 @@ func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
 		return err
 	}
 	if r.ID == nil {
-		if _, err := c.Put(ctx, c.path(id), string(cluster.ID)); err != nil {
+		if err := c.put(ctx, c.path(id), string(cluster.ID)); err != nil {
 			return err
 		}
 	}
@@ -143,19 +143,15 @@ func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
 		}
 		before = append(before, *r.Generation)
 	}
-	_, err = c.Put(ctx, c.path(generation), own, before...)
-	return err
+	return c.put(ctx, c.path(generation), own, before...)
 }
 
-// Put writes a key that is not there yet or, where before is given, still is that. changed
-// tells that it is neither: another node was first.
-func (Client) Put(ctx context.Context, key, value string, before ...string) (changed bool, err error) {
-	_, err = run(ctx, "put", append([]string{key, value}, before...)...)
-	if errors.Is(err, errChanged) {
-		return true, nil
+// put writes a key that is not there yet or, where before is given, still is that. Else
+// another node was first, and it writes nothing.
+func (Client) put(ctx context.Context, key, value string, before ...string) error {
+	_, err := run(ctx, "put", append([]string{key, value}, before...)...)
+	if err != nil && !errors.Is(err, errChanged) {
+		return fmt.Errorf("write %s to raft: %w", key, err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("write %s to raft: %w", key, err)
-	}
-	return false, nil
+	return nil
 }

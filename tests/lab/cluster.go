@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -230,6 +231,20 @@ func (c *cluster) waitReady() {
 	defer cancel()
 	c.each(c.on(), func(n *node) error {
 		_, err := n.container.run(ctx, "firstboot status --wait >&2")
+		return err
+	})
+}
+
+// reseed gives nodes that are on their next seeds, which were minted, and has them applied.
+func (c *cluster) reseed(nodes ...*node) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), birthTime)
+	defer cancel()
+	c.each(nodes, func(n *node) error {
+		if err := os.WriteFile(n.sealed(), []byte(c.minted.Seeds[n.name].Text), 0o600); err != nil {
+			return err
+		}
+		_, err := n.container.run(ctx, "systemctl restart banyan-firstboot.service; firstboot status --wait >&2")
 		return err
 	})
 }

@@ -3,52 +3,13 @@
 package lab
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"banyan/tests/fixture"
 )
-
-// says waits until the status of a node has a text that the expression matches.
-func (n *node) says(want string) {
-	n.t.Helper()
-	text := regexp.MustCompile(want)
-	ctx, cancel := context.WithTimeout(n.t.Context(), birthTime)
-	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for {
-		got := strings.Join(strings.Fields(n.sh("firstboot status || true")), " ")
-		if text.MatchString(got) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			n.t.Fatalf("%s says\n%s\nand never %s", n.name, got, want)
-		case <-again.C:
-		}
-	}
-}
-
-// empty removes all that is in a directory of a host that is off.
-func (n *node) empty(dir string) {
-	n.t.Helper()
-	dir = filepath.Join(n.state(), dir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			n.t.Fatal(err)
-		}
-	}
-}
 
 // TestTwoOfThreeLost empties two nodes while the third is away: they never form a new
 // cluster, not even once the third is there, whose etcd has no quorum. A human has it go

@@ -3,11 +3,9 @@
 package lab
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"banyan/tests/fixture"
 )
@@ -48,25 +46,5 @@ func TestStandbyCluster(t *testing.T) {
 	follower.awaits("standing on its own", `su --login postgres --command "psql -tAc 'select pg_is_in_recovery()'"`, "f")
 	if got := follower.sql("insert into kept values ('alone'); select count(*) from kept"); got != "2" {
 		t.Errorf("on its own it has %s rows", got)
-	}
-}
-
-// awaits waits until a script prints that.
-func (n *node) awaits(what, script, want string) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), checkTime)
-	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for {
-		got := strings.TrimSpace(n.sh(script + " 2>&1 || true"))
-		if got == want {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			n.t.Fatalf("%s: %s: %s prints %q, and never %q", n.name, what, script, got, want)
-		case <-again.C:
-		}
 	}
 }

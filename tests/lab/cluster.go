@@ -24,7 +24,6 @@ type cluster struct {
 	t      testing.TB
 	plan   plan // by which it was minted last
 	sites  []*network
-	times  times
 	nodes  []*node // as the cluster file has them
 	minted *fixture.Cluster
 }
@@ -143,7 +142,7 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	t.Helper()
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
-	c := &cluster{t: t, plan: p, sites: sites, times: p.times, minted: fixture.Mint(t, p.text())}
+	c := &cluster{t: t, plan: p, sites: sites, minted: fixture.Mint(t, p.text())}
 	for i := range p.members {
 		c.addHost(i)
 	}

@@ -23,9 +23,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	if leader := c.settle(c.nodes); leader != n1 {
 		t.Fatalf("%s leads, and not %s, which founds the cluster", leader.name, n1.name)
 	}
-	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
-	const identity = "select system_identifier::text from pg_control_system()"
-	before := n1.sql(identity)
+	kept := c.keep()
 
 	n1.kill() // the leader first, so that it counts nobody out
 	n2.kill()
@@ -43,14 +41,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	n1.exits(1, "firstboot bootstrap")
 	n3.sh("firstboot bootstrap")
 	c.waitReady()
-	for _, n := range c.nodes {
-		if got := n.sql(identity); got != before {
-			t.Errorf("the system identifier of %s is %s, and was %s", n.name, got, before)
-		}
-		if got := n.sql("select word from kept"); got != "banyan" {
-			t.Errorf("the table of %s holds %q", n.name, got)
-		}
-	}
+	kept()
 }
 
 // TestDCSLost loses what etcd holds on all nodes, and all that the first node holds, which
@@ -62,9 +53,7 @@ func TestDCSLost(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	c.settle(c.nodes)
-	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
-	const identity = "select system_identifier::text from pg_control_system()"
-	before := n1.sql(identity)
+	kept := c.keep()
 
 	c.loseEtcd(c.nodes...)
 	n1.empty(".")
@@ -86,11 +75,7 @@ func TestDCSLost(t *testing.T) {
 		t.Errorf("%s leads, and not %s", leader.name, whoHasMore.name)
 	}
 	c.checkOne()
-	for _, n := range c.nodes {
-		if got := n.sql(identity) + n.sql("select word from kept"); got != before+"banyan" {
-			t.Errorf("%s holds %q, and held %q", n.name, got, before+"banyan")
-		}
-	}
+	kept()
 }
 
 // TestUnmounted has a node come up without the volume that etcd's data is on: it is no

@@ -126,13 +126,8 @@ serial number or host name comes before seed.yaml.
 A seed that is named is the only one that is looked at.`,
 		Example: `  firstboot plant /root/seed.yaml
   firstboot plant https://deploy.example.org/pgsql-n1.yaml --sha256 5f2c...`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: firstIsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && (named.SHA256 != "" || named.Pin != "") {
 				return errors.New("--sha256 and --pin are of a seed that is named: firstboot plant URL")
@@ -147,6 +142,15 @@ A seed that is named is the only one that is looked at.`,
 	cmd.Flags().Func("sha256", "the SHA-256 of the file, in `HEX`", named.SetSHA256)
 	cmd.Flags().Func("pin", "the key of the server, or of its authority: `sha256:HEX` of its SubjectPublicKeyInfo", named.SetPin)
 	return cmd
+}
+
+// firstIsFile has a shell complete the first argument of a command, and no other, as the
+// name of a file.
+func firstIsFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // exportCommand is what disk.Files runs.

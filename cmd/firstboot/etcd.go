@@ -19,7 +19,7 @@ func etcdSnapshotCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			return flow.Snapshot(cmd.Context(), keep)
@@ -60,7 +60,7 @@ not answer or has data of etcd.`,
 			if join && (len(args) > 0 || r.Force) {
 				return errors.New("--join takes what the restored etcd has: name no snapshot with it, and no --force")
 			}
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			if join {

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What a shell is told when the last of the words is to be completed. No
-// argument is a file but that of plant, and what other programs run is not for typing.
+// What a shell is told when the last of the words is to be completed. No argument is a file
+// but the first of plant and of restore-etcd, and what other programs run is not for typing.
 func TestCompletion(t *testing.T) {
 	const nothing = ":4\n" // cobra.ShellCompDirectiveNoFileComp
 	for line, want := range map[string]string{
@@ -18,6 +18,7 @@ func TestCompletion(t *testing.T) {
 		"plant x ":        nothing,
 		"ex":              nothing,
 		"etcd":            nothing,
+		"restore-etcd ":   ":0\n",
 		"restore-etcd x ": nothing,
 		"re":              "restore-etcd\n" + nothing,
 		"status --w":      "--wait\n" + nothing,

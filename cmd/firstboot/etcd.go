@@ -19,7 +19,7 @@ func etcdSnapshotCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			return flow.Snapshot(cmd.Context(), keep)
@@ -54,18 +54,13 @@ not answer or has data of etcd.`,
 		Example: `  firstboot restore-etcd
   firstboot restore-etcd /root/20261126T030512Z.db
   firstboot restore-etcd --join`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: firstIsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if join && (len(args) > 0 || r.Force) {
 				return errors.New("--join takes what the restored etcd has: name no snapshot with it, and no --force")
 			}
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			if join {

@@ -19,7 +19,7 @@ is. Take the node out of the cluster file as well, and mint: the others then sto
 expecting it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			if undo {
@@ -46,7 +46,7 @@ has any. The others join it then. It is refused where a node that answers holds
 more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			return flow.Bootstrap(cmd.Context())

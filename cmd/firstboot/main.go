@@ -69,13 +69,17 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 			if asJSON && !dryRun {
 				return errors.New("--json is for --dry-run; firstboot status --json says what became of a run")
 			}
-			if err := needRoot(); err != nil {
+			if err := needRoot(readsSeed); err != nil {
 				return err
 			}
-			if dryRun {
-				return printPlan(cmd.Context(), asJSON)
+			if !dryRun {
+				return flow.Run(cmd.Context())
 			}
-			return flow.Run(cmd.Context())
+			plan, err := flow.DryRun(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printResult(plan, asJSON)
 		},
 	}
 	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
@@ -86,25 +90,16 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 	return root
 }
 
-func printPlan(ctx context.Context, asJSON bool) error {
-	plan, err := flow.DryRun(ctx)
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		err = printJSON(plan)
-	} else {
-		fmt.Print(plan)
-	}
-	if code := plan.ExitCode(); err == nil && code != 0 {
-		err = exitCode(code)
-	}
-	return err
-}
+// Why most commands are root's.
+const (
+	changes   = "this changes the machine"
+	readsSeed = "the seed is for root alone"
+)
 
-func needRoot() error {
+// needRoot refuses who is not root, and says why.
+func needRoot(why string) error {
 	if os.Geteuid() != 0 {
-		return errors.New("this changes the machine: run it as root")
+		return errors.New(why + ": run this as root")
 	}
 	return nil
 }
@@ -126,18 +121,13 @@ serial number or host name comes before seed.yaml.
 A seed that is named is the only one that is looked at.`,
 		Example: `  firstboot plant /root/seed.yaml
   firstboot plant https://deploy.example.org/pgsql-n1.yaml --sha256 5f2c...`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: firstIsFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && (named.SHA256 != "" || named.Pin != "") {
 				return errors.New("--sha256 and --pin are of a seed that is named: firstboot plant URL")
 			}
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			named.At = strings.Join(args, "")
@@ -147,6 +137,15 @@ A seed that is named is the only one that is looked at.`,
 	cmd.Flags().Func("sha256", "the SHA-256 of the file, in `HEX`", named.SetSHA256)
 	cmd.Flags().Func("pin", "the key of the server, or of its authority: `sha256:HEX` of its SubjectPublicKeyInfo", named.SetPin)
 	return cmd
+}
+
+// firstIsFile has a shell complete the first argument of a command, and no other, as the
+// name of a file.
+func firstIsFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // exportCommand is what disk.Files runs.
@@ -168,7 +167,7 @@ func answerCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(readsSeed); err != nil {
 				return err
 			}
 			listeners, err := activation.Listeners()
@@ -203,13 +202,32 @@ func renderCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot(); err != nil {
+			if err := needRoot(changes); err != nil {
 				return err
 			}
 			flow.Render(cmd.Context())
 			return nil
 		},
 	}
+}
+
+// result is what a command found, for people and programs, and the exit code that tells it.
+type result interface {
+	fmt.Stringer
+	ExitCode() int
+}
+
+// printResult prints a result as text or JSON, and ends with its exit code.
+func printResult(r result, asJSON bool) error {
+	if !asJSON {
+		fmt.Print(r)
+	} else if err := printJSON(r); err != nil {
+		return err
+	}
+	if code := r.ExitCode(); code != 0 {
+		return exitCode(code)
+	}
+	return nil
 }
 
 func printJSON(v any) error {

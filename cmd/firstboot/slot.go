@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,8 +105,8 @@ console= of theirs counts.`,
 }
 
 func withESP(access disk.Access, do func(esp slot.ESP, booted string) error) error {
-	if os.Geteuid() != 0 {
-		return errors.New("the ESP is for root alone: run this as root")
+	if err := needRoot("the ESP is for root alone"); err != nil {
+		return err
 	}
 	return slot.WithESP(access, do)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"banyan/internal/flow"
@@ -22,17 +20,7 @@ Exit status: 0 the node is done, 1 it failed, 2 it is going on or degraded.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				if err := printJSON(s); err != nil {
-					return err
-				}
-			} else {
-				fmt.Print(s.Summary())
-			}
-			if code := s.ExitCode(); code != 0 {
-				return exitCode(code)
-			}
-			return nil
+			return printResult(s, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the node is done or has failed")

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"banyan/internal/flow"
@@ -26,22 +22,14 @@ skipped, and does not count.
 Exit status: 0 nothing is wrong, 1 a check has failed, 2 there are warnings alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if os.Geteuid() != 0 {
-				return errors.New("the node's keys and sockets are for root alone: run this as root; firstboot status is for everybody")
+			if err := needRoot("the node's keys and sockets are for root alone, and firstboot status is for everybody"); err != nil {
+				return err
 			}
-			result, err := flow.Verify(cmd.Context())
+			r, err := flow.Verify(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				err = printJSON(result)
-			} else {
-				fmt.Print(result)
-			}
-			if code := result.ExitCode(); err == nil && code != 0 {
-				err = exitCode(code)
-			}
-			return err
+			return printResult(r, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"banyan/internal/facts"
 	"banyan/internal/member"
 	"banyan/internal/peer"
 	"banyan/internal/pki"
@@ -46,9 +45,9 @@ func Answer(ctx context.Context, listeners []net.Listener) error {
 			end()
 			return peer.Answer{}, errors.New("there is a new seed, and who answers is started anew: ask again")
 		}
-		f, err := facts.Gather("/")
+		f, err := gatherFacts()
 		if err != nil {
-			return peer.Answer{}, fmt.Errorf("gather facts: %w", err)
+			return peer.Answer{}, err
 		}
 		return member.Holdings(ctx, *n.Seed, n.Node, f)
 	})

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log"
 	"slices"
@@ -112,9 +111,9 @@ func await(ctx context.Context) (*seeds.Found, []seeds.Outcome, error) {
 // lookOnce looks at every place once. locked tells of a seed that waits for its
 // passphrase.
 func lookOnce(ctx context.Context, fetcher *source.Fetcher, identities []age.Identity) (found *seeds.Found, locked bool, outcomes []seeds.Outcome, err error) {
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
-		return nil, false, nil, fmt.Errorf("gather facts: %w", err)
+		return nil, false, nil, err
 	}
 	s, err := search("", f)
 	if err != nil {

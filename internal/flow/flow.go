@@ -8,14 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log"
-	"os"
 	"strings"
 	"time"
 
 	"banyan/internal/converge"
-	"banyan/internal/facts"
 	"banyan/internal/initramfs"
 	"banyan/internal/member"
 	"banyan/internal/node"
@@ -58,7 +55,9 @@ func Render(ctx context.Context) {
 // reports. A second run on an unchanged node changes nothing. Where another node leads, it
 // then stays until that has made the roles and databases of the seed.
 func Run(ctx context.Context) error {
-	if _, err := os.Stat(sealedSeed); errors.Is(err, fs.ErrNotExist) {
+	if done, err := isPlanted(); err != nil {
+		return err
+	} else if !done {
 		return errNoSeed
 	}
 	unlock, err := lock(ctx)
@@ -138,9 +137,9 @@ func seenAgain(n planted) (planted, bool, error) {
 	if !n.Node.Runs(seeds.ServicePostgreSQL) {
 		return n, false, nil
 	}
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
-		return n, false, fmt.Errorf("gather facts: %w", err)
+		return n, false, err
 	}
 	before, err := node.PostgreSQLVersion(n.Node, n.facts)
 	now, err2 := node.PostgreSQLVersion(n.Node, f)

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -23,7 +22,7 @@ func Leave(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	return member.Leave(ctx, *n.Seed, n.Node, n.facts, func(message string) { log.Print(message) })
+	return member.Leave(ctx, *n.Seed, n.Node, n.facts, sayIt)
 }
 
 // Return undoes Leave: the node joins its cluster again.

@@ -142,7 +142,7 @@ func dropStaged(sealed seeds.Found, f facts.Facts) error {
 
 // replace seals a newer seed. Its node is the same, by its name.
 func (r *reporter) replace(ctx context.Context, found *seeds.Found, v seeds.Verdict) (*planted, error) {
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"banyan/internal/command"
 	"banyan/internal/console"
-	"banyan/internal/facts"
 	"banyan/internal/source"
 	"banyan/internal/status"
 	"banyan/seeds"
@@ -51,9 +50,9 @@ func Plant(ctx context.Context, named source.Named) error {
 	if done, err := isPlanted(); done || err != nil { // by another, who was first
 		return errors.Join(err, errPlanted)
 	}
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
-		return fmt.Errorf("gather facts: %w", err)
+		return err
 	}
 	if err := seal(found); err != nil {
 		return err
@@ -69,7 +68,7 @@ func Plant(ctx context.Context, named source.Named) error {
 	defer cancel()
 	_, applied := r.apply(limited, n.desired)
 	// What could not be applied is tried again, and reported, by the unit that runs at every boot.
-	_, err = command.Run(ctx, "systemctl", "start", "--no-block", "banyan-firstboot.service")
+	_, err = command.Run(ctx, "systemctl", "start", "--no-block", runUnit)
 	return errors.Join(applied, err)
 }
 
@@ -82,9 +81,9 @@ func take(ctx context.Context, named source.Named) (*seeds.Found, []seeds.Outcom
 		}
 		named.At = path
 	}
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
-		return nil, nil, fmt.Errorf("gather facts: %w", err)
+		return nil, nil, err
 	}
 	s, err := search("", f)
 	if err != nil {

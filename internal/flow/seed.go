@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"banyan/internal/converge"
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 	"banyan/seeds"
@@ -36,15 +37,24 @@ type planted struct {
 
 // load reads the sealed seed and computes what it makes of this machine.
 func load() (planted, error) {
-	f, err := facts.Gather("/")
+	f, err := gatherFacts()
 	if err != nil {
-		return planted{}, fmt.Errorf("gather facts: %w", err)
+		return planted{}, err
 	}
 	sealed, err := readSealed(sealedSeed, f)
 	if err != nil {
 		return planted{}, err
 	}
 	return compute(sealed, f)
+}
+
+// gatherFacts gathers those of this machine.
+func gatherFacts() (facts.Facts, error) {
+	f, err := facts.Gather("/")
+	if err != nil {
+		err = fmt.Errorf("gather facts: %w", err)
+	}
+	return f, err
 }
 
 // compute computes what a seed makes of this machine.
@@ -89,10 +99,4 @@ func seal(found *seeds.Found) error {
 	return seeds.Seal(sealedSeed, found.Data)
 }
 
-func isPlanted() (bool, error) {
-	_, err := os.Stat(sealedSeed)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
+func isPlanted() (bool, error) { return durable.Exists(sealedSeed) }

@@ -17,9 +17,9 @@ type NodeStatus struct {
 	Live status.Live `json:"live,omitzero"`
 }
 
-// Summary is one screen of text, and below it the members of the cluster and where seeds
+// String is one screen of text, and below it the members of the cluster and where seeds
 // were looked for.
-func (s NodeStatus) Summary() string {
+func (s NodeStatus) String() string {
 	parts := []string{status.Summary(s.Report, s.Live), status.Members(s.Report, s.Live), status.Sources(s.Report)}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "\n")
 }

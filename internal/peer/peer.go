@@ -139,20 +139,15 @@ func (c Client) check(a Answer, name string) error {
 	return nil
 }
 
-// Serve answers until nobody has asked for idle, which may be 0 for ever, or ctx ends.
-// answer is asked anew each time.
+// Serve answers until nobody has asked for that long, or ctx ends. answer is asked anew
+// each time.
 func Serve(ctx context.Context, listener net.Listener, config *tls.Config, idle time.Duration, answer func() (Answer, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := time.AfterFunc(max(idle, time.Second), cancel)
-	if idle == 0 {
-		quiet.Stop()
-	}
+	quiet := time.AfterFunc(idle, cancel)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-		if idle > 0 {
-			quiet.Reset(idle)
-		}
+		quiet.Reset(idle)
 		a, err := answer()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

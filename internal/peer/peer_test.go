@@ -63,7 +63,7 @@ func TestAsk(t *testing.T) {
 	a := authority(t)
 	want := Answer{Node: "n2", Cluster: cluster.Name, ClusterID: cluster.ID, Generation: 3, Etcd: Data, PostgreSQL: Lost, Progress: Progress{Timeline: 2, LSN: 7}}
 	answer, failure := want, error(nil)
-	serve(t, "127.77.0.2", of(t, a, "n2"), 0, func() (Answer, error) { return answer, failure })
+	serve(t, "127.77.0.2", of(t, a, "n2"), time.Hour, func() (Answer, error) { return answer, failure })
 
 	if r := ask(t, "127.77.0.2", of(t, a, "n1")); r.Err != nil || r.Answer != want {
 		t.Errorf("%+v", r)
@@ -89,7 +89,7 @@ func TestAsk(t *testing.T) {
 	if r := ask(t, "127.77.0.3", of(t, a, "n1")); r.Err == nil || len(Silent([]Result{r})) != 1 {
 		t.Errorf("nobody is there: %+v", r)
 	}
-	serve(t, "127.77.0.4", of(t, a, "n4"), 0, func() (Answer, error) { return want, nil })
+	serve(t, "127.77.0.4", of(t, a, "n4"), time.Hour, func() (Answer, error) { return want, nil })
 	if r := ask(t, "127.77.0.4", of(t, a, "n1")); r.Err == nil || !strings.Contains(r.Err.Error(), "n4") {
 		t.Errorf("another node's certificate: %v", r.Err)
 	}

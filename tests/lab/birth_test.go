@@ -58,7 +58,7 @@ func TestOrder(t *testing.T) {
 	bornInOrder(t, []int{2, 1, 0})
 }
 
-// name is that of the test of an order, such as pgsql-n3,pgsql-n1,pgsql-n2.
+// orderName is the name of the test of an order, such as pgsql-n3,pgsql-n1,pgsql-n2.
 func orderName(order []int) string {
 	var all []string
 	for _, place := range order {

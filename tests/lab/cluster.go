@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,6 @@ type cluster struct {
 	t      testing.TB
 	plan   plan // by which it was minted last
 	sites  []*network
-	times  times
 	nodes  []*node // as the cluster file has them
 	minted *fixture.Cluster
 }
@@ -142,7 +142,7 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	t.Helper()
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
-	c := &cluster{t: t, plan: p, sites: sites, times: p.times, minted: fixture.Mint(t, p.text())}
+	c := &cluster{t: t, plan: p, sites: sites, minted: fixture.Mint(t, p.text())}
 	for i := range p.members {
 		c.addHost(i)
 	}
@@ -230,6 +230,20 @@ func (c *cluster) waitReady() {
 	defer cancel()
 	c.each(c.on(), func(n *node) error {
 		_, err := n.container.run(ctx, "firstboot status --wait >&2")
+		return err
+	})
+}
+
+// reseed gives nodes that are on their next seeds, which were minted, and has them applied.
+func (c *cluster) reseed(nodes ...*node) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), birthTime)
+	defer cancel()
+	c.each(nodes, func(n *node) error {
+		if err := os.WriteFile(n.sealed(), []byte(c.minted.Seeds[n.name].Text), 0o600); err != nil {
+			return err
+		}
+		_, err := n.container.run(ctx, "systemctl restart banyan-firstboot.service; firstboot status --wait >&2")
 		return err
 	})
 }

@@ -145,8 +145,8 @@ func (b *balancer) leads(to netip.AddrPort) string {
 }
 
 // get fetches a page of the port of statistics.
-func (b *balancer) get(port uint16, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(b.t.Context(), checkTime)
+func (b *balancer) get(ctx context.Context, port uint16, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	client := http.Client{Transport: &http.Transport{DialContext: b.network.dial, DisableKeepAlives: true}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at(b.addr.Addr(), port).String()+path, nil)
@@ -166,9 +166,9 @@ func (b *balancer) get(port uint16, path string) ([]byte, error) {
 func (b *balancer) wait(port uint16, service string, want ...string) {
 	b.t.Helper()
 	var got []string
-	b.until(func() error {
+	until(b.t, checkTime, func(ctx context.Context) error {
 		got = nil
-		page, err := b.get(port, "/;csv")
+		page, err := b.get(ctx, port, "/;csv")
 		if err != nil {
 			return err
 		}
@@ -187,25 +187,6 @@ func (b *balancer) wait(port uint16, service string, want ...string) {
 		}
 		return nil
 	})
-}
-
-// until tries again until there is no error.
-func (b *balancer) until(try func() error) {
-	b.t.Helper()
-	again, limit := time.NewTicker(100*time.Millisecond), time.NewTimer(checkTime)
-	defer again.Stop()
-	defer limit.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-limit.C:
-			b.t.Fatalf("after %v: %v", checkTime, err)
-		}
-	}
 }
 
 // expectMembers wants each port of HAProxy to lead to who is what the port is for.
@@ -260,7 +241,7 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	b := newBalancer(t, prefix, address)
 	b.expectMembers()
-	metrics, err := b.get(7000, "/metrics")
+	metrics, err := b.get(t.Context(), 7000, "/metrics")
 	if err != nil || !bytes.Contains(metrics, []byte("\nhaproxy_server_status{")) {
 		t.Errorf("/metrics: %v\n%s", err, metrics)
 	}
@@ -305,7 +286,7 @@ func (b *balancer) expectFailover() {
 	n1.become("replica")
 	n2.become("primary")
 	b.wait(7000, "primary", down, up, down)
-	b.until(func() error {
+	until(b.t, checkTime, func(context.Context) error {
 		if answer, err := s.say("still there?"); err == nil {
 			return fmt.Errorf("%s answers %s", s.member, answer)
 		}
@@ -383,7 +364,7 @@ func (b *balancer) expectReload() {
 	if err := kept.conn.Close(); err != nil {
 		b.t.Fatal(err)
 	}
-	b.until(func() error {
+	until(b.t, checkTime, func(context.Context) error {
 		if got := b.sh("pgrep --count --exact haproxy"); got != "2" {
 			return fmt.Errorf("%s processes of HAProxy run, and one watches and one works", got)
 		}

@@ -191,6 +191,21 @@ func (h *host) drop(etc map[string]string) error {
 	return nil
 }
 
+// empty removes all that is in a directory of a host that is off.
+func (h *host) empty(dir string) {
+	h.t.Helper()
+	dir = filepath.Join(h.state(), dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
 // render renders /etc before PID 1, with the host's own network interfaces in /sys.
 // What is mounted for it is in a namespace that ip-netns(8) makes.
 func (h *host) render(ctx context.Context) error {

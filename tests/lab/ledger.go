@@ -81,8 +81,8 @@ func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func(
 	stop()
 	outage := l.Log().Outage(began, time.Now())
 	c.t.Logf("%s: %s leads, and for %.1f s nothing was written", what, leader.name, outage.Seconds())
-	if outage > c.times.recovery() {
-		c.t.Errorf("%s: for %v nothing was written, want %v at most", what, outage, c.times.recovery())
+	if outage > c.plan.times.recovery() {
+		c.t.Errorf("%s: for %v nothing was written, want %v at most", what, outage, c.plan.times.recovery())
 	}
 	c.checkLedger(what, l)
 	return outage
@@ -91,7 +91,7 @@ func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func(
 // writes waits until a client writes again.
 func (c *cluster) writes(l *ledger.Client) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), c.times.recovery()+time.Minute) // by then it is told how long it took
+	ctx, cancel := context.WithTimeout(c.t.Context(), c.plan.times.recovery()+time.Minute) // by then it is told how long it took
 	defer cancel()
 	if err := l.Wait(ctx, time.Now()); err != nil {
 		c.t.Fatal(err)
@@ -117,5 +117,26 @@ func (c *cluster) checkLedger(when string, l *ledger.Client) {
 	}
 	if lost := log.Lost(rows); lost != nil {
 		c.t.Errorf("%s: of %d rows that were acknowledged %d are lost: %v", when, len(log), len(lost), lost)
+	}
+}
+
+// keep writes a row. What it returns checks that every node has it, and that all are still
+// of the PostgreSQL cluster that it was written to.
+func (c *cluster) keep() (kept func()) {
+	c.t.Helper()
+	leader := c.leader()
+	leader.sql("create table kept (word text); insert into kept values ('banyan') returning word")
+	const identity = "select system_identifier::text from pg_control_system()"
+	before := leader.sql(identity)
+	return func() {
+		c.t.Helper()
+		for _, n := range c.nodes {
+			if got := n.sql(identity); got != before {
+				c.t.Errorf("the system identifier of %s is %s, and was %s", n.name, got, before)
+			}
+			if got := n.sql("select word from kept"); got != "banyan" {
+				c.t.Errorf("the table of %s holds %q", n.name, got)
+			}
+		}
 	}
 }

@@ -3,52 +3,13 @@
 package lab
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"banyan/tests/fixture"
 )
-
-// says waits until the status of a node has a text that the expression matches.
-func (n *node) says(want string) {
-	n.t.Helper()
-	text := regexp.MustCompile(want)
-	ctx, cancel := context.WithTimeout(n.t.Context(), birthTime)
-	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for {
-		got := strings.Join(strings.Fields(n.sh("firstboot status || true")), " ")
-		if text.MatchString(got) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			n.t.Fatalf("%s says\n%s\nand never %s", n.name, got, want)
-		case <-again.C:
-		}
-	}
-}
-
-// empty removes all that is in a directory of a host that is off.
-func (n *node) empty(dir string) {
-	n.t.Helper()
-	dir = filepath.Join(n.state(), dir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			n.t.Fatal(err)
-		}
-	}
-}
 
 // TestTwoOfThreeLost empties two nodes while the third is away: they never form a new
 // cluster, not even once the third is there, whose etcd has no quorum. A human has it go
@@ -62,9 +23,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	if leader := c.settle(c.nodes); leader != n1 {
 		t.Fatalf("%s leads, and not %s, which founds the cluster", leader.name, n1.name)
 	}
-	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
-	const identity = "select system_identifier::text from pg_control_system()"
-	before := n1.sql(identity)
+	kept := c.keep()
 
 	n1.kill() // the leader first, so that it counts nobody out
 	n2.kill()
@@ -82,14 +41,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	n1.exits(1, "firstboot bootstrap")
 	n3.sh("firstboot bootstrap")
 	c.waitReady()
-	for _, n := range c.nodes {
-		if got := n.sql(identity); got != before {
-			t.Errorf("the system identifier of %s is %s, and was %s", n.name, got, before)
-		}
-		if got := n.sql("select word from kept"); got != "banyan" {
-			t.Errorf("the table of %s holds %q", n.name, got)
-		}
-	}
+	kept()
 }
 
 // TestDCSLost loses what etcd holds on all nodes, and all that the first node holds, which
@@ -101,9 +53,7 @@ func TestDCSLost(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	c.settle(c.nodes)
-	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
-	const identity = "select system_identifier::text from pg_control_system()"
-	before := n1.sql(identity)
+	kept := c.keep()
 
 	c.loseEtcd(c.nodes...)
 	n1.empty(".")
@@ -125,11 +75,7 @@ func TestDCSLost(t *testing.T) {
 		t.Errorf("%s leads, and not %s", leader.name, whoHasMore.name)
 	}
 	c.checkOne()
-	for _, n := range c.nodes {
-		if got := n.sql(identity) + n.sql("select word from kept"); got != before+"banyan" {
-			t.Errorf("%s holds %q, and held %q", n.name, got, before+"banyan")
-		}
-	}
+	kept()
 }
 
 // TestUnmounted has a node come up without the volume that etcd's data is on: it is no

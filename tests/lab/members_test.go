@@ -3,55 +3,12 @@
 package lab
 
 import (
-	"context"
-	"fmt"
-	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"banyan/tests/fixture"
 )
-
-// reseed gives nodes that are on their next seeds, which were minted, and has them applied.
-func (c *cluster) reseed(nodes ...*node) {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), birthTime)
-	defer cancel()
-	c.each(nodes, func(n *node) error {
-		if err := os.WriteFile(n.sealed(), []byte(c.minted.Seeds[n.name].Text), 0o600); err != nil {
-			return err
-		}
-		_, err := n.container.run(ctx, "systemctl restart banyan-firstboot.service; firstboot status --wait >&2")
-		return err
-	})
-}
-
-// list waits until the members of etcd, which all vote, and of Patroni are these.
-func (c *cluster) list(when string, nodes []*node) {
-	c.t.Helper()
-	want := strings.Split(names(nodes), ", ")
-	slices.Sort(want)
-	etcd := fmt.Sprintf("started %s", strings.Join(want, "\nstarted "))
-	ctx, cancel := context.WithTimeout(c.t.Context(), settleTime)
-	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for {
-		got := c.leader().sh(`su --login --command 'etcdctl member list' | awk -F ', ' '$6 == "false" { print $2, $3 }' | sort
-su --login --command 'patronictl list --format json' | grep --only-matching '"Member": "[^"]*' | cut --delimiter '"' --fields 4 | sort`)
-		if got == etcd+"\n"+strings.Join(want, "\n") {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			c.t.Fatalf("%s, and etcd and Patroni list\n%s\nafter %v", when, got, settleTime)
-		case <-again.C:
-		}
-	}
-}
 
 // TestMembers has the list of a cluster's members change: one is added, gets another
 // address, leaves and comes back, and is dropped once it is off for good.
@@ -62,7 +19,7 @@ func TestMembers(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	c.settle(c.nodes)
-	n1.sql("create table kept (word text); insert into kept values ('banyan') returning word")
+	kept := c.keep()
 
 	c.plan.members = append(slices.Clone(three), member{"pgsql-n4", 0, "postgresql, etcd, haproxy"})
 	c.minted.Mint(t, c.plan.text())
@@ -81,9 +38,7 @@ func TestMembers(t *testing.T) {
 	c.settle(c.nodes)
 	c.list("pgsql-n4 has another address", c.nodes)
 	n1.expect([]fixture.Check{{"where etcd reaches it", "su --login --command 'etcdctl member list' | grep pgsql-n4", ".*" + regexp.QuoteMeta("https://"+n4.addr.Addr().String()+":2380") + ".*"}})
-	if got := n4.sql("select word from kept"); got != "banyan" {
-		t.Errorf("at its other address its table holds %q", got)
-	}
+	kept()
 
 	n4.exits(0, "firstboot leave")
 	left := c.without(n4)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"banyan/internal/verify"
 )
@@ -37,28 +36,17 @@ func (n *node) verify(ctx context.Context) (verify.Result, error) {
 // names of the checks.
 func (c *cluster) verified(what string, nodes []*node, want map[string]verify.State) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), settleTime)
-	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
 	for _, n := range nodes {
-		for last := error(nil); ; {
+		until(c.t, settleTime, func(ctx context.Context) error {
 			r, err := n.verify(ctx)
 			if err == nil {
 				err = compare(r, want)
 			}
-			if err == nil {
-				break
+			if err != nil {
+				err = fmt.Errorf("%s, and %s finds: %w", what, n.name, err)
 			}
-			if ctx.Err() == nil {
-				last = err
-			}
-			select {
-			case <-ctx.Done():
-				c.t.Fatalf("%s, and %s finds after %v: %v", what, n.name, settleTime, last)
-			case <-again.C:
-			}
-		}
+			return err
+		})
 	}
 }
 

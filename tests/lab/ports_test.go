@@ -220,6 +220,13 @@ func TestPorts(t *testing.T) {
 	c.plant(c.nodes...)
 	c.waitReady()
 	n := c.nodes[0]
+	until(t, settleTime, func(ctx context.Context) error { // HAProxy comes to know the leader
+		conn, err := c.connect(ctx, c.sites[0], n, 5000)
+		if err != nil {
+			return err
+		}
+		return conn.Close(ctx)
+	})
 	v := newVisitor(n)
 	table := v.approaches(key)
 	seed := n.cluster.Seeds[n.name]

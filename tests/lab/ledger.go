@@ -69,7 +69,7 @@ func (c *cluster) connect(ctx context.Context, from *network, n *node, port uint
 }
 
 // survives does something to a cluster to which a client writes. Nodes that are left have
-// to settle on one leader. There may be no service for times.recovery, and none of the rows
+// to settle on one leader. There may be no service for plan.times.recovery, and none of the rows
 // that were acknowledged may be gone. It returns for how long nothing was written.
 func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func()) time.Duration {
 	c.t.Helper()

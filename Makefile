@@ -77,7 +77,7 @@ endef
 test: check image ## check, build the image, boot it and run it in the lab: all that is promised (root)
 	$(call run-tests,boot lab,40m,debian-12 debian-11)
 
-soak: image ## test at every point, in every order, for hours (root)
+soak: image ## test at every point, for hours (root)
 	$(call run-tests,boot lab soak,24h,debian-12 debian-11)
 
 check: ## format, vet, lint, unit and golden tests, in a minute or two

@@ -52,10 +52,15 @@ func (c *cluster) checkOne() {
 	}
 }
 
-// TestOrder has the node that founds the cluster come last.
+// TestOrder has a cluster of three born in every order.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	bornInOrder(t, []int{2, 1, 0})
+	for _, order := range orders {
+		t.Run(orderName(order), func(t *testing.T) {
+			t.Parallel()
+			bornInOrder(t, order)
+		})
+	}
 }
 
 // orderName is the name of the test of an order, such as pgsql-n3,pgsql-n1,pgsql-n2.

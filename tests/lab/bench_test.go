@@ -44,9 +44,7 @@ func BenchmarkCluster(b *testing.B) {
 	for b.Loop() {
 		c := newClusterAt(b, newSites(b, 1), plan{members: three, times: usualTimes})
 		began := time.Now()
-		c.plant(c.nodes...)
-		c.waitReady()
-		c.settle(c.nodes)
+		c.bear()
 		birth += time.Since(began)
 
 		l := c.openLedger(0)

@@ -248,6 +248,14 @@ func (c *cluster) reseed(nodes ...*node) {
 	})
 }
 
+// bear plants all nodes, and returns who leads once the cluster is there and well.
+func (c *cluster) bear() *node {
+	c.t.Helper()
+	c.plant(c.nodes...)
+	c.waitReady()
+	return c.settle(c.nodes)
+}
+
 // on are the nodes that are on.
 func (c *cluster) on() []*node {
 	var on []*node

@@ -58,9 +58,7 @@ func TestExternal(t *testing.T) {
 		{"pgsql-n1", 0, "postgresql, haproxy"},
 		{"pgsql-n2", 0, "postgresql, haproxy"},
 	}})
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	c.verified("an external etcd", c.nodes, nil)
 	l := c.openLedger(0)
 	c.cutLeader(l)

@@ -18,9 +18,7 @@ func TestTwoOfThreeLost(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
 	n1, n2, n3 := c.nodes[0], c.nodes[1], c.nodes[2]
-	c.plant(c.nodes...)
-	c.waitReady()
-	if leader := c.settle(c.nodes); leader != n1 {
+	if leader := c.bear(); leader != n1 {
 		t.Fatalf("%s leads, and not %s, which founds the cluster", leader.name, n1.name)
 	}
 	kept := c.keep()
@@ -50,9 +48,7 @@ func TestDCSLost(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
 	n1 := c.nodes[0]
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	kept := c.keep()
 
 	c.loseEtcd(c.nodes...)
@@ -84,9 +80,7 @@ func TestUnmounted(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
 	n3 := c.nodes[2]
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	const members = "su --login --command 'etcdctl member list' | sort"
 	before := n3.sh(members)
 

@@ -11,9 +11,7 @@ func TestOtherMachine(t *testing.T) {
 	c := newCluster(t, three)
 	n1, n3 := c.nodes[0], c.nodes[2]
 	n3.uuid = "5f1f2d3c-0000-4000-8000-000000000001"
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 
 	n3.stop()
 	n3.uuid = "5f1f2d3c-0000-4000-8000-000000000002"

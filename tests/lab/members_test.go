@@ -16,9 +16,7 @@ func TestMembers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, three)
 	n1, n2, n3 := c.nodes[0], c.nodes[1], c.nodes[2]
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	kept := c.keep()
 
 	c.plan.members = append(slices.Clone(three), member{"pgsql-n4", 0, "postgresql, etcd, haproxy"})

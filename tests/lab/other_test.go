@@ -30,9 +30,7 @@ func TestOtherImages(t *testing.T) {
 			for _, n := range c.nodes {
 				n.image = root
 			}
-			c.plant(c.nodes...)
-			c.waitReady()
-			c.settle(c.nodes)
+			c.bear()
 			c.checkOne()
 			l := c.openLedger(0)
 			c.cutLeader(l)

@@ -13,9 +13,7 @@ func TestRaft(t *testing.T) {
 		{"pgsql-n2", 1, "postgresql, haproxy"},
 		{"pgsql-w1", 1, "witness"},
 	}})
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	c.verified("raft", c.nodes, nil)
 	l := c.openLedger(1)
 	c.cutLeader(l)

@@ -18,9 +18,7 @@ func TestServices(t *testing.T) {
 		{"pgsql-n2", 0, "postgresql"},
 		{"pgsql-b1", 0, "haproxy"},
 	})
-	c.plant(c.nodes...)
-	c.waitReady()
-	c.settle(c.nodes)
+	c.bear()
 	const units = "systemctl is-active etcd.service patroni.service haproxy.service | xargs"
 	const keys = "cd /etc/banyan; find . -name '*.key' | sort | xargs"
 	const passwords = "grep --count password: /var/lib/banyan/seed.yaml | cat"

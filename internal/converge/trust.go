@@ -26,8 +26,13 @@ type TrustStore struct {
 // update-ca-certificates for them is named ours, and so ours leads there.
 const localCertificates, localLink = "/usr/local/share/ca-certificates", "local"
 
-// bundle is what OpenSSL and Go read, made by update-ca-certificates(8).
-const bundle = "/etc/ssl/certs/ca-certificates.crt"
+// What OpenSSL and Go read, made by update-ca-certificates(8), and the programs that it
+// tells of a change.
+const (
+	authorities = "/etc/ssl/certs"
+	bundle      = authorities + "/ca-certificates.crt"
+	hooks       = "/etc/ca-certificates/update.d"
+)
 
 // ID is the bundle's path.
 func (TrustStore) ID() string { return bundle }
@@ -48,20 +53,30 @@ func (t TrustStore) Diff(_ context.Context, m Machine, _ Changed) (Difference, e
 	if former, err := t.former(m); err != nil || len(former) > 0 {
 		return Difference{What: "take out " + baseNames(former)}, err
 	}
-	files, err := t.files(m)
-	if err != nil {
+	missing, err := t.missing(m, all)
+	if err != nil || len(missing) == 0 {
 		return Difference{}, err
 	}
+	return Difference{What: "add " + baseNames(missing)}, nil
+}
+
+// missing are the files whose certificate the bundle does not hold.
+func (t TrustStore) missing(m Machine, bundle []byte) ([]string, error) {
+	files, err := t.files(m)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
 	for _, name := range files {
 		certificate, err := os.ReadFile(name)
 		if err != nil {
-			return Difference{}, err
+			return nil, err
 		}
-		if !bytes.Contains(all, bytes.TrimSpace(certificate)) {
-			return Difference{What: "add " + filepath.Base(name)}, nil
+		if !bytes.Contains(bundle, bytes.TrimSpace(certificate)) {
+			missing = append(missing, name)
 		}
 	}
-	return Difference{}, nil
+	return missing, nil
 }
 
 // formerSuffix ends the name of a certificate that is being taken out of the bundle, until
@@ -101,11 +116,14 @@ func (t TrustStore) files(m Machine) ([]string, error) {
 
 // Apply makes the bundle, and the links by which OpenSSL finds a certificate.
 func (t TrustStore) Apply(ctx context.Context, m Machine, _ Changed) error {
-	local, err := durable.Exists(m.path(localCertificates))
+	former, err := t.former(m)
 	if err != nil {
 		return err
 	}
-	former, err := t.former(m)
+	if done, err := t.add(ctx, m, former); done || err != nil {
+		return err
+	}
+	local, err := durable.Exists(m.path(localCertificates))
 	if err != nil {
 		return err
 	}
@@ -132,4 +150,42 @@ func (t TrustStore) Apply(ctx context.Context, m Machine, _ Changed) error {
 		}
 	}
 	return nil
+}
+
+// add does what update-ca-certificates does of certificates of ours that come to the
+// others, and tells whether that is all there is to be done. The program looks at each of
+// the others as well, which takes 20 times as long, and an image does this at each boot.
+func (t TrustStore) add(ctx context.Context, m Machine, former []string) (bool, error) {
+	all, err := os.ReadFile(m.path(bundle))
+	if err != nil {
+		return false, err
+	}
+	missing, err := t.missing(m, all)
+	if err != nil {
+		return false, err
+	}
+	told, err := os.ReadDir(m.path(hooks))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	notOurs := func(file string) bool { return filepath.Dir(file) != m.path(t.Dir) }
+	if len(former) > 0 || len(told) > 0 || slices.ContainsFunc(missing, notOurs) {
+		return false, nil
+	}
+	for _, file := range missing {
+		certificate, err := os.ReadFile(file)
+		if err != nil {
+			return false, err
+		}
+		all = append(append(bytes.TrimSpace(all), '\n'), certificate...)
+		name := filepath.Base(file)
+		link := Symlink{Path: filepath.Join(authorities, strings.TrimSuffix(name, ".crt")+".pem"), Target: filepath.Join(t.Dir, name)}
+		if err := link.Apply(ctx, m, nil); err != nil {
+			return false, err
+		}
+	}
+	if _, err := command.Run(ctx, "openssl", "rehash", m.path(authorities)); err != nil {
+		return false, err
+	}
+	return true, durable.WriteFile(m.path(bundle), all, 0o644)
 }

@@ -67,8 +67,8 @@ func ownDirectories(t *testing.T, dirs ...string) {
 	}
 }
 
-// fewAuthorities leaves three of the distribution's, and none of what other packages do
-// with them, as the whole takes seconds.
+// fewAuthorities leaves three of the distribution's, none of the administrator's and none
+// of what other packages do with them, as the whole takes seconds.
 func fewAuthorities(t *testing.T) {
 	t.Helper()
 	const list, dir = "/etc/ca-certificates.conf", "/etc/ssl/certs"
@@ -91,8 +91,10 @@ func fewAuthorities(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.RemoveAll("/etc/ca-certificates/update.d"); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{hooks, localCertificates} {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 	do(t, "update-ca-certificates")
 }
@@ -110,11 +112,23 @@ func TestTrustStore(t *testing.T) {
 	ours, theirs := authority(t), authority(t)
 	write(t, filepath.Join(store.Dir, "0123.crt"), ours)
 	write(t, filepath.Join(store.Dir, "readme.txt"), "no certificate")
-	write(t, localCertificates+"/corp/theirs.crt", theirs)
 	if got := changes(apply(t, Machine{Root: "/"}, store)); len(got) > 0 {
 		t.Errorf("off line: %q", got)
 	}
 	for _, want := range []string{bundle + ": add 0123.crt", ""} {
+		if got := strings.Join(changes(apply(t, m, store)), "\n"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	// It is as the program itself would have made it.
+	added := content(t, bundle)
+	if said := do(t, "update-ca-certificates", "--localcertsdir", store.Dir); !strings.Contains(said, "0 added, 0 removed") || content(t, bundle) != added {
+		t.Errorf("update-ca-certificates says %q, or it makes another bundle", said)
+	}
+	do(t, "openssl", "verify", "-CApath", authorities, filepath.Join(store.Dir, "0123.crt"))
+
+	write(t, localCertificates+"/corp/theirs.crt", theirs)
+	for _, want := range []string{bundle + ": add theirs.crt", ""} {
 		if got := strings.Join(changes(apply(t, m, store)), "\n"); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -135,12 +149,12 @@ func TestTrustStore(t *testing.T) {
 			t.Errorf("the bundle lacks\n%s", certificate)
 		}
 	}
-	do(t, "openssl", "verify", "-CApath", "/etc/ssl/certs", filepath.Join(store.Dir, "0123.crt"))
+	do(t, "openssl", "verify", "-CApath", authorities, filepath.Join(store.Dir, "0123.crt"))
 
 	// Somebody made it without us; and it is made anew with what he added.
 	do(t, "update-ca-certificates")
 	write(t, localCertificates+"/later.crt", authority(t))
-	for _, want := range []string{bundle + ": add 0123.crt", ""} {
+	for _, want := range []string{bundle + ": add 0123.crt, later.crt", ""} {
 		if got := strings.Join(changes(apply(t, m, store)), "\n"); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

@@ -3,17 +3,15 @@ package seeds
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/strict"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestBadSeeds: each seed of testdata/bad breaks one rule, unless its name says
 // otherwise. The secrets of all of them have "Hush" in them.
@@ -33,14 +31,7 @@ func TestBadSeeds(t *testing.T) {
 			if strings.Contains(got, "Hush") {
 				t.Errorf("shows a secret:\n%s", got)
 			}
-			if *update {
-				if err := os.WriteFile(base+".golden", []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want := string(readTestFile(t, base+".golden")); got != want {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden.Check(t, base+".golden", got)
 		})
 	}
 }
@@ -83,15 +74,7 @@ func TestParsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := "testdata/good/" + name + ".json"
-			if *update {
-				if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want := string(readTestFile(t, golden)); string(got)+"\n" != want {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden.Check(t, "testdata/good/"+name+".json", string(got)+"\n")
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/scram"
 	"banyan/seeds"
 )
@@ -39,7 +40,7 @@ func TestRolesOfPatroni(t *testing.T) {
 	if strings.Contains(got, "fixture-") || len(passwords) > 0 {
 		t.Fatalf("a password would come into the golden file, or one was given to no role:\n%s", got)
 	}
-	golden(t, "patroni", got)
+	golden.Check(t, "testdata/patroni.golden", got)
 }
 
 // Data that was used with more than the defaults is started with as much.

@@ -2,18 +2,14 @@ package database
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // cluster is a seed with everything that is made, some of it with names that SQL would
 // take for something else.
@@ -224,26 +220,8 @@ func TestApply(t *testing.T) {
 			if name != "fresh" { // once is enough to read
 				got = strings.NewReplacer(readState, "(the state)", setQuiet(), "(the settings)").Replace(got)
 			}
-			golden(t, strings.ReplaceAll(name, " ", "-"), got)
+			golden.Check(t, "testdata/"+strings.ReplaceAll(name, " ", "-")+".golden", got)
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s\ngo test -update writes it", path, got, want)
 	}
 }
 

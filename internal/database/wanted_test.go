@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/scram"
 	"banyan/seeds"
 )
@@ -22,7 +23,7 @@ func TestEverything(t *testing.T) {
 	for _, w := range all {
 		fmt.Fprintf(&digests, "%s  %s  %s\n", w.digest, w.key, w.id)
 	}
-	golden(t, "digests", digests.String())
+	golden.Check(t, "testdata/digests.golden", digests.String())
 
 	app, ready := all[0].role.Password, all[2].role.Password
 	if made, err := scram.Verifier("fixture-app", scram.Salt(app)); err != nil || made != app || len(scram.Salt(app)) != scram.SaltSize {

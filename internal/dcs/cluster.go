@@ -119,7 +119,7 @@ func (c Client) Record(ctx context.Context, cluster seeds.Cluster) error {
 		unchanged = clientv3.Compare(clientv3.Value(c.path("generation")), "=", *r.Generation)
 	}
 	// Where it is another by now, another node was first, with the same one or a later one.
-	_, err = c.change(ctx, unchanged,
+	_, err = c.change(ctx, []clientv3.Cmp{unchanged},
 		clientv3.OpPut(c.path("id"), string(cluster.ID)),
 		clientv3.OpPut(c.path("generation"), own))
 	if err != nil {

@@ -156,7 +156,7 @@ func (c Client) Forget(ctx context.Context, was Initialize) error {
 		return nil
 	}
 	path := c.initializePath()
-	deleted, err := c.change(ctx, clientv3.Compare(clientv3.Value(path), "=", was.Value), clientv3.OpDelete(path))
+	deleted, err := c.change(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.Value(path), "=", was.Value)}, clientv3.OpDelete(path))
 	if err != nil {
 		return fmt.Errorf("delete %s from etcd: %w", path, err)
 	}
@@ -166,10 +166,10 @@ func (c Client) Forget(ctx context.Context, was Initialize) error {
 	return nil
 }
 
-// change does what it is given in one step, if a condition holds.
-func (c Client) change(ctx context.Context, condition clientv3.Cmp, do ...clientv3.Op) (done bool, err error) {
+// change does what it is given in one step, if all conditions hold.
+func (c Client) change(ctx context.Context, conditions []clientv3.Cmp, do ...clientv3.Op) (done bool, err error) {
 	err = c.ask(ctx, func(ctx context.Context) error {
-		response, err := c.etcd.Txn(ctx).If(condition).Then(do...).Commit()
+		response, err := c.etcd.Txn(ctx).If(conditions...).Then(do...).Commit()
 		done = err == nil && response.Succeeded
 		return err
 	})

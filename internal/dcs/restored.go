@@ -18,11 +18,7 @@ func (c Client) syncPut(candidate string) clientv3.Op {
 // Adopt makes an etcd that knows nothing fit for a PostgreSQL that holds data: see
 // [Client.Restored] about the candidate.
 func (c Client) Adopt(ctx context.Context, systemID, candidate string) error {
-	err := c.ask(ctx, func(ctx context.Context) error {
-		_, err := c.etcd.Txn(ctx).Then(clientv3.OpPut(c.initializePath(), systemID), c.syncPut(candidate)).Commit()
-		return err
-	})
-	if err != nil {
+	if _, err := c.change(ctx, nil, clientv3.OpPut(c.initializePath(), systemID), c.syncPut(candidate)); err != nil {
 		return fmt.Errorf("tell etcd of PostgreSQL's data: %w", err)
 	}
 	return nil
@@ -63,11 +59,7 @@ func (c Client) Restored(ctx context.Context, cluster seeds.Cluster, candidate s
 	if candidate != "" {
 		sync = c.syncPut(candidate)
 	}
-	err := c.ask(ctx, func(ctx context.Context) error {
-		_, err := c.etcd.Txn(ctx).Then(append(changes, sync)...).Commit()
-		return err
-	})
-	if err != nil {
+	if _, err := c.change(ctx, nil, append(changes, sync)...); err != nil {
 		return fmt.Errorf("take the leader of the past out of etcd: %w", err)
 	}
 	return nil

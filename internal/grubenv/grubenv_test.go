@@ -1,9 +1,7 @@
 package grubenv
 
 import (
-	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,9 +11,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-var update = flag.Bool("update", false, "write the golden file")
+	"banyan/internal/golden"
+)
 
 func mustRead(t *testing.T, name string) []byte {
 	t.Helper()
@@ -74,15 +72,7 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/format.block"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := mustRead(t, golden); !bytes.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
+	golden.Check(t, "testdata/format.block", string(got))
 }
 
 func TestSetKeepsOrderAndTheOthers(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
 
@@ -29,7 +30,7 @@ nodes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "access", string(got)+"\n")
+	golden.Check(t, "testdata/access.golden", string(got)+"\n")
 
 	bare := accessOf(*s, func(string) bool { return false })
 	if bare.Name != "" || bare.VIPs != nil || bare.HAProxy != nil || len(bare.PostgreSQL) != 2 {

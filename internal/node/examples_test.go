@@ -7,6 +7,7 @@ import (
 
 	"banyan/internal/diff"
 	"banyan/internal/facts"
+	"banyan/internal/golden"
 	"banyan/rootfs"
 	"banyan/seeds"
 )
@@ -42,7 +43,7 @@ func TestExamples(t *testing.T) {
 					}
 					b.WriteString(d)
 				}
-				golden(t, "examples/"+name+"."+profile, b.String())
+				golden.Check(t, "testdata/examples/"+name+"."+profile+".golden", b.String())
 			}
 		})
 	}

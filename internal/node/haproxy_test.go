@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"banyan/internal/converge"
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
 
@@ -63,7 +64,7 @@ func TestHAProxy(t *testing.T) {
 		"haproxy-only":       {balanced, "pgsql-lb1"},
 		"haproxy-ipv6":       {balancedIP6, "pgsql-n1"},
 	} {
-		t.Run(name, func(t *testing.T) { golden(t, name, balancer(t, c.seed, c.node)) })
+		t.Run(name, func(t *testing.T) { golden.Check(t, "testdata/"+name+".golden", balancer(t, c.seed, c.node)) })
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"banyan/internal/facts"
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
 
@@ -84,7 +85,7 @@ func TestNetworkFiles(t *testing.T) {
 					b.WriteString("    " + line)
 				}
 			}
-			golden(t, "network-"+name, b.String())
+			golden.Check(t, "testdata/network-"+name+".golden", b.String())
 		})
 	}
 }

@@ -1,20 +1,16 @@
 package node
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"banyan/internal/facts"
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // fixture is a seed, whose one node has what is in effect.
 func fixture(t *testing.T) seeds.Seed {
@@ -136,25 +132,8 @@ func TestDesired(t *testing.T) {
 			if strings.Contains(got, "fixture-") {
 				t.Fatalf("a secret would come into the golden file:\n%s", got)
 			}
-			golden(t, name, got)
+			golden.Check(t, "testdata/"+name+".golden", got)
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; see `go test ./internal/node -update` and git diff. Got:\n%s", path, got)
 	}
 }
 

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
+
+	"banyan/internal/golden"
 )
 
 const parametersIntroduction = `# The parameters of PostgreSQL
@@ -26,20 +27,12 @@ the rules that rest on it take it for theirs: who gives ` + "`max_connections`" 
 
 // TestReferenceOfParameters: docs/parameters.md is the table, for people.
 func TestReferenceOfParameters(t *testing.T) {
-	const name = "../../docs/parameters.md"
 	var b bytes.Buffer
 	b.WriteString(parametersIntroduction)
 	for _, p := range parameters {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", p.name, p.says(), p.versions(), p.whose(), p.from(t))
 	}
-	if *update {
-		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(name); err != nil || !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("docs/parameters.md is stale: go generate ./internal/node (%v)", err)
-	}
+	golden.Check(t, "../../docs/parameters.md", b.String())
 }
 
 func (p parameter) says() string {

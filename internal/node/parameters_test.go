@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
 
@@ -46,7 +47,7 @@ func TestComputedParameters(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "parameters-"+name, string(text))
+			golden.Check(t, "testdata/parameters-"+name+".golden", string(text))
 		})
 	}
 }

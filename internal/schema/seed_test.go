@@ -1,21 +1,17 @@
 package schema_test
 
 import (
-	"bytes"
-	"flag"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode"
 
+	"banyan/internal/golden"
 	"banyan/internal/schema"
 	"banyan/internal/strict"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write docs/seed.md anew")
 
 func seedSchema(t testing.TB) *schema.Schema {
 	t.Helper()
@@ -27,16 +23,7 @@ func seedSchema(t testing.TB) *schema.Schema {
 }
 
 func TestReferenceOfSeeds(t *testing.T) {
-	const name = "../../docs/seed.md"
-	got := seedSchema(t).Markdown(seeds.Introduction)
-	if *update {
-		if err := os.WriteFile(name, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/seed.md is stale: go generate ./seeds (%v)", err)
-	}
+	golden.Check(t, "../../docs/seed.md", string(seedSchema(t).Markdown(seeds.Introduction)))
 }
 
 var (

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
 )
@@ -18,8 +19,8 @@ func TestMembers(t *testing.T) {
 		{Name: "pgsql-n1", Host: "172.16.32.11", Port: 5432, Role: "leader", State: "running", Timeline: 1},
 		{Name: "pgsql-n2", Host: "172.16.32.12", Port: 5432, Role: "replica", State: "streaming", Timeline: 1, Lag: &patroni.Lag{}},
 	}}}
-	golden(t, "members", Members(r, answered))
-	golden(t, "members-unknown", Members(r, Live{ClusterError: "https://172.16.32.11:8008/cluster: 503 Service Unavailable\nGet \"https://172.16.32.12:8008/cluster\": dial tcp 172.16.32.12:8008: connect: connection refused"}))
+	golden.Check(t, "testdata/members.golden", Members(r, answered))
+	golden.Check(t, "testdata/members-unknown.golden", Members(r, Live{ClusterError: "https://172.16.32.11:8008/cluster: 503 Service Unavailable\nGet \"https://172.16.32.12:8008/cluster\": dial tcp 172.16.32.12:8008: connect: connection refused"}))
 	if got := Members(Report{State: Waiting}, Live{}); got != "" {
 		t.Errorf("before there is a seed: %q", got)
 	}

@@ -2,7 +2,6 @@ package status
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -16,12 +15,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"banyan/internal/golden"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -204,7 +202,7 @@ func TestSummary(t *testing.T) {
 			if code := Evaluate(test.report, test.live); code != test.exit {
 				t.Errorf("exit code %d, want %d", code, test.exit)
 			}
-			golden(t, name, got)
+			golden.Check(t, "testdata/"+name+".golden", got)
 		})
 	}
 }
@@ -216,7 +214,7 @@ func TestSources(t *testing.T) {
 		{Source: "volume BANYAN-SEED /dev/sdb1", Reason: "refused: it is of another cluster: its cluster.id is 6f1f0d9e-5b0c-4a3e-9a55-2f6f9a2f7f12, and that of this node another"},
 		{Source: "sealed seed", Found: true},
 	}
-	golden(t, "sources", Sources(r))
+	golden.Check(t, "testdata/sources.golden", Sources(r))
 	r.State = Waiting
 	if got := Sources(r); got != "" {
 		t.Errorf("what waits for a seed has them twice:\n%s", got)
@@ -244,23 +242,6 @@ func TestSummaryOfHostileNames(t *testing.T) {
 func with6(r Report) Report {
 	r.Address = "2001:db8:32::11"
 	return r
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; got:\n%s", path, got)
-	}
 }
 
 func TestFold(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/patroni"
 	"banyan/seeds"
 )
@@ -228,7 +229,7 @@ func TestStandbyCluster(t *testing.T) {
 	if r.State != OK {
 		t.Errorf("exit code %d\n%s", r.ExitCode(), r)
 	}
-	golden(t, "standby-cluster", r.String())
+	golden.Check(t, "testdata/standby-cluster.golden", r.String())
 }
 
 // A node alone is sound, though synchronous_mode is on unless a seed says otherwise.

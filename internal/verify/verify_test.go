@@ -3,11 +3,8 @@ package verify
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +12,12 @@ import (
 
 	"banyan/internal/converge"
 	"banyan/internal/dcs"
+	"banyan/internal/golden"
 	"banyan/internal/patroni"
 	"banyan/internal/peer"
 	"banyan/internal/status"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var now = time.Date(2026, 11, 26, 15, 43, 0, 0, time.UTC)
 
@@ -168,7 +164,7 @@ func TestSound(t *testing.T) {
 		if r.State != OK || r.ExitCode() != 0 || r.Node != node || r.Cluster != "pgsql-cl" {
 			t.Errorf("%s: exit code %d\n%s", node, r.ExitCode(), r)
 		}
-		golden(t, "sound-"+node, r.String())
+		golden.Check(t, "testdata/sound-"+node+".golden", r.String())
 		for _, name := range without {
 			if slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name }) {
 				t.Errorf("%s has the check %s", node, name)
@@ -192,12 +188,12 @@ func TestBroken(t *testing.T) {
 	if r.State != Fail || r.ExitCode() != 1 {
 		t.Errorf("state %s, exit code %d", r.State, r.ExitCode())
 	}
-	golden(t, "broken", r.String())
+	golden.Check(t, "testdata/broken.golden", r.String())
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "broken-json", string(text)+"\n")
+	golden.Check(t, "testdata/broken-json.golden", string(text)+"\n")
 }
 
 func TestExitCode(t *testing.T) {
@@ -240,22 +236,5 @@ func expect(t *testing.T, changes map[string]change) {
 		if c.state != OK && c.state != Skip && got.Advice == "" {
 			t.Errorf("%s: nothing is advised", what)
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; got:\n%s", path, got)
 	}
 }

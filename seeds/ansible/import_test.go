@@ -2,7 +2,6 @@ package ansible
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,11 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"banyan/internal/golden"
 	"banyan/internal/strict"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // files are those of pgsql_cluster as it is published, with replacements.
 func files(t testing.TB, replacements ...string) Input {
@@ -140,7 +138,7 @@ func TestImport(t *testing.T) {
 			if err := result.Report.Print(&printed); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".txt", printed.String())
+			golden.Check(t, "testdata/golden/"+name+".txt", printed.String())
 			if (len(result.Report.Missing) > 0) != (name == "missing" || name == "bad-name") {
 				t.Error(printed.String())
 			}
@@ -158,7 +156,7 @@ func TestImport(t *testing.T) {
 			for _, w := range warnings {
 				t.Log(w)
 			}
-			golden(t, name+".yaml", withoutSecrets(in, string(result.Cluster)))
+			golden.Check(t, "testdata/golden/"+name+".yaml", withoutSecrets(in, string(result.Cluster)))
 			if got := seed.Secrets.SuperuserPassword.Reveal(); got != "Password" {
 				t.Error("the superuser's password did not come through")
 			}
@@ -204,24 +202,6 @@ func mustRead(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", "golden", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; go test ./seeds/ansible -update writes it:\n%s", path, got)
-	}
 }
 
 // checkReport: every variable is in it, and no password.
@@ -344,17 +324,11 @@ func TestDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	before, rest, found := strings.Cut(string(data), begin)
-	old, after, ended := strings.Cut(rest, end)
+	_, after, ended := strings.Cut(rest, end)
 	if !found || !ended {
 		t.Fatalf("%s has no place for the table", path)
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if old != b.String() {
-		t.Errorf("%s is out of date: go test ./seeds/ansible -update writes it", path)
-	}
+	golden.Check(t, path, before+begin+b.String()+end+after)
 }
 
 // TestLarge: the largest files take seconds, whatever is wrong with them.

@@ -1,7 +1,6 @@
 package mint
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,10 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"banyan/internal/golden"
 	"banyan/seeds"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
@@ -95,15 +93,7 @@ func TestGolden(t *testing.T) {
 			key, _, _ := strings.Cut(s, " ")
 			return pick(strings.HasSuffix(key, ":"), key+" MINTED", "MINTED")
 		})
-		golden := "testdata/" + name + ".golden"
-		if *update {
-			if err := os.WriteFile(golden, []byte(masked), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if want := readFile(t, golden); masked != want {
-			t.Errorf("%s: got\n%s", golden, masked)
-		}
+		golden.Check(t, "testdata/"+name+".golden", masked)
 	}
 }
 

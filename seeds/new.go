@@ -166,6 +166,7 @@ nodes:
 postgresql:
 # version: 17                   # the major version; else the installed one
 # parameters: {max_connections: 200}
+# initdb: {locale: ru_RU.UTF-8}   # how text sorts: it counts at the birth of the cluster alone
   pg_hba:                       # these follow the lines that the cluster itself needs
 {{- range .Networks}}
     - hostssl all all {{.}} scram-sha-256

@@ -49,10 +49,10 @@ keys of the authorities are in secrets.yaml alone: keep it, and show it to nobod
 
 A certificate is made anew where it would say something else, such as another
 address, or with --renew; that it ends soon is a warning.`,
-		Example: `  build seed mint cluster.yaml --output seeds/
-  build seed mint cluster.yaml --output seeds/ --universal
-  build seed mint cluster.yaml --output seeds/ --sign banyan.key --recipient age1...
-  build seed mint cluster.yaml --output seeds/ --import-ca ca.crt --import-ca-key ca.key`,
+		Example: `  build seed mint cluster.yaml --output ../pgsql-cl/
+  build seed mint cluster.yaml --output ../pgsql-cl/ --universal
+  build seed mint cluster.yaml --output ../pgsql-cl/ --sign banyan.key --recipient age1...
+  build seed mint cluster.yaml --output ../pgsql-cl/ --import-ca ca.crt --import-ca-key ca.key`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := seeds.ReadFile(args[0])

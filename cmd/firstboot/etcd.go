@@ -34,9 +34,10 @@ func restoreEtcdCommand() *cobra.Command {
 	var join bool
 	cmd := &cobra.Command{
 		Use:   "restore-etcd [SNAPSHOT]",
-		Short: "Make a new etcd from a snapshot, after the loss of all data or of a majority",
-		Long: `Make a new etcd, of this node alone, after the loss of a majority of its
-members; or, with --join, have this node join one that was made on another.
+		Short: "Make a new etcd from a snapshot, after the loss of all data",
+		Long: `Make a new etcd, of this node alone, after the loss of all data of etcd; or, with
+--join, have this node join one that was made on another, by this command or by
+firstboot bootstrap.
 
 Without a SNAPSHOT it is made from the newest that this node has, in
 /var/lib/banyan/etcd-snapshots. Data of etcd that is there is moved aside.
@@ -49,8 +50,9 @@ On the other nodes nothing is to be done where etcd's data is gone: they join by
 themselves. Where they have that of the old etcd, run firstboot restore-etcd
 --join there.
 
-It is refused while etcd has a quorum; and, without --force, while a node does
-not answer or has data of etcd.`,
+It is refused while etcd has a quorum, also with --force; without it, while a node
+does not answer or another one has data of etcd; and, unless a SNAPSHOT is named,
+where this node has such data.`,
 		Example: `  firstboot restore-etcd
   firstboot restore-etcd /root/20261126T030512Z.db
   firstboot restore-etcd --join`,

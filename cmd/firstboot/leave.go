@@ -14,9 +14,9 @@ func leaveCommand() *cobra.Command {
 		Long: `Take this node out of its cluster for good.
 
 Patroni is stopped, so that another node leads; the other members of etcd go on
-without this one. No boot starts its services again. What it holds stays where it
-is. Take the node out of the cluster file as well, and mint: the others then stop
-expecting it.`,
+without this one; HAProxy is stopped. No boot starts its services again. What it
+holds stays where it is. Take the node out of the cluster file as well, mint, and
+give the others the new seed: they then stop expecting it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot(changes); err != nil {
@@ -43,7 +43,10 @@ and one that has lost its quorum waits for it. Where nodes are gone that will no
 come back, this has the node go on alone with what it holds: with its etcd, or an
 empty one where it has none, and with its PostgreSQL, or a new one where nobody
 has any. The others join it then. It is refused where a node that answers holds
-more.`,
+more. With raft no member goes on alone: once all have lost the log, order it on
+each.
+
+It returns once the node is at it; see firstboot status --wait.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot(changes); err != nil {

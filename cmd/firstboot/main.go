@@ -28,6 +28,12 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// failure is an error with which the program exits otherwise than with 1.
+type failure struct {
+	error
+	code int
+}
+
 func main() { os.Exit(run()) }
 
 func run() int {
@@ -44,6 +50,9 @@ func run() int {
 		return int(code)
 	default:
 		fmt.Fprintf(os.Stderr, "firstboot: %v\n", err)
+		if f := (failure{}); errors.As(err, &f) {
+			return f.code
+		}
 		return 1
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"banyan/internal/flow"
+	"banyan/internal/verify"
 )
 
 func verifyCommand() *cobra.Command {
@@ -19,15 +20,16 @@ It runs on every node, asks the others by their APIs alone, and changes nothing.
 A check that cannot be made here, such as that of a watchdog in a container, is
 skipped, and does not count.
 
-Exit status: 0 nothing is wrong, 1 a check has failed, 2 there are warnings alone.`,
+Exit status: 0 nothing is wrong, 1 there are warnings alone, 2 a check has failed,
+or none could be made.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("the node's keys and sockets are for root alone, and firstboot status is for everybody"); err != nil {
-				return err
+				return failure{err, verify.ExitFailed}
 			}
 			r, err := flow.Verify(cmd.Context())
 			if err != nil {
-				return err
+				return failure{err, verify.ExitFailed}
 			}
 			return printResult(r, asJSON)
 		},

@@ -191,7 +191,7 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 	if f.own, f.progress, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
 		return f, err
 	}
-	if f.copying, err = durable.Exists(copyMarker); err != nil {
+	if f.copying, err = dir.copying(); err != nil {
 		return f, err
 	}
 	if f.own == peer.Data || f.own == peer.Begun {

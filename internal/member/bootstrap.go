@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"banyan/internal/facts"
+	"banyan/internal/node"
 	"banyan/internal/peer"
 	"banyan/seeds"
 )
@@ -26,7 +27,12 @@ func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Fa
 	if !s.HoldsState(self) {
 		return fmt.Errorf("%s runs neither PostgreSQL nor a part of the DCS: there is nothing to begin with", self.Name)
 	}
-	if (s.IsEtcdMember(self) || s.IsRaftMember(self)) && j.dcs.Healthy(ctx) == nil {
+	switch err := j.dcs.Healthy(ctx); {
+	case !s.IsEtcdMember(self) && !s.IsRaftMember(self):
+		if err != nil {
+			return noQuorum(node.EtcdMembers(s), err)
+		}
+	case err == nil:
 		return errors.New("the DCS has a quorum: there is nothing to go on without")
 	}
 	own, err := Holdings(ctx, s, self, f)
@@ -40,6 +46,18 @@ func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Fa
 	return mayBootstrap(own, j.peers.Ask(ctx, otherHolders(s, self)))
 }
 
+// noQuorum says where an etcd can be begun that this node is no member of.
+func noQuorum(members []seeds.Node, err error) error {
+	if len(members) == 0 {
+		return fmt.Errorf("the etcd of the seed, which this node is no part of, does not serve: bring it back first: %w", err)
+	}
+	var names []string
+	for _, m := range members {
+		names = append(names, m.Name)
+	}
+	return fmt.Errorf("etcd, which this node is no member of, does not serve: start its members, or order this on one of them first (%s): %w", seeds.Words(names), err)
+}
+
 func mayBootstrap(own peer.Answer, others []peer.Result) error {
 	var errs []error
 	for _, o := range others {
@@ -50,6 +68,7 @@ func mayBootstrap(own peer.Answer, others []peer.Result) error {
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of etcd: have it join the others, or go on from there; what is of no use there, move aside first", o.Node.Name))
 		case a.Raft == peer.Data && own.Raft != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds the log of raft, which it tells this node", o.Node.Name))
+		case own.Etcd == peer.Data: // it knows who may lead
 		case a.PostgreSQL == peer.Data && own.PostgreSQL != peer.Data && own.PostgreSQL != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of PostgreSQL, and this node has none: order it there", o.Node.Name))
 		case a.PostgreSQL == peer.Data && own.PostgreSQL == peer.Data && a.Progress.Ahead(own.Progress):

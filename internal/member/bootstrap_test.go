@@ -19,14 +19,15 @@ func TestMayBootstrap(t *testing.T) {
 		other peer.Result
 		want  string // "" where it may
 	}{
-		"nobody answers":     {holds(peer.Lost, peer.Lost, 0), dead, ""},
-		"all are empty":      {holds(peer.Nothing, peer.Nothing, 0), peer.Result{Answer: holds(peer.Nothing, peer.Nothing, 0)}, ""},
-		"it has more":        {holds(peer.Data, peer.Data, 9), peer.Result{Answer: holds(peer.Nothing, peer.Data, 5)}, ""},
-		"another has etcd":   {holds(peer.Data, peer.Data, 9), peer.Result{Answer: holds(peer.Data, peer.Nothing, 0)}, "holds data of etcd"},
-		"another has rows":   {holds(peer.Lost, peer.Lost, 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 5)}, "order it there"},
-		"another is further": {holds(peer.Lost, peer.Data, 5), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, "has come further"},
-		"another has a log":  {peer.Answer{Raft: peer.Lost}, peer.Result{Answer: peer.Answer{Raft: peer.Data}}, "holds the log of raft"},
-		"no PostgreSQL here": {holds(peer.Lost, "", 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, ""},
+		"nobody answers":       {holds(peer.Lost, peer.Lost, 0), dead, ""},
+		"all are empty":        {holds(peer.Nothing, peer.Nothing, 0), peer.Result{Answer: holds(peer.Nothing, peer.Nothing, 0)}, ""},
+		"it has more":          {holds(peer.Data, peer.Data, 9), peer.Result{Answer: holds(peer.Nothing, peer.Data, 5)}, ""},
+		"another has etcd":     {holds(peer.Data, peer.Data, 9), peer.Result{Answer: holds(peer.Data, peer.Nothing, 0)}, "holds data of etcd"},
+		"another has rows":     {holds(peer.Lost, peer.Lost, 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 5)}, "order it there"},
+		"another is further":   {holds(peer.Lost, peer.Data, 5), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, "has come further"},
+		"further, and no etcd": {holds(peer.Data, peer.Data, 5), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, ""},
+		"another has a log":    {peer.Answer{Raft: peer.Lost}, peer.Result{Answer: peer.Answer{Raft: peer.Data}}, "holds the log of raft"},
+		"no PostgreSQL here":   {holds(peer.Lost, "", 0), peer.Result{Answer: holds(peer.Lost, peer.Data, 9)}, ""},
 	} {
 		err := mayBootstrap(test.own, []peer.Result{test.other})
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {

@@ -127,7 +127,7 @@ func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f f
 		return "", peer.Progress{}, err
 	}
 	begun, err := durable.Exists(birthMarker)
-	copying, err2 := durable.Exists(copyMarker)
+	copying, err2 := d.copying()
 	if err := errors.Join(err, err2); err != nil {
 		return "", peer.Progress{}, err
 	}
@@ -137,6 +137,32 @@ func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f f
 	}
 	c, err := d.control(ctx)
 	return h, c.Progress, err
+}
+
+// copying tells whether what is there is a copy of the leader's that did not come to its
+// end, and not what somebody has restored in its place meanwhile.
+func (d dataDir) copying() (bool, error) {
+	marked, err := durable.Exists(copyMarker)
+	if !marked || err != nil {
+		return false, err
+	}
+	whole, err := isWhole(d.data)
+	return !whole, err
+}
+
+// isWhole tells a data directory that can be started from a part of one: a copy of a server
+// that runs has a backup_label until a server has come up with it, pg_basebackup(1) names
+// its manifest once all is on the disk, and what restores a backup leaves a recovery.signal:
+// https://www.postgresql.org/docs/current/continuous-archiving.html
+func isWhole(dir string) (bool, error) {
+	there := map[string]bool{}
+	var errs []error
+	for _, name := range []string{"global/pg_control", "backup_label", "backup_manifest", "recovery.signal"} {
+		exists, err := durable.Exists(filepath.Join(dir, name))
+		there[name] = exists
+		errs = append(errs, err)
+	}
+	return there["global/pg_control"] && (!there["backup_label"] || there["backup_manifest"] || there["recovery.signal"]), errors.Join(errs...)
 }
 
 // control is what the control file says of a data directory.

@@ -1,6 +1,9 @@
 package member
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"banyan/internal/peer"
@@ -21,6 +24,34 @@ func TestHolding(t *testing.T) {
 	} {
 		if got := holding(test.data, test.begun, test.born); got != test.want {
 			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}
+
+func TestIsWhole(t *testing.T) {
+	for files, want := range map[string]bool{
+		"":                            false,
+		"PG_VERSION backup_label":     false,
+		"pg_control backup_label":     false, // it comes last, and yet may come to the disk first
+		"pg_control":                  true,  // a cold copy, or a server has come up with it
+		"pg_control backup_label.old": true,
+		"pg_control backup_label backup_manifest": true,
+		"pg_control backup_label recovery.signal": true,
+	} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "global"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range strings.Fields(files) {
+			if name == "pg_control" {
+				name = "global/pg_control"
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := isWhole(dir); got != want || err != nil {
+			t.Errorf("%s: %v, %v", files, got, err)
 		}
 	}
 }

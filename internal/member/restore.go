@@ -119,7 +119,7 @@ func (j *joining) findRestore(ctx context.Context) (f restoreFindings, err error
 func decideRestore(f restoreFindings, force bool) error {
 	if i := slices.IndexFunc(f.members, func(m membership) bool { return m.err == nil }); i >= 0 {
 		return fmt.Errorf("etcd has a quorum, as %s says: there is nothing to restore, and a member whose data is lost takes by itself what the others have. "+
-			"To go back to what a snapshot has all the same, stop etcd on the other members first", f.members[i].of)
+			"To go back to what a snapshot has all the same, stop etcd on the other members, and say --force", f.members[i].of)
 	}
 	if force {
 		return nil
@@ -137,7 +137,7 @@ func decideRestore(f restoreFindings, force bool) error {
 	}
 	if len(holders) > 0 {
 		errs = append(errs, fmt.Errorf("there is data of etcd on %s: if that is a majority of the members, etcd comes up by itself once they are started; "+
-			"else restore there what is there. If what they hold is to be given up, say --force", seeds.Words(holders)))
+			"else run `firstboot bootstrap` there, which goes on with it. If what they hold is to be given up, say --force", seeds.Words(holders)))
 	}
 	return errors.Join(errs...)
 }
@@ -257,7 +257,7 @@ func decideJoin(answers []membership) error {
 		}
 	}
 	if !found {
-		return fmt.Errorf("no other member has an etcd to join: run `firstboot restore-etcd` on one of them first: %s", strings.Join(silent, "; "))
+		return fmt.Errorf("no other member has an etcd to join: run `firstboot bootstrap` or `firstboot restore-etcd` on one of them, and wait until it serves: %s", strings.Join(silent, "; "))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"banyan/internal/converge"
+	"banyan/internal/facts"
 	"banyan/internal/golden"
 	"banyan/seeds"
 )
@@ -88,23 +89,47 @@ func TestBalancerAlone(t *testing.T) {
 	if got, want := fmt.Sprint(Check(*s, self, f)), fmt.Sprint(checkCertificates(*s, self)); got != want {
 		t.Errorf("Check: got %s, want %s", got, want)
 	}
-	state, err := Desired(*s, self, f)
+	resources := desired(t, *s, self, f)
+	for id, r := range resources {
+		if _, ok := r.(converge.File); ok && (strings.Contains(id, "patroni") || strings.Contains(id, "etcd")) {
+			t.Errorf("%s is made", id)
+		}
+	}
+	if !masked(resources, etcdUnit) || !masked(resources, patroniUnit) || masked(resources, haproxyUnit) {
+		t.Errorf("masked: %v", resources)
+	}
+	// Clients have to find another one, and systemd no failures.
+	f.Left = true
+	if left := desired(t, *s, self, f); !masked(left, haproxyUnit) {
+		t.Errorf("left: %v", left)
+	}
+	self, _ = s.ByName("pgsql-n1")
+	f = machine()
+	f.Left = true
+	if left := desired(t, *s, self, f); !masked(left, snapshotTimer) {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// desired are the resources of a node by their names.
+func desired(t *testing.T, s seeds.Seed, self seeds.Node, f facts.Facts) map[string]converge.Resource {
+	t.Helper()
+	state, err := Desired(s, self, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	masked := map[string]bool{}
+	resources := map[string]converge.Resource{}
 	for _, step := range state.Steps {
 		for _, r := range step.Resources {
-			u, isUnit := r.(converge.Unit)
-			masked[r.ID()] = isUnit && u.Masked
-			if c, ok := r.(converge.File); ok && (strings.Contains(c.Path, "patroni") || strings.Contains(c.Path, "etcd")) {
-				t.Errorf("%s is made", c.Path)
-			}
+			resources[r.ID()] = r
 		}
 	}
-	if !masked[etcdUnit] || !masked[patroniUnit] || masked[haproxyUnit] {
-		t.Errorf("masked: %v", masked)
-	}
+	return resources
+}
+
+func masked(resources map[string]converge.Resource, unit string) bool {
+	u, ok := resources[unit].(converge.Unit)
+	return ok && u.Masked
 }
 
 func TestHAProxyFiles(t *testing.T) {

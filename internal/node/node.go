@@ -73,7 +73,7 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	case s.Cluster.DCS != seeds.DCSExternal: // which may run here all the same
 		add(StepEtcd, []converge.Resource{converge.Unit{Name: etcdUnit, Masked: true}})
 	}
-	add("etcd snapshots", snapshots(s, self))
+	add("etcd snapshots", snapshots(s, self, f.Left))
 	if s.IsRaftMember(self) {
 		step, err := raft(s, self, f, volumes)
 		if err != nil {
@@ -90,7 +90,7 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 		}
 		steps = append(steps, step)
 	}
-	if self.Runs(seeds.ServiceHAProxy) {
+	if self.Runs(seeds.ServiceHAProxy) && !f.Left {
 		add("haproxy", haproxy(s, self))
 	} else {
 		add("haproxy", []converge.Resource{converge.Unit{Name: haproxyUnit, Masked: true}})

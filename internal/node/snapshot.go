@@ -15,16 +15,16 @@ const (
 	snapshotTimer   = "banyan-etcd-snapshot.timer"
 )
 
-// snapshots are taken at night of a member of etcd, unless none are kept. A timer that
-// is masked is stopped too.
-func snapshots(s seeds.Seed, self seeds.Node) []converge.Resource {
+// snapshots are taken at night of a member of etcd that has not left, unless none are
+// kept. A timer that is masked is stopped too.
+func snapshots(s seeds.Seed, self seeds.Node, left bool) []converge.Resource {
 	var resources []converge.Resource
 	member := s.IsEtcdMember(self)
 	if member {
 		resources = append(resources, dropIn(snapshotService, fmt.Sprintf("[Service]\nEnvironment=SNAPSHOTS=%d\n", self.Etcd.Snapshots))...)
 		resources = append(resources, converge.Unit{Name: snapshotService}) // for its daemon-reload
 	}
-	taken := member && self.Etcd.Snapshots > 0
+	taken := member && !left && self.Etcd.Snapshots > 0
 	return append(resources, converge.Unit{Name: snapshotTimer, Enabled: taken, Running: taken, Masked: !taken})
 }
 

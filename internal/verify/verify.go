@@ -78,14 +78,18 @@ func Judge(f Facts) Result {
 	return r
 }
 
-// ExitCode is that of `firstboot verify`: 0 nothing is wrong, 1 something failed, 2 there
-// are warnings alone.
+// ExitFailed is the exit code of `firstboot verify` where something failed, be it verify
+// itself.
+const ExitFailed = 2
+
+// ExitCode is that of `firstboot verify`, in the order that monitoring has: 0 nothing is
+// wrong, 1 there are warnings alone, [ExitFailed].
 func (r Result) ExitCode() int {
 	switch r.State {
 	case Fail:
-		return 1
+		return ExitFailed
 	case Warn:
-		return 2
+		return 1
 	}
 	return 0
 }

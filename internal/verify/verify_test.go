@@ -185,7 +185,7 @@ func TestBroken(t *testing.T) {
 	f.Certificates.Files[1].NotAfter = now.AddDate(0, 0, 12)
 	f.Peers[0].Err = errors.New("two\nlines \x1b[2J")
 	r := Judge(f)
-	if r.State != Fail || r.ExitCode() != 1 {
+	if r.State != Fail || r.ExitCode() != ExitFailed {
 		t.Errorf("state %s, exit code %d", r.State, r.ExitCode())
 	}
 	golden.Check(t, "testdata/broken.golden", r.String())
@@ -197,7 +197,7 @@ func TestBroken(t *testing.T) {
 }
 
 func TestExitCode(t *testing.T) {
-	for state, want := range map[State]int{OK: 0, Fail: 1, Warn: 2} {
+	for state, want := range map[State]int{OK: 0, Warn: 1, Fail: 2} {
 		f := sound(t, "pgsql-n2")
 		switch state {
 		case Warn:

@@ -145,7 +145,7 @@ var systemTable = []row{
 	{"locale_gen", "", "the image has its locales; further ones are the profile's", takeLocales},
 	{"locale", "system.locale", "UTF-8 in upper case", takeLocale},
 	{"swap_file_create", "system.swap", "false is 0MB", takeSwap},
-	{"swap_file_path", "", "the file is /swapfile", nil},
+	{"swap_file_path", "", "the file is /var/swapfile", nil},
 	{"swap_file_size_mb", "system.swap", "", takeSwapSize},
 	{"sysctl_set", "system.sysctl", "a node always has its kernel parameters", takeAlways},
 	{"sysctl_conf", "system.sysctl", "but for the values of pgsql_cluster, which a node has by itself", takeSysctl},

@@ -124,3 +124,32 @@ func TestUnmounted(t *testing.T) {
 		t.Errorf("with its volume etcd lists\n%s\nand listed\n%s", got, before)
 	}
 }
+
+// TestCopyInterrupted cuts the power of a replica while it takes the leader's data: it
+// begins anew. What somebody restored meanwhile is not taken for a copy.
+func TestCopyInterrupted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, three)
+	leader := c.bear()
+	kept := c.keep()
+	replica := c.without(leader)[0]
+	mark := func(script string) {
+		replica.sh("systemctl stop patroni.service\n" + programs + "cd $D; echo >/var/lib/banyan/copy; " + script + "; sync")
+		replica.kill()
+		replica.start()
+		c.waitReady()
+		c.settle(c.nodes)
+		replica.expect([]fixture.Check{{"the marker", "test -e /var/lib/banyan/copy && echo there || true", ""}})
+	}
+	const left = programs + "ls $D/left 2>/dev/null || true"
+
+	mark("touch backup_label left; rm global/pg_control")
+	if got := replica.sh(left); got != "" {
+		t.Errorf("of the interrupted copy there is still %s", got)
+	}
+	mark("touch left")
+	if got := replica.sh(left); got == "" {
+		t.Error("whole data was taken for an interrupted copy")
+	}
+	kept()
+}

@@ -76,12 +76,12 @@ func (c *cluster) explain() error {
 	_, err := fmt.Printf(`
 The nodes are planted, and found a cluster in a minute or so.
 
-scripts/lab enter NODE   a shell of root's on a node: firstboot status, patronictl list,
-                         etcdctl member list
-scripts/lab enter dc1    a shell in the network of a site, where clients are, such as
-                         psql 'host=%s port=%d user=postgres sslmode=require'; its
-                         password is superuser_password in /var/lib/banyan/seed.yaml of a node
-scripts/lab stop         ends all of it, as Ctrl-C does here
+sudo scripts/lab enter NODE   a shell of root's on a node: firstboot status, patronictl list,
+                              etcdctl member list
+sudo scripts/lab enter dc1    a shell in the network of a site, where clients are: with a psql of yours
+                              psql 'host=%s port=%d user=postgres sslmode=require'; its
+                              password is superuser_password in /var/lib/banyan/seed.yaml of a node
+sudo scripts/lab stop         ends all of it, as Ctrl-C does here
 `, c.running(seeds.ServiceHAProxy)[0].addr.Addr(), primaryPort)
 	return err
 }

@@ -84,12 +84,12 @@ func (c *cluster) verifies() {
 	witness := c.node("pgsql-w1")
 
 	leader.sh("echo 192.0.2.1 drift >>/etc/hosts")
-	leader.exits(2, "firstboot verify")
+	leader.exits(1, "firstboot verify")
 	c.verified("a file was changed", []*node{leader}, map[string]verify.State{"drift": verify.Warn})
 	leader.sh("firstboot")
 
 	witness.sh("systemctl stop etcd.service")
-	leader.exits(1, "firstboot verify")
+	leader.exits(2, "firstboot verify")
 	c.verified("a member of etcd was stopped", []*node{leader}, map[string]verify.State{"etcd": verify.Fail})
 	c.verified("a member of etcd was stopped", []*node{witness}, map[string]verify.State{"etcd": verify.Fail, "units": verify.Fail})
 	witness.sh("systemctl start etcd.service")

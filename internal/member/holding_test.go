@@ -42,7 +42,7 @@ func TestIsWhole(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "global"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range strings.Fields(files) {
+		for name := range strings.FieldsSeq(files) {
 			if name == "pg_control" {
 				name = "global/pg_control"
 			}

@@ -75,7 +75,7 @@ $(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))' \
 endef
 
 test: check image ## check, build the image, boot it and run it in the lab: all that is promised (root)
-	$(call run-tests,boot lab,40m,debian-12 debian-11)
+	$(call run-tests,boot lab,1h,debian-12 debian-11)
 
 soak: image ## test at every point, for hours (root)
 	$(call run-tests,boot lab soak,24h,debian-12 debian-11)

@@ -59,18 +59,15 @@ func membersOf(list []*etcdserverpb.Member) []Member {
 // Add makes a member of a peer, as a learner where etcd has them (3.4 and later; before
 // that a server minds the word not). It returns its ID, and all members: to ask for them
 // may take the new one's vote.
-func (c Client) Add(ctx context.Context, peerURL string) (id uint64, all []Member, err error) {
-	err = c.ask(ctx, func(ctx context.Context) error {
-		response, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
-		if err == nil {
-			id, all = response.Member.ID, membersOf(response.Members)
-		}
+func (c Client) Add(ctx context.Context, peerURL string) error {
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})
 		return err
 	})
 	if err != nil {
-		return 0, nil, fmt.Errorf("add %s to etcd's members: %w", peerURL, err)
+		return fmt.Errorf("add %s to etcd's members: %w", peerURL, err)
 	}
-	return id, all, nil
+	return nil
 }
 
 // Promote gives a learner its vote, unless it lags yet.

@@ -31,6 +31,10 @@ const VersionFile = StateDir + "/postgresql"
 // A disk that is in another machine by now was moved, or it is a copy.
 const MachineFile = StateDir + "/machine"
 
+// CopyMarker says that a replica's data directory was empty when Patroni was started, and
+// that it has not followed yet: what is there may be half a copy.
+const CopyMarker = StateDir + "/copy"
+
 // LeftFile is there when somebody has taken this node out of its cluster.
 const LeftFile = StateDir + "/left"
 

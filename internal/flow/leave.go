@@ -3,11 +3,8 @@ package flow
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"banyan/internal/command"
-	"banyan/internal/durable"
 	"banyan/internal/member"
 )
 
@@ -43,10 +40,7 @@ func Bootstrap(ctx context.Context) error {
 	if err := member.MayBootstrap(ctx, *n.Seed, n.Node, n.facts); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(member.BootstrapOrder), 0o755); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(member.BootstrapOrder, nil, 0o600); err != nil {
+	if err := member.OrderBootstrap(); err != nil {
 		return err
 	}
 	return startRun(ctx)

@@ -24,10 +24,6 @@ import (
 // made, so that what is there now is of our own making.
 const birthMarker = facts.StateDir + "/birth"
 
-// copyMarker says that a replica's data directory was empty when Patroni was started, and
-// that it has not followed yet: what is there may be half a copy.
-const copyMarker = facts.StateDir + "/copy"
-
 // birthDropIn keeps systemd from restarting Patroni if it dies during a birth: a
 // second Patroni would adopt the data directory without its roles. KillMode also
 // ends initdb and PostgreSQL, since the directory will be moved. It lies in /run,
@@ -181,24 +177,22 @@ func (j *joining) preparePostgreSQL(ctx context.Context, say func(string)) error
 func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, error) {
 	nodes := j.seed.Members(seeds.ServicePostgreSQL)
 	f := findings{
-		self: j.self.Name, founder: nodes[0].Name == j.self.Name, aged: j.facts.Born,
+		self: j.self.Name, founder: founder(nodes).Name == j.self.Name, aged: j.facts.Born,
 		existing: j.self.PostgreSQL.Existing, standby: j.self.Patroni.StandbyCluster.Follows(),
 	}
 	var err error
 	if f.initialize, err = j.dcs.Initialize(ctx); err != nil {
 		return f, err
 	}
-	if f.own, f.progress, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
+	var c control
+	if f.own, c, err = dir.holding(ctx, j.seed, j.self, j.facts); err != nil {
 		return f, err
 	}
+	f.progress = c.Progress
 	if f.copying, err = dir.copying(); err != nil {
 		return f, err
 	}
 	if f.own == peer.Data || f.own == peer.Begun {
-		c, err := dir.control(ctx)
-		if err != nil && f.own == peer.Data {
-			return f, err
-		}
 		f.systemID = c.systemID
 		if f.replica, err = database.IsReplica(dir.data); err != nil {
 			return f, err
@@ -207,13 +201,22 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 	if f.initialize.Born() {
 		return f, nil
 	}
-	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
+	if f.bootstrap, err = durable.Exists(orderPostgreSQL); err != nil {
 		return f, err
 	}
 	rest := others(nodes, j.self)
 	at := slices.IndexFunc(nodes, func(n seeds.Node) bool { return n.Name == j.self.Name })
 	f.all = slices.Insert(j.ask(ctx, rest), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
+	if err := j.advance(ctx, f.all); err != nil {
+		return f, err
+	}
+	f.progress = f.all[at].Answer.Progress
 	return f, nil
+}
+
+// founder is the first of those that may lead: Patroni begins no cluster where it may not.
+func founder(nodes []seeds.Node) seeds.Node {
+	return nodes[max(0, slices.IndexFunc(nodes, func(n seeds.Node) bool { return !n.Patroni.Tags.NoFailover }))]
 }
 
 // readyPostgreSQL does what a course begins with.
@@ -254,7 +257,7 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 	if err := makeHere(ctx, marker(birthMarker, "the data directory "+dir.data+" is being made\n")...); err != nil {
 		return err
 	}
-	if err := errors.Join(durable.Remove(copyMarker), j.dcs.Forget(ctx, f.initialize)); err != nil {
+	if err := errors.Join(durable.Remove(facts.CopyMarker), j.dcs.Forget(ctx, f.initialize)); err != nil {
 		return err
 	}
 	return makeHere(ctx,
@@ -265,7 +268,7 @@ func (j *joining) readyPostgreSQL(ctx context.Context, dir dataDir, f findings, 
 }
 
 func markCopy(ctx context.Context, dir dataDir) error {
-	return makeHere(ctx, marker(copyMarker, "the data directory "+dir.data+" is being copied\n")...)
+	return makeHere(ctx, marker(facts.CopyMarker, "the data directory "+dir.data+" is being copied\n")...)
 }
 
 // removeCopy empties the directories of an interrupted copy: all of it is the leader's, and

@@ -4,17 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 
+	"banyan/internal/durable"
 	"banyan/internal/facts"
 	"banyan/internal/node"
 	"banyan/internal/peer"
 	"banyan/seeds"
 )
 
-// BootstrapOrder is there while somebody has ordered this node to begin the cluster, or to
-// go on alone with what it holds, whatever the others do not answer. It does not outlive a
-// boot.
-const BootstrapOrder = "/run/banyan/bootstrap"
+// These are there while somebody has ordered this node to begin the cluster, or to go on
+// alone with what it holds, whatever the others do not answer: until the DCS has a quorum,
+// and until PostgreSQL leads or follows. They do not outlive a boot.
+const (
+	orderDCS        = "/run/banyan/bootstrap-dcs"
+	orderPostgreSQL = "/run/banyan/bootstrap-postgresql"
+)
+
+// OrderBootstrap has the next run bootstrap: see [MayBootstrap].
+func OrderBootstrap() error {
+	if err := os.MkdirAll(filepath.Dir(orderDCS), 0o755); err != nil {
+		return err
+	}
+	for _, order := range []string{orderDCS, orderPostgreSQL} {
+		if err := durable.WriteFile(order, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // MayBootstrap is an error where a node must not go on without the others, since one that
 // answers holds what would be lost, or what would be there twice.
@@ -43,7 +63,11 @@ func MayBootstrap(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Fa
 		return errors.New("this node holds the log of raft, whose members are those of the seed: apply a seed that lists only those there still are")
 	}
 	// Not j.ask: what a node of another generation holds would be lost, too.
-	return mayBootstrap(own, j.peers.Ask(ctx, otherHolders(s, self)))
+	all := append(j.peers.Ask(ctx, otherHolders(s, self)), peer.Result{Node: self, Answer: own})
+	if err := j.advance(ctx, all); err != nil {
+		return err
+	}
+	return mayBootstrap(all[len(all)-1], all[:len(all)-1])
 }
 
 // noQuorum says where an etcd can be begun that this node is no member of.
@@ -58,8 +82,19 @@ func noQuorum(members []seeds.Node, err error) error {
 	return fmt.Errorf("etcd, which this node is no member of, does not serve: start its members, or order this on one of them first (%s): %w", seeds.Words(names), err)
 }
 
-func mayBootstrap(own peer.Answer, others []peer.Result) error {
+func mayBootstrap(self peer.Result, others []peer.Result) error {
+	own := self.Answer
 	var errs []error
+	runs := func(r peer.Result) bool { return r.Node.Runs(seeds.ServicePostgreSQL) }
+	switch {
+	case own.Etcd == peer.Data:
+	case runs(self) && self.Node.Patroni.Tags.NoFailover:
+		errs = append(errs, fmt.Errorf("%s never leads, by patroni.tags.nofailover: order it on another node", self.Node.Name))
+	}
+	answers := func(r peer.Result) bool { return runs(r) && r.Err == nil }
+	if !runs(self) && slices.ContainsFunc(others, runs) && !slices.ContainsFunc(others, answers) {
+		errs = append(errs, errors.New("no node with PostgreSQL answers, and who may lead is not known: start them first"))
+	}
 	for _, o := range others {
 		a := o.Answer
 		switch {
@@ -68,7 +103,7 @@ func mayBootstrap(own peer.Answer, others []peer.Result) error {
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of etcd: have it join the others, or go on from there; what is of no use there, move aside first", o.Node.Name))
 		case a.Raft == peer.Data && own.Raft != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds the log of raft, which it tells this node", o.Node.Name))
-		case own.Etcd == peer.Data: // it knows who may lead
+		case own.Etcd == peer.Data, own.Raft != "": // who has come furthest leads all the same
 		case a.PostgreSQL == peer.Data && own.PostgreSQL != peer.Data && own.PostgreSQL != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of PostgreSQL, and this node has none: order it there", o.Node.Name))
 		case a.PostgreSQL == peer.Data && own.PostgreSQL == peer.Data && a.Progress.Ahead(own.Progress):

@@ -130,7 +130,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 		return err
 	}
 	defer own.Close()
-	ordered, err := durable.Exists(BootstrapOrder)
+	ordered, err := durable.Exists(orderDCS)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (j *joining) startEtcd(ctx context.Context, say func(string)) error {
 	return poll(ctx, say, func() (bool, string, error) {
 		err := own.Healthy(ctx)
 		if err == nil {
-			return true, "", endEtcdBirth(ctx)
+			return true, "", errors.Join(durable.Remove(orderDCS), endEtcdBirth(ctx))
 		}
 		if dcs.IsLearner(err) {
 			return false, j.promote(ctx), nil
@@ -250,7 +250,7 @@ func (j *joining) findEtcd(ctx context.Context) (etcdFindings, error) {
 	if f.entered, err = enteredEtcd(); err != nil {
 		return f, err
 	}
-	if f.bootstrap, err = durable.Exists(BootstrapOrder); err != nil {
+	if f.bootstrap, err = durable.Exists(orderDCS); err != nil {
 		return f, err
 	}
 	rest := others(members, j.self)

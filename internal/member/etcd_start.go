@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,7 @@ const (
 // listed.
 func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say func(string)) error {
 	if c == isolate {
-		// https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there
-		return prepareFirstStart(ctx, "ETCD_FORCE_NEW_CLUSTER=true\n")
+		return j.goOnAlone(ctx, say)
 	}
 	if c == resume {
 		variables, err := os.ReadFile(etcdBirthMarker)
@@ -56,13 +56,8 @@ func (j *joining) firstStart(ctx context.Context, f etcdFindings, c course, say 
 	}
 	started := false
 	err := j.others.Locked(ctx, func(ctx context.Context) error {
-		cluster, err := j.enter(ctx, c)
+		variables, err := j.enter(ctx, c)
 		if err != nil {
-			return err
-		}
-		// The others count on it from now on, also after a power cut.
-		variables := etcdBirthNote + lines(initialCluster(stateExisting, cluster...))
-		if err := makeHere(ctx, marker(etcdBirthMarker, variables)...); err != nil {
 			return err
 		}
 		if err := prepareFirstStart(ctx, variables); err != nil {
@@ -121,46 +116,51 @@ func prepareFirstStart(ctx context.Context, variables string) error {
 		converge.Unit{Name: etcdUnit}) // for its daemon-reload
 }
 
-// enter has the others list this node, and returns whom it will meet, as
-// ETCD_INITIAL_CLUSTER wants it: all that are listed, and itself.
-func (j *joining) enter(ctx context.Context, c course) ([]string, error) {
+// enter has the others list this node, and returns the variables of its first start.
+func (j *joining) enter(ctx context.Context, c course) (variables string, err error) {
 	url := node.EtcdPeerURL(j.self)
 	members, err := j.others.Members(ctx) // under the lock by now
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	m, listed := dcs.FindMember(members, j.self.Name, url)
 	if listed && m.Started() {
 		if c == join {
-			return nil, fmt.Errorf("%w: %s was started", errChanged, m)
+			return "", fmt.Errorf("%w: %s was started", errChanged, m)
 		}
 		if err := j.stillSilent(ctx, m, members); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	// One that was never started may have acknowledged what is lost, too.
 	if listed {
 		if err := j.others.Remove(ctx, m.ID); err != nil {
-			return nil, err
+			return "", err
 		}
+		members = slices.DeleteFunc(members, func(other dcs.Member) bool { return other.ID == m.ID })
 	}
-	if m.ID, members, err = j.others.Add(ctx, url); err != nil {
-		return nil, err
+	// The others count on it from the next step on, also after a power cut. If they never come
+	// to it, etcd refuses to start, since it is not listed, and what is decided is decided anew.
+	variables = etcdBirthNote + lines(initialCluster(stateExisting, append(meets(members), j.alone())...))
+	if err := makeHere(ctx, marker(etcdBirthMarker, variables)...); err != nil {
+		return "", err
 	}
+	return variables, j.others.Add(ctx, url)
+}
+
+// meets are members as ETCD_INITIAL_CLUSTER wants them.
+func meets(members []dcs.Member) []string {
 	var cluster []string
-	for _, other := range members {
-		name := other.Name
-		if other.ID == m.ID {
-			name = j.self.Name
-		}
+	for _, m := range members {
+		name := m.Name
 		if name == "" { // another that joins: only its place counts
-			name = fmt.Sprintf("%x", other.ID)
+			name = fmt.Sprintf("%x", m.ID)
 		}
-		for _, u := range other.PeerURLs {
+		for _, u := range m.PeerURLs {
 			cluster = append(cluster, name+"="+u)
 		}
 	}
-	return cluster, nil
+	return cluster
 }
 
 // stillSilent is an error where a member is heard of, who was not before the lock was there.

@@ -37,8 +37,15 @@ func Holdings(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts)
 	}
 	if self.Runs(seeds.ServicePostgreSQL) {
 		var dir dataDir
+		var c control
 		if dir, err = postgresqlDir(self, f); err == nil {
-			a.PostgreSQL, a.Progress, err = dir.holding(ctx, s, self, f)
+			a.PostgreSQL, c, err = dir.holding(ctx, s, self, f)
+		}
+		if a.PostgreSQL == peer.Data {
+			a.Progress = c.Progress
+			if f.Born {
+				a.SystemID = c.systemID
+			}
 		}
 	}
 	return a, err
@@ -118,31 +125,32 @@ func postgresqlDir(self seeds.Node, f facts.Facts) (dataDir, error) {
 	return dataDir{version, node.DataDir(self, version), node.WALDir(self, version)}, err
 }
 
-func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, peer.Progress, error) {
+// holding is what there is, and what the control file says of it, if it can be read.
+func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts) (peer.Holding, control, error) {
 	if err := mounted(s, self, f, d.data); err != nil {
-		return "", peer.Progress{}, err
+		return "", control{}, err
 	}
 	data, err := holdsData(d.data)
 	if err != nil {
-		return "", peer.Progress{}, err
+		return "", control{}, err
 	}
 	begun, err := durable.Exists(birthMarker)
 	copying, err2 := d.copying()
 	if err := errors.Join(err, err2); err != nil {
-		return "", peer.Progress{}, err
+		return "", control{}, err
 	}
 	h := holding(data, begun || copying, f.Born)
-	if h != peer.Data {
-		return h, peer.Progress{}, nil
-	}
 	c, err := d.control(ctx)
-	return h, c.Progress, err
+	if h != peer.Data { // half of it may be there
+		err = nil
+	}
+	return h, c, err
 }
 
 // copying tells whether what is there is a copy of the leader's that did not come to its
 // end, and not what somebody has restored in its place meanwhile.
 func (d dataDir) copying() (bool, error) {
-	marked, err := durable.Exists(copyMarker)
+	marked, err := durable.Exists(facts.CopyMarker)
 	if !marked || err != nil {
 		return false, err
 	}
@@ -214,7 +222,7 @@ func parseControl(text string) (control, error) {
 	}
 	c.Timeline = uint32(max(timeline, ending))
 	c.LSN = max(end, checkpoint)
-	c.Primary = !strings.Contains(c.state, "recovery")
+	c.Primary = c.state != "in archive recovery" && c.state != "shut down in recovery"
 	return c, nil
 }
 

@@ -73,6 +73,10 @@ Min recovery ending loc's timeline:   2
 	if got != want || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
+	crashed, err := parseControl(strings.Replace(standby, "in archive recovery", "in crash recovery", 1))
+	if !crashed.Primary || err != nil {
+		t.Errorf("a primary that crashed: %+v, %v", crashed, err)
+	}
 	if _, err := parseControl("pg_control version number: 1700\n"); err == nil {
 		t.Error("half an answer is taken")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
@@ -47,10 +48,14 @@ func Leave(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, sa
 		return nil
 	}
 	if err := j.leaveEtcd(ctx, say); err != nil {
-		return err
+		return errors.Join(fmt.Errorf("this node stays in its cluster: %w", err), Return())
 	}
 	return units.stop(ctx, etcdUnit)
 }
+
+// leaveTime is how long the others may have something against it, as they do for some
+// seconds after one of them was away.
+const leaveTime = 30 * time.Second
 
 // mayLeave refuses what would leave nobody behind.
 func (j *joining) mayLeave(ctx context.Context) error {
@@ -71,6 +76,18 @@ func (j *joining) mayLeave(ctx context.Context) error {
 }
 
 func (j *joining) leaveEtcd(ctx context.Context, say func(string)) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	return poll(ctx, say, func() (bool, string, error) {
+		err := j.removeOwn(ctx, say)
+		if dcs.MayPass(err) {
+			return false, err.Error(), nil
+		}
+		return true, "", err
+	})
+}
+
+func (j *joining) removeOwn(ctx context.Context, say func(string)) error {
 	return j.others.Locked(ctx, func(ctx context.Context) error {
 		members, err := j.others.Members(ctx)
 		if err != nil {

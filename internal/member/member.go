@@ -204,6 +204,9 @@ func (j *joining) record(ctx context.Context, say func(string)) error {
 // after it has made the roles and written the system identifier into the DCS.
 func (j *joining) startPatroni(ctx context.Context, say func(string)) error {
 	say("starting " + patroniUnit)
+	if err := makeHere(ctx, converge.Directory{Path: filepath.Dir(node.PatroniMayStart), Mode: 0o755}, converge.File{Path: node.PatroniMayStart, Mode: 0o644}); err != nil {
+		return err
+	}
 	if err := j.units.start(ctx, patroniUnit); err != nil {
 		return err
 	}
@@ -266,7 +269,7 @@ func (j *joining) makeBorn(ctx context.Context, say func(string)) error {
 		}
 	}
 	changed := !j.facts.Joins()
-	for _, path := range []string{birthMarker, copyMarker, birthDropIn, BootstrapOrder} {
+	for _, path := range []string{birthMarker, facts.CopyMarker, birthDropIn, orderDCS, orderPostgreSQL} {
 		there, err := durable.Exists(path)
 		if err != nil {
 			return err

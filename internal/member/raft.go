@@ -57,7 +57,7 @@ func (j *joining) startRaft(ctx context.Context, say func(string)) error {
 			if err != nil || !log {
 				return false, "it is told what the other members have", err
 			}
-			return true, "", endRaftBirth(ctx)
+			return true, "", errors.Join(durable.Remove(orderDCS), endRaftBirth(ctx))
 		}
 		state, stateErr := j.units.state(ctx, node.RaftUnit)
 		if stateErr != nil {
@@ -75,7 +75,7 @@ func (j *joining) prepareRaft(ctx context.Context, say func(string)) error {
 		if err != nil {
 			return false, "", err
 		}
-		ordered, err := durable.Exists(BootstrapOrder)
+		ordered, err := durable.Exists(orderDCS)
 		if err != nil {
 			return false, "", err
 		}
@@ -89,7 +89,8 @@ func (j *joining) prepareRaft(ctx context.Context, say func(string)) error {
 			return false, waiting, nil
 		case raft.Found:
 			say("founding the raft")
-			if err := j.units.stop(ctx, node.RaftUnit); err != nil {
+			// Where it was ordered, Patroni would take itself for the leader before who has come furthest is known.
+			if err := errors.Join(j.units.stop(ctx, patroniUnit), j.units.stop(ctx, node.RaftUnit)); err != nil {
 				return false, "", err
 			}
 			return true, "", foundRaft(ctx)

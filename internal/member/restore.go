@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"banyan/internal/dcs"
 	"banyan/internal/facts"
@@ -59,15 +60,12 @@ func Restore(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, 
 		return err
 	}
 	say(fmt.Sprintf("restores %s, %s", from, about))
-	candidate, err := j.candidate(ctx, found)
+	candidate, err := j.candidate(ctx, found.own, found.others, say)
 	if err != nil {
 		return err
 	}
-	if candidate != "" {
-		say(fmt.Sprintf("%s holds PostgreSQL's data that has come furthest: in synchronous mode it is the first to lead", candidate))
-	}
 
-	err = takingOver(ctx, take, func() error { return j.restore(ctx, from, about, candidate, say) })
+	err = takingOver(ctx, take, func() error { return j.restore(ctx, from, about, candidate.Node.Name, say) })
 	if err != nil {
 		return err
 	}
@@ -155,30 +153,44 @@ func chooseSnapshot(named string, own peer.Answer, snapshots []string) (string, 
 	return "", fmt.Errorf("this node has no data of etcd and no snapshot in %s: name one of another node's, or see bootstrap in firstboot(8)", snapshotDir)
 }
 
-// candidate is the node whose PostgreSQL has come furthest, of those that may lead, or "".
-func (j *joining) candidate(ctx context.Context, f restoreFindings) (string, error) {
-	config, err := pki.TLS(string(j.seed.PKI.CA), "", "")
-	if err != nil {
-		return "", err
+// candidate is the node whose PostgreSQL has come furthest, of those that answer, or none.
+func (j *joining) candidate(ctx context.Context, own peer.Answer, others []peer.Result, say func(string)) (best peer.Result, err error) {
+	all := append(others, peer.Result{Node: j.self, Answer: own})
+	if err := j.advance(ctx, all); err != nil {
+		return best, err
 	}
-	var holders []peer.Result
-	for _, r := range append(f.others, peer.Result{Node: j.self, Answer: f.own}) {
-		if r.Err != nil || r.Answer.PostgreSQL != peer.Data || r.Node.Patroni.Tags.NoFailover {
-			continue
-		}
-		// A server that runs knows more of itself than its control file. If it does not, none answers.
-		status, err := patroni.At(r.Node.Address.Addr().String(), r.Node.Patroni.RESTAPI.Port, config).Status(ctx)
-		if err == nil {
-			r.Answer.Progress = advance(r.Answer.Progress, status)
-		}
-		holders = append(holders, r)
+	best, ok := peer.Best(all)
+	if ok {
+		say(fmt.Sprintf("%s holds PostgreSQL's data that has come furthest: in synchronous mode it is the first to lead", best.Node.Name))
 	}
-	best, _ := peer.Best(holders)
-	return best.Node.Name, ctx.Err()
+	return best, nil
 }
 
-// advance is how far a server has come, by its control file and by what it says if it runs.
-func advance(p peer.Progress, s patroni.Status) peer.Progress {
+// advance asks servers that run how far they have come: they know more of themselves than
+// their control files. Those that do not run do not answer.
+func (j *joining) advance(ctx context.Context, results []peer.Result) error {
+	config, err := pki.TLS(string(j.seed.PKI.CA), "", "")
+	if err != nil {
+		return err
+	}
+	var asking sync.WaitGroup
+	for i, r := range results {
+		if r.Err != nil || r.Answer.PostgreSQL != peer.Data {
+			continue
+		}
+		asking.Go(func() {
+			status, err := patroni.At(r.Node.Address.Addr().String(), r.Node.Patroni.RESTAPI.Port, config).Status(ctx)
+			if err == nil {
+				results[i].Answer.Progress = advanced(r.Answer.Progress, status)
+			}
+		})
+	}
+	asking.Wait()
+	return ctx.Err()
+}
+
+// advanced is how far a server has come, by its control file and by what it says.
+func advanced(p peer.Progress, s patroni.Status) peer.Progress {
 	p.Timeline = max(p.Timeline, uint32(max(0, s.Timeline)))
 	p.LSN = max(p.LSN, s.XLog.End())
 	return p

@@ -17,7 +17,6 @@ import (
 	"banyan/internal/dcs"
 	"banyan/internal/durable"
 	"banyan/internal/node"
-	"banyan/internal/peer"
 	"banyan/seeds"
 )
 
@@ -39,28 +38,47 @@ func (j *joining) newToken() string {
 	return j.self.Etcd.InitialClusterToken + "-" + time.Now().UTC().Format(snapshotTime)
 }
 
-// beginAround begins an etcd around PostgreSQL's data, where this node holds some: in
-// synchronous mode only it may lead at first. The Patroni of another node, which may be
-// behind, runs already, and would be before this one's in an etcd that knows nothing.
+// beginAround begins an etcd around PostgreSQL's data, where any node holds some that the
+// cluster was born with: in synchronous mode only who has come furthest may lead at first.
+// Patroni runs on the others already, and who is behind may be the first to come.
 func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool, err error) {
-	if !j.self.Runs(seeds.ServicePostgreSQL) {
-		return false, nil
-	}
-	dir, err := postgresqlDir(j.self, j.facts)
+	own, err := Holdings(ctx, j.seed, j.self, j.facts)
 	if err != nil {
 		return false, err
 	}
-	if own, _, err := dir.holding(ctx, j.seed, j.self, j.facts); own != peer.Data || err != nil {
+	best, err := j.candidate(ctx, own, j.peers.Ask(ctx, otherHolders(j.seed, j.self)), say)
+	if err != nil || best.Answer.SystemID == "" {
 		return false, err
 	}
-	control, err := dir.control(ctx)
-	if err != nil || control.systemID == "" || !j.facts.Born {
-		return false, err
-	}
-	say("begins an etcd for the PostgreSQL cluster " + control.systemID + ", which this node is the first to lead")
+	say("begins an etcd for the PostgreSQL cluster " + best.Answer.SystemID)
 	variables := append(initialCluster(stateNew, j.alone()), "ETCD_INITIAL_CLUSTER_TOKEN="+j.newToken())
 	return true, j.remake(ctx, variables, nil, func(ctx context.Context, c dcs.Client) error {
-		return c.Adopt(ctx, control.systemID, j.self.Name)
+		return c.Adopt(ctx, best.Answer.SystemID, best.Node.Name)
+	}, say)
+}
+
+// goOnAlone makes of etcd's data that is there an etcd of this member alone. The others have
+// gone on without it for some time, maybe, so that who led by it, and who was in step, is not
+// known to be true: see [dcs.Client.Restored].
+// https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there.
+func (j *joining) goOnAlone(ctx context.Context, say func(string)) error {
+	own, err := Holdings(ctx, j.seed, j.self, j.facts)
+	if err != nil {
+		return err
+	}
+	best, err := j.candidate(ctx, own, j.peers.Ask(ctx, otherHolders(j.seed, j.self)), say)
+	if err != nil {
+		return err
+	}
+	fill := func(work string) error {
+		if err := os.Mkdir(work, 0o700); err != nil {
+			return err
+		}
+		_, err := command.Run(ctx, "cp", "--archive", "--reflink=auto", etcdMember, work)
+		return err
+	}
+	return j.remake(ctx, []string{"ETCD_FORCE_NEW_CLUSTER=true"}, fill, func(ctx context.Context, c dcs.Client) error {
+		return c.Restored(ctx, j.seed.Cluster, best.Node.Name)
 	}, say)
 }
 

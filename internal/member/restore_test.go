@@ -97,7 +97,7 @@ func TestAdvance(t *testing.T) {
 		"a standby":         {patroni.Status{Timeline: 4, XLog: patroni.XLog{Received: 130, Replayed: 120}}, peer.Progress{Timeline: 4, Primary: true, LSN: 130}},
 		"it is not yet far": {patroni.Status{XLog: patroni.XLog{Replayed: 90}}, control},
 	} {
-		if got := advance(control, test.status); got != test.want {
+		if got := advanced(control, test.status); got != test.want {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}

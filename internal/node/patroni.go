@@ -24,6 +24,10 @@ const (
 	// PatroniNamespace is where Patroni keeps its clusters in the DCS.
 	PatroniNamespace = "/service/"
 
+	// PatroniMayStart is there in a boot in which firstboot has looked at PostgreSQL's data
+	// directory and had Patroni start, whatever it holds.
+	PatroniMayStart = "/run/banyan/patroni"
+
 	// The roles that Patroni itself uses.
 	superuser   = seeds.SuperuserRole
 	replication = seeds.ReplicationRole
@@ -173,6 +177,9 @@ After=network-online.target %s
 StartLimitIntervalSec=0
 
 [Service]
+# Where a cluster is not known, Patroni begins one of no data, and with half a copy it stays: what
+# is to become of such a directory firstboot decides, which starts it then.
+ExecCondition=+/bin/sh -c 'test -e %s || test -e %s/global/pg_control && ! test -e %s'
 Restart=on-failure
 RestartSec=5
 # A shutdown checkpoint takes its time; who is killed in it leaves its lock to expire.
@@ -184,7 +191,7 @@ LimitMEMLOCK=infinity
 LimitCORE=0
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
-%s`, store, requiresMounts(d.volumes, paths...), self.System.NoFile.Soft, self.System.NoFile.Hard, run))...)
+%s`, store, requiresMounts(d.volumes, paths...), PatroniMayStart, d.dataDir, facts.CopyMarker, self.System.NoFile.Soft, self.System.NoFile.Hard, run))...)
 	resources = append(resources,
 		converge.Unit{Name: "postgresql.service"}, // Debian's own way to start PostgreSQL
 		converge.Unit{Name: patroniUnit, Enabled: f.Joins(), ReloadOn: []string{patroniConfig, CAFile, certificateFile, patroniEtcdCA, patroniEtcdCertificate}})

@@ -42,6 +42,7 @@ type Answer struct {
 	Raft       Holding  `json:"raft,omitempty"`       // "" where it is no member of Patroni's raft
 	PostgreSQL Holding  `json:"postgresql,omitempty"` // "" where it does not run PostgreSQL
 	Progress   Progress `json:"progress,omitzero"`    // of PostgreSQL's data
+	SystemID   string   `json:"system_id,omitempty"`  // likewise, where the node was born with it
 }
 
 // Progress is how far the data of a PostgreSQL has come, as pg_controldata(1) tells.
@@ -179,10 +180,14 @@ func Silent(results []Result) []string {
 	return words
 }
 
-// Best is the node whose PostgreSQL has come furthest, among those that hold data; of
-// equals the first.
+// Best is the node whose PostgreSQL has come furthest, among those that hold data and may
+// lead; of equals the first. Where none may that hold any, it is one of these.
 func Best(results []Result) (best Result, ok bool) {
 	holders := slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Err != nil || r.Answer.PostgreSQL != Data })
+	leaders := slices.DeleteFunc(slices.Clone(holders), func(r Result) bool { return r.Node.Patroni.Tags.NoFailover })
+	if len(leaders) > 0 {
+		holders = leaders
+	}
 	for i, r := range holders {
 		if i == 0 || r.Answer.Progress.Ahead(best.Answer.Progress) {
 			best, ok = r, true

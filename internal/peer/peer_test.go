@@ -113,6 +113,8 @@ func TestBest(t *testing.T) {
 	}
 	silent := is("silent", Data, Progress{Timeline: 9})
 	silent.Err = errors.New("no route to host")
+	never := is("never", Data, Progress{Timeline: 9})
+	never.Node.Patroni.Tags.NoFailover = true
 	for name, test := range map[string]struct {
 		results []Result
 		want    string
@@ -122,6 +124,8 @@ func TestBest(t *testing.T) {
 		"later timeline":  {[]Result{is("n1", Data, Progress{1, true, 9}), is("n2", Data, Progress{2, false, 5})}, "n2"},
 		"the primary":     {[]Result{is("n1", Data, Progress{1, false, 9}), is("n2", Data, Progress{1, true, 5})}, "n2"},
 		"further":         {[]Result{is("n1", Data, Progress{1, false, 5}), is("n2", Data, Progress{1, false, 9})}, "n2"},
+		"it never leads":  {[]Result{never, is("n2", Data, Progress{Timeline: 1})}, "n2"},
+		"nobody may lead": {[]Result{is("n1", Lost, Progress{}), never}, "never"},
 		"alike, so first": {[]Result{is("n1", Data, Progress{1, false, 5}), is("n2", Data, Progress{1, false, 5})}, "n1"},
 	} {
 		if best, ok := Best(test.results); best.Node.Name != test.want || ok != (test.want != "") {

@@ -36,6 +36,7 @@ network: {dns: [10.0.2.3]}
 postgresql:
   pg_hba: [%q]
 firewall: {allow: [{port: 8008, sources: [10.0.2.2/32]}]} # the tests ask Patroni from outside
+patroni: {ttl: 60} # an emulated processor shared with others must not miss the watchdog's half of it
 system:
   timezone: Europe/Moscow
   users:

@@ -14,7 +14,7 @@ import (
 )
 
 // newEtcd makes a node of another cluster whose etcd asks for a certificate and for the
-// password of the user patroni, and returns what a cluster file says of it.
+// password of the user patroni, who may do what Patroni has to, and returns what a cluster file says of it.
 func newEtcd(t testing.TB, site *network) (section string) {
 	t.Helper()
 	h := newHost(t, site, "etcd-1", siteAddress(0, 21))
@@ -29,7 +29,9 @@ func newEtcd(t testing.TB, site *network) (section string) {
 user add root --new-user-password=` + rand.Text() + `
 user add patroni --new-user-password=` + password + `
 user grant-role root root
-user grant-role patroni root
+role add patroni
+role grant-permission patroni --prefix=true readwrite /service/
+user grant-role patroni patroni
 auth enable
 END
 su --login --command 'while read -r line; do etcdctl $line </dev/null; done </root/users' >&2`)

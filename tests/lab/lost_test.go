@@ -74,6 +74,32 @@ func TestDCSLost(t *testing.T) {
 	kept()
 }
 
+// TestOldEtcd has a human go on with the etcd of a node that was away for long: it is that of
+// the time, in which this node led. Who has come furthest leads, and what was acknowledged
+// since is there.
+func TestOldEtcd(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, three)
+	old := c.bear()
+	old.kill()
+	rest := c.without(old)
+	c.settle(rest)
+	kept := c.keep()
+
+	for _, n := range rest {
+		n.kill()
+		n.empty("var/lib/etcd/default")
+		n.start()
+	}
+	old.start()
+	old.exits(0, "firstboot bootstrap")
+	c.waitReady()
+	if leader := c.settle(c.nodes); leader == old {
+		t.Errorf("%s leads, as it did once", leader.name)
+	}
+	kept()
+}
+
 // TestUnmounted has a node come up without the volume that etcd's data is on: it is no
 // member meanwhile, and its place in etcd stays its own.
 func TestUnmounted(t *testing.T) {

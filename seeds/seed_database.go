@@ -286,7 +286,7 @@ type Etcd struct {
 	Cert PEM `yaml:"cert"`
 	// The key of that certificate.
 	Key PrivateKey `yaml:"key"`
-	// The user of the external etcd, if it wants one.
+	// The user of the external etcd, if it wants one: he reads and writes /service/ and what is below.
 	Username string `yaml:"username" example:"patroni"`
 	// That user's password.
 	Password Secret `yaml:"password" example:"change-me"`

@@ -155,7 +155,7 @@ func chooseSnapshot(named string, own peer.Answer, snapshots []string) (string, 
 
 // candidate is the node whose PostgreSQL has come furthest, of those that answer, or none.
 func (j *joining) candidate(ctx context.Context, own peer.Answer, others []peer.Result, say func(string)) (best peer.Result, err error) {
-	all := append(others, peer.Result{Node: j.self, Answer: own})
+	all := slices.Concat(others, []peer.Result{{Node: j.self, Answer: own}})
 	if err := j.advance(ctx, all); err != nil {
 		return best, err
 	}

@@ -378,10 +378,14 @@ def store(config):
     c = Config(config).copy()
     c.update({'patronictl': True})
     kv = get_dcs(c)._sync_obj
-    # A leader that is cut off from the others answers for a while: what a majority takes is certain.
+    confirm(kv)
+    return kv
+
+
+def confirm(kv):
+    """A leader that is cut off from the others answers for a while: what a majority takes is certain."""
     if not kv.set('/banyan/asked', str(time.time())):
         sys.exit('the raft has no majority')
-    return kv
 
 
 def value(kv, key):
@@ -395,14 +399,24 @@ def get(config, *keys):
 
 
 def put(config, key, new, *before):
-    condition = {'prevValue': before[0]} if before else {'prevExist': False}
-    if not store(config).set(key, new, **condition):
-        sys.exit(3)
+    kv, condition = store(config), {'prevValue': before[0]} if before else {'prevExist': False}
+    if not kv.set(key, new, **condition):
+        fail(kv, key, before[0] if before else None)
 
 
 def delete(config, key, old):
-    if not store(config).delete(key, prevValue=old):
-        sys.exit(3)
+    kv = store(config)
+    if not kv.delete(key, prevValue=old):
+        fail(kv, key, old)
+
+
+def fail(kv, key, before):
+    """Patroni's set and delete return False where the key is otherwise, and also where no majority
+    took it in time."""
+    confirm(kv)
+    if value(kv, key) == before:
+        sys.exit('no majority of the raft took the change of %s in time' % key)
+    sys.exit(3)
 
 
 def main(command, *arguments):

@@ -88,6 +88,60 @@ class Decisions(unittest.TestCase):
         client.set(9, None)
         self.assertEqual(client.get(), (9, None))
 
+    def test_what_is_not_written_is_told_from_what_is_otherwise(self):
+        class KV(object):
+            """What a majority has, and whether it takes changes."""
+            def __init__(self, data, asked, takes):
+                self.data, self.asked, self.takes = data, asked, takes
+
+            def get(self, key):
+                return {'value': self.data[key]} if key in self.data else None
+
+            def set(self, key, new, prevExist=None, prevValue=None):
+                if key == '/banyan/asked':
+                    return self.asked
+                now = self.data.get(key)
+                if not self.takes or prevExist is False and now is not None or prevValue not in (None, now):
+                    return False
+                self.data[key] = new
+                return True
+
+            def delete(self, key, prevValue):
+                if not self.takes or self.data.get(key) != prevValue:
+                    return False
+                del self.data[key]
+                return True
+
+        put = lambda *before: raft.put('', 'k', 'new', *before)
+        delete = lambda: raft.delete('', 'k', 'old')
+        late = 'no majority of the raft took the change of k in time'
+        store = raft.store
+        try:
+            for name, do, data, asked, takes, want in (
+                ('there was none', put, {}, True, True, None),
+                ('it is there', put, {'k': 'old'}, True, True, 3),
+                ('it is as it was', lambda: put('old'), {'k': 'old'}, True, True, None),
+                ('it is another', lambda: put('old'), {'k': 'other'}, True, True, 3),
+                ('it is gone', lambda: put('old'), {}, True, True, 3),
+                ('not in time, and there is none', put, {}, True, False, late),
+                ('not in time, and it is as it was', lambda: put('old'), {'k': 'old'}, True, False, late),
+                ('not in time, and nobody knows', put, {}, False, False, 'the raft has no majority'),
+                ('deleted', delete, {'k': 'old'}, True, True, None),
+                ('not deleted: another', delete, {'k': 'other'}, True, True, 3),
+                ('not deleted in time', delete, {'k': 'old'}, True, False, late),
+                ('not deleted, and nobody knows', delete, {'k': 'old'}, False, False, 'the raft has no majority'),
+            ):
+                with self.subTest(name):
+                    raft.store = lambda config: KV(data, asked, takes)
+                    code = None
+                    try:
+                        do()
+                    except SystemExit as e:
+                        code = e.code
+                    self.assertEqual(code, want)
+        finally:
+            raft.store = store
+
     def test_what_was_applied_is_taken_back(self):
         def member(entries, taken):
             return types.SimpleNamespace(_SyncObj__raftLog=entries, banyan=types.SimpleNamespace(taken=taken))

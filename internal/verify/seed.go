@@ -52,6 +52,8 @@ func checkPeers(f Facts) []Check {
 			v.fail(f.on(name, "firstboot status; systemctl status banyan-peer.socket"), "%s (%s) does not answer: %v", name, r.Node.Address.Addr(), r.Err)
 		case r.Answer.Etcd == peer.Lost:
 			v.fail(f.on(name, "journalctl -b -u banyan-firstboot"), "%s has lost its data of etcd", name)
+		case r.Answer.Raft == peer.Lost:
+			v.fail(f.on(name, "journalctl -b -u banyan-firstboot"), "%s has lost its log of raft", name)
 		case r.Answer.PostgreSQL == peer.Lost:
 			v.fail(f.on(name, "journalctl -b -u banyan-firstboot"), "%s has lost its data of PostgreSQL", name)
 		}

@@ -57,5 +57,9 @@ func TestPeers(t *testing.T) {
 			what: func(f *Facts) { f.Peers[2].Answer.Etcd = peer.Lost },
 			name: "nodes", state: Fail, found: "pgsql-w1 has lost its data of etcd", advice: "on pgsql-w1: journalctl",
 		},
+		"lost its log": {
+			what: func(f *Facts) { f.Peers[2].Answer.Raft = peer.Lost },
+			name: "nodes", state: Fail, found: "pgsql-w1 has lost its log of raft", advice: "on pgsql-w1: journalctl",
+		},
 	})
 }

@@ -5,7 +5,8 @@
     raft.py put CONFIG KEY VALUE [BEFORE]  write a key that is still BEFORE, or not there
     raft.py delete CONFIG KEY VALUE        delete a key that is still VALUE
 
-CONFIG is a configuration of Patroni. put and delete exit with 3 where the key is otherwise.
+CONFIG is a configuration of Patroni, which lists the members, and nothing else does. put and
+delete exit with 3 where the key is otherwise.
 
 PySyncObj, which Patroni's raft is made of, forgets at a restart in which term it was and
 whom it voted for, before 0.3.16. When all members restart, the next entries of the log so
@@ -124,6 +125,7 @@ class Mended(object):
         self.heard = now - SILENCE  # when there was the last word of a leader
         self.taken = {}  # entries by their index that were taken from the log after they were applied
         self.learns = False  # it has lost its log: see learn
+        self.members = None  # whom a client is to ask from now on
         self.pinged = self.probed = now
         self.reached = 0
 
@@ -177,6 +179,30 @@ def keep_log(cls):
     cls._FileJournal__setLastRecordOffset = defer
 
 
+def keep_members(cls, raft):
+    """The members are those of the configuration. PySyncObj has others from its snapshot, from a
+    leader's, and from entries of the log. Patroni, whose module raft is, has them from whoever
+    answers, and has that one add whoever is missing. So a member that is lost for good would
+    count for ever, and each new address as one more."""
+    update, reload_config = cls._SyncObj__updateClusterConfiguration, raft.Raft.reload_config
+    cls._SyncObj__updateClusterConfiguration = lambda obj, nodes: None
+    cls._SyncObj__doChangeCluster = lambda obj, request, reverse=False: False
+    # As if nobody answered. Patroni 2.0 asks by sendMessage.
+    raft.SyncObjUtility.getMembers = raft.SyncObjUtility.sendMessage = lambda utility, *args: None
+
+    def banyan_update(obj):
+        members, obj.banyan.members = obj.banyan.members, None
+        if members is not None:
+            update(obj, members)
+
+    def reload(dcs, config):
+        """Patroni is a client, and not started anew for a new configuration."""
+        reload_config(dcs, config)
+        dcs._sync_obj.banyan.members = config['raft']['partner_addrs']  # for the thread that uses them
+
+    cls.banyan_update, raft.Raft.reload_config = banyan_update, reload
+
+
 def sync(obj):
     if hasattr(obj._SyncObj__raftLog, 'banyan_sync'):  # a client has its log in memory
         obj._SyncObj__raftLog.banyan_sync()
@@ -197,13 +223,19 @@ def check_log(obj):
 
 def learn(obj):
     """A member without a log knows nothing of what it has agreed to. Others like it and itself
-    could be a majority, so it neither votes nor stands before a leader has told it all."""
+    could be a majority, so it neither votes, see may_vote, nor stands before a leader has told it all."""
     mended = obj.banyan
     obj._SyncObj__raftElectionDeadline = time.monotonic() + SILENCE
     told = obj._SyncObj__leaderCommitIndex
     if told is not None and obj._SyncObj__raftLog[-1][1] > 1 and obj._SyncObj__raftLastApplied >= told:
         mended.learns = False
         log('the log is here, and so this member votes')
+
+
+def may_vote(obj, candidate):
+    """Whether a member votes for one with that request. Of two, each has all that was ever committed,
+    so one without a log takes the other for its leader, which could not be one otherwise."""
+    return not obj.banyan.learns or len(obj._SyncObj__otherNodes) == 1 and candidate['last_log_index'] > 1
 
 
 def watch(obj):
@@ -234,6 +266,7 @@ def notify(state, address=[os.environ.pop('NOTIFY_SOCKET', '')]):
 
 
 def mend():
+    from patroni.dcs import raft
     from pysyncobj import journal, syncobj
     cls = syncobj.SyncObj
     init, tick = cls.__init__, cls._onTick
@@ -255,6 +288,7 @@ def mend():
         try:
             if self.banyan.learns:
                 learn(self)
+            self.banyan_update()
             sync(self)  # before a leader counts itself
             tick(self, *args, **kwargs)
             check_log(self)
@@ -263,7 +297,7 @@ def mend():
             end(traceback.format_exc())
 
     def on_message(self, node, message):
-        if message['type'] == 'request_vote' and self.banyan.learns:
+        if message['type'] == 'request_vote' and not may_vote(self, message):
             return
         receive(self, node, message)
         if message['type'] == 'append_entries' and self._SyncObj__raftLeader == node:
@@ -284,9 +318,12 @@ def mend():
         last = self._SyncObj__raftLog[-1][1]
         load(self, clearJournal)
         # A dump that is newer than the start of the journal has it dropped, with what came after.
-        if not clearJournal and self._SyncObj__raftLog[-1][1] < last:
-            log('the log ended at %d, and %d of it are left: this member does not vote before it is told the rest' % (
-                last, self._SyncObj__raftLog[-1][1]))
+        left = self._SyncObj__raftLog[-1][1]
+        if clearJournal or left >= last:
+            return
+        self._SyncObj__raftCommitIndex = min(self._SyncObj__raftCommitIndex, left)
+        if self._SyncObj__otherNodes:  # else nobody can tell the rest
+            log('the log ended at %d, and %d of it are left: this member does not vote before it is told the rest' % (last, left))
             self.banyan.learns = True
 
     if forgets():
@@ -295,6 +332,7 @@ def mend():
     cls._SyncObj__onMessageReceived, cls._SyncObj__sendNextNodeIdx = on_message, on_acknowledge
     cls._SyncObj__deleteEntriesFrom, cls._SyncObj__loadDumpFile = delete_from, load_dump
     keep_log(journal.FileJournal)
+    keep_members(cls, raft)
     mend_password()
 
 
@@ -378,10 +416,14 @@ def store(config):
     c = Config(config).copy()
     c.update({'patronictl': True})
     kv = get_dcs(c)._sync_obj
-    # A leader that is cut off from the others answers for a while: what a majority takes is certain.
+    confirm(kv)
+    return kv
+
+
+def confirm(kv):
+    """A leader that is cut off from the others answers for a while: what a majority takes is certain."""
     if not kv.set('/banyan/asked', str(time.time())):
         sys.exit('the raft has no majority')
-    return kv
 
 
 def value(kv, key):
@@ -395,14 +437,24 @@ def get(config, *keys):
 
 
 def put(config, key, new, *before):
-    condition = {'prevValue': before[0]} if before else {'prevExist': False}
-    if not store(config).set(key, new, **condition):
-        sys.exit(3)
+    kv, condition = store(config), {'prevValue': before[0]} if before else {'prevExist': False}
+    if not kv.set(key, new, **condition):
+        fail(kv, key, before[0] if before else None)
 
 
 def delete(config, key, old):
-    if not store(config).delete(key, prevValue=old):
-        sys.exit(3)
+    kv = store(config)
+    if not kv.delete(key, prevValue=old):
+        fail(kv, key, old)
+
+
+def fail(kv, key, before):
+    """Patroni's set and delete return False where the key is otherwise, and also where no majority
+    took it in time."""
+    confirm(kv)
+    if value(kv, key) == before:
+        sys.exit('no majority of the raft took the change of %s in time' % key)
+    sys.exit(3)
 
 
 def main(command, *arguments):

@@ -34,6 +34,7 @@ or none could be made.`,
 			return printResult(r, asJSON)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failure{err, verify.ExitFailed} })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

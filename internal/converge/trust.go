@@ -184,8 +184,28 @@ func (t TrustStore) add(ctx context.Context, m Machine, former []string) (bool, 
 			return false, err
 		}
 	}
+	if err := removeDangling(m.path(authorities)); err != nil { // else openssl rehash fails
+		return false, err
+	}
 	if _, err := command.Run(ctx, "openssl", "rehash", m.path(authorities)); err != nil {
 		return false, err
 	}
 	return true, durable.WriteFile(m.path(bundle), all, 0o644)
+}
+
+// removeDangling removes links that lead nowhere.
+func removeDangling(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(name); e.Type()&fs.ModeSymlink != 0 && errors.Is(err, fs.ErrNotExist) {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -112,6 +112,9 @@ func TestTrustStore(t *testing.T) {
 	ours, theirs := authority(t), authority(t)
 	write(t, filepath.Join(store.Dir, "0123.crt"), ours)
 	write(t, filepath.Join(store.Dir, "readme.txt"), "no certificate")
+	if err := os.Symlink("/gone.crt", filepath.Join(authorities, "gone.pem")); err != nil { // as of one that somebody removed
+		t.Fatal(err)
+	}
 	if got := changes(apply(t, Machine{Root: "/"}, store)); len(got) > 0 {
 		t.Errorf("off line: %q", got)
 	}

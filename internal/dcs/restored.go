@@ -2,7 +2,10 @@ package dcs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -22,6 +25,30 @@ func (c Client) Adopt(ctx context.Context, systemID, candidate string) error {
 		return fmt.Errorf("tell etcd of PostgreSQL's data: %w", err)
 	}
 	return nil
+}
+
+// InStep are the nodes that /sync names: who led, and who had all that was acknowledged.
+func (c Client) InStep(ctx context.Context) ([]string, error) {
+	value, there, err := c.get(ctx, c.patroniPath("sync"))
+	if !there || err != nil {
+		return nil, err
+	}
+	return parseSync(value)
+}
+
+func parseSync(value string) ([]string, error) {
+	var sync struct {
+		Leader  string  `json:"leader"`
+		Standby *string `json:"sync_standby"` // names with commas between them
+	}
+	if err := json.Unmarshal([]byte(value), &sync); err != nil {
+		return nil, fmt.Errorf("the key sync of Patroni: %w", err)
+	}
+	names := []string{sync.Leader}
+	if sync.Standby != nil {
+		names = append(names, strings.Split(*sync.Standby, ",")...)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" }), nil
 }
 
 // Restored makes what was restored from a snapshot fit for Patroni, before any Patroni

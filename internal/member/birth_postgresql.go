@@ -206,7 +206,11 @@ func (j *joining) findPostgreSQL(ctx context.Context, dir dataDir) (findings, er
 	}
 	rest := others(nodes, j.self)
 	at := slices.IndexFunc(nodes, func(n seeds.Node) bool { return n.Name == j.self.Name })
-	f.all = slices.Insert(j.ask(ctx, rest), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
+	ask := j.ask
+	if f.bootstrap { // no matter whose seed is the later one
+		ask = j.peers.Ask
+	}
+	f.all = slices.Insert(ask(ctx, rest), at, peer.Result{Node: j.self, Answer: peer.Answer{PostgreSQL: f.own, Progress: f.progress}})
 	if err := j.advance(ctx, f.all); err != nil {
 		return f, err
 	}

@@ -103,7 +103,8 @@ func mayBootstrap(self peer.Result, others []peer.Result) error {
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of etcd: have it join the others, or go on from there; what is of no use there, move aside first", o.Node.Name))
 		case a.Raft == peer.Data && own.Raft != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds the log of raft, which it tells this node", o.Node.Name))
-		case own.Etcd == peer.Data, own.Raft != "": // who has come furthest leads all the same
+		case own.Etcd == peer.Data, own.Raft != "", own.Etcd != "" && a.Etcd == "", o.Node.Patroni.Tags.NoFailover:
+			// It cannot be ordered there, or need not: who has come furthest leads all the same, if it may.
 		case a.PostgreSQL == peer.Data && own.PostgreSQL != peer.Data && own.PostgreSQL != "":
 			errs = append(errs, fmt.Errorf("%s answers, and holds data of PostgreSQL, and this node has none: order it there", o.Node.Name))
 		case a.PostgreSQL == peer.Data && own.PostgreSQL == peer.Data && a.Progress.Ahead(own.Progress):

@@ -33,6 +33,8 @@ func TestMayBootstrap(t *testing.T) {
 		"another has rows":           {database("n1", holds(peer.Lost, peer.Lost, 0)), database("n2", holds(peer.Lost, peer.Data, 5)), "order it there"},
 		"another is further":         {database("n1", holds(peer.Lost, peer.Data, 5)), database("n2", holds(peer.Lost, peer.Data, 9)), "has come further"},
 		"further, and no etcd":       {database("n1", holds(peer.Data, peer.Data, 5)), database("n2", holds(peer.Lost, peer.Data, 9)), ""},
+		"further, and no member":     {database("n1", holds(peer.Lost, peer.Data, 5)), database("n2", holds("", peer.Data, 9)), ""},
+		"further, and never leads":   {database("n1", holds(peer.Lost, peer.Data, 5)), never, ""},
 		"it never leads":             {never, silent, "never leads"},
 		"it never leads, with etcd":  {neverAndEtcd, silent, ""},
 		"another has a log":          {database("n1", peer.Answer{Raft: peer.Lost}), database("n2", peer.Answer{Raft: peer.Data}), "holds the log of raft"},

@@ -142,7 +142,12 @@ func (d dataDir) holding(ctx context.Context, s seeds.Seed, self seeds.Node, f f
 	h := holding(data, begun || copying, f.Born)
 	c, err := d.control(ctx)
 	if h != peer.Data { // half of it may be there
-		err = nil
+		return h, c, nil
+	}
+	// A copy that no server has come up with yet has the control file of the one it is of.
+	for _, name := range []string{"backup_label", "recovery.signal", "standby.signal"} {
+		there, err2 := durable.Exists(filepath.Join(d.data, name))
+		c.Primary, err = c.Primary && !there, errors.Join(err, err2)
 	}
 	return h, c, err
 }

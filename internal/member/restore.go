@@ -60,7 +60,7 @@ func Restore(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, 
 		return err
 	}
 	say(fmt.Sprintf("restores %s, %s", from, about))
-	candidate, err := j.candidate(ctx, found.own, found.others, say)
+	candidate, err := j.candidate(ctx, found.own, nil, say)
 	if err != nil {
 		return err
 	}
@@ -154,16 +154,44 @@ func chooseSnapshot(named string, own peer.Answer, snapshots []string) (string, 
 }
 
 // candidate is the node whose PostgreSQL has come furthest, of those that answer, or none.
-func (j *joining) candidate(ctx context.Context, own peer.Answer, others []peer.Result, say func(string)) (best peer.Result, err error) {
-	all := slices.Concat(others, []peer.Result{{Node: j.self, Answer: own}})
+// inStep are those that an etcd names which may be of the past.
+func (j *joining) candidate(ctx context.Context, own peer.Answer, inStep []string, say func(string)) (best peer.Result, err error) {
+	// Not j.ask: what a node of another generation holds counts, too. Of equals this node is the first.
+	all := slices.Concat([]peer.Result{{Node: j.self, Answer: own}}, j.peers.Ask(ctx, otherHolders(j.seed, j.self)))
 	if err := j.advance(ctx, all); err != nil {
 		return best, err
 	}
-	best, ok := peer.Best(all)
-	if ok {
-		say(fmt.Sprintf("%s holds PostgreSQL's data that has come furthest: in synchronous mode it is the first to lead", best.Node.Name))
+	best, ok := peer.Best(knownInStep(all, inStep))
+	if !ok {
+		return best, nil
 	}
+	text := best.Node.Name + " holds PostgreSQL's data that has come furthest: in synchronous mode it is the first to lead"
+	databases := slices.DeleteFunc(all, func(r peer.Result) bool { return !r.Node.Runs(seeds.ServicePostgreSQL) })
+	if silent := peer.Silent(databases); len(silent) > 0 {
+		text += "; not asked: " + strings.Join(silent, "; ")
+	}
+	say(text)
 	return best, nil
+}
+
+// knownInStep leaves out whom others surpass by what they have acknowledged: where several
+// have come to the latest timeline, and some of them were in step, that are those. They were
+// so on that timeline, since who leads on another one writes it anew.
+func knownInStep(results []peer.Result, inStep []string) []peer.Result {
+	latest := uint32(0)
+	for _, r := range results {
+		if r.Err == nil && r.Answer.PostgreSQL == peer.Data {
+			latest = max(latest, r.Answer.Progress.Timeline)
+		}
+	}
+	known := slices.DeleteFunc(slices.Clone(results), func(r peer.Result) bool {
+		return r.Err != nil || r.Answer.PostgreSQL != peer.Data || r.Node.Patroni.Tags.NoFailover ||
+			r.Answer.Progress.Timeline != latest || !slices.Contains(inStep, r.Node.Name)
+	})
+	if len(known) == 0 {
+		return results
+	}
+	return known
 }
 
 // advance asks servers that run how far they have come: they know more of themselves than

@@ -46,7 +46,7 @@ func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool,
 	if err != nil {
 		return false, err
 	}
-	best, err := j.candidate(ctx, own, j.peers.Ask(ctx, otherHolders(j.seed, j.self)), say)
+	best, err := j.candidate(ctx, own, nil, say)
 	if err != nil || best.Answer.SystemID == "" {
 		return false, err
 	}
@@ -58,15 +58,11 @@ func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool,
 }
 
 // goOnAlone makes of etcd's data that is there an etcd of this member alone. The others have
-// gone on without it for some time, maybe, so that who led by it, and who was in step, is not
-// known to be true: see [dcs.Client.Restored].
+// gone on without it for some time, maybe, so that who led by it is not known to be true, and
+// who was in step by the timelines alone: see [dcs.Client.Restored].
 // https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there.
 func (j *joining) goOnAlone(ctx context.Context, say func(string)) error {
 	own, err := Holdings(ctx, j.seed, j.self, j.facts)
-	if err != nil {
-		return err
-	}
-	best, err := j.candidate(ctx, own, j.peers.Ask(ctx, otherHolders(j.seed, j.self)), say)
 	if err != nil {
 		return err
 	}
@@ -78,6 +74,14 @@ func (j *joining) goOnAlone(ctx context.Context, say func(string)) error {
 		return err
 	}
 	return j.remake(ctx, []string{"ETCD_FORCE_NEW_CLUSTER=true"}, fill, func(ctx context.Context, c dcs.Client) error {
+		inStep, err := c.InStep(ctx)
+		if err != nil {
+			return err
+		}
+		best, err := j.candidate(ctx, own, inStep, say)
+		if err != nil {
+			return err
+		}
 		return c.Restored(ctx, j.seed.Cluster, best.Node.Name)
 	}, say)
 }

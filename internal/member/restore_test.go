@@ -44,6 +44,30 @@ func TestDecideRestore(t *testing.T) {
 	}
 }
 
+func TestKnownInStep(t *testing.T) {
+	has := func(name string, timeline uint32, lsn uint64) peer.Result {
+		return peer.Result{Node: seeds.Node{Name: name}, Answer: peer.Answer{PostgreSQL: peer.Data, Progress: peer.Progress{Timeline: timeline, LSN: lsn}}}
+	}
+	silent := has("n2", 1, 9)
+	silent.Err = errors.New("no route to host")
+	for name, test := range map[string]struct {
+		results []peer.Result
+		inStep  []string
+		want    string // who is the best of them
+	}{
+		"nobody is known to be":    {[]peer.Result{has("n1", 1, 5), has("n3", 1, 7)}, nil, "n3"},
+		"one that seems behind":    {[]peer.Result{has("n1", 1, 5), has("n3", 1, 7)}, []string{"n2", "n1"}, "n1"},
+		"others have gone on":      {[]peer.Result{has("n1", 1, 5), has("n3", 2, 7)}, []string{"n1"}, "n3"},
+		"who was so is not there":  {[]peer.Result{silent, has("n3", 1, 7)}, []string{"n2"}, "n3"},
+		"of several the furthest":  {[]peer.Result{has("n1", 2, 5), has("n2", 2, 6), has("n3", 2, 7)}, []string{"n1", "n2"}, "n2"},
+		"one of an older timeline": {[]peer.Result{has("n1", 2, 5), has("n2", 1, 9)}, []string{"n1", "n2"}, "n1"},
+	} {
+		if best, _ := peer.Best(knownInStep(test.results, test.inStep)); best.Node.Name != test.want {
+			t.Errorf("%s: %s", name, best.Node.Name)
+		}
+	}
+}
+
 func TestChooseSnapshot(t *testing.T) {
 	some := []string{"20261101T030000Z.db", "20261102T030000Z.db"}
 	for name, test := range map[string]struct {

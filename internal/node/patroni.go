@@ -179,7 +179,7 @@ StartLimitIntervalSec=0
 [Service]
 # Where a cluster is not known, Patroni begins one of no data, and with half a copy it stays: what
 # is to become of such a directory firstboot decides, which starts it then.
-ExecCondition=+/bin/sh -c 'test -e %s || { test -e %s/global/pg_control && ! test -e %s; }'
+ExecCondition=+/bin/sh -c 'test -e %s || { test -n "$$(ls -A %s)" && ! test -e %s; }'
 Restart=on-failure
 RestartSec=5
 # A shutdown checkpoint takes its time; who is killed in it leaves its lock to expire.

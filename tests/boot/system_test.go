@@ -34,7 +34,7 @@ func TestSystem(t *testing.T) {
 	m := startWith(t, disk, uefi, extra{
 		dataDisks: []*dataDisk{newDataDisk(t, virtualDisk, dataSerial, 4*gibibyte), newDataDisk(t, nvme, walSerial, 2*gibibyte), foreign},
 		watchdog:  true,
-		args:      []string{"-m", "4G"}, // a whole page of 1 GB is free in it
+		args:      []string{"-m", "6G"}, // two whole pages of 1 GB are free in it, and PostgreSQL takes them
 	})
 	m.waitFor(systemFailed, birthTime)
 	n := login(t, m, seed)
@@ -75,7 +75,8 @@ func TestSystem(t *testing.T) {
 	n.checkKernel()
 	n.checkVolumes()
 	n.expect([]fixture.Check{
-		{"huge pages of 1 GB", "awk '/^HugePages_Total|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `1 1048576`},
+		{"huge pages of 1 GB", "awk '/^HugePages_Total|^Hugepagesize/ { print $2 }' /proc/meminfo | xargs", `2 1048576`},
+		{"what verify finds of them", `firstboot verify | sed -nE 's/^([a-z]+) +huge pages .*/\1/p'`, `ok`},
 		{"what PostgreSQL asks for", "runuser -u postgres -- psql -tAc 'show huge_page_size'", `1GB`},
 		{"the archive", "findmnt --noheadings --output SOURCE /var/lib/archive", `/dev/.+`},
 		{"what is left to be done", "firstboot --dry-run >/tmp/plan || cat /tmp/plan", ``},

@@ -122,7 +122,6 @@ echo 'create table kept as select generate_series(1, 1000) as number' | runuser 
 	for _, n := range c.nodes {
 		n.checkAdopted()
 	}
-	if got := first.sql("select count(*) from pg_stat_replication where usename = 'replicator'"); got != "2" {
-		t.Errorf("%s replicas follow", got)
-	}
+	const follow = `su --login postgres --command "psql -tAc \"select count(*) from pg_stat_replication where usename = 'replicator'\""`
+	first.awaits("how many replicas follow", follow, "2")
 }

@@ -82,13 +82,12 @@ func noQuorum(members []seeds.Node, err error) error {
 	return fmt.Errorf("etcd, which this node is no member of, does not serve: start its members, or order this on one of them first (%s): %w", seeds.Words(names), err)
 }
 
+// mayBootstrap judges by what this node and those that answer hold.
 func mayBootstrap(self peer.Result, others []peer.Result) error {
 	own := self.Answer
 	var errs []error
 	runs := func(r peer.Result) bool { return r.Node.Runs(seeds.ServicePostgreSQL) }
-	switch {
-	case own.Etcd == peer.Data:
-	case runs(self) && self.Node.Patroni.Tags.NoFailover:
+	if own.Etcd != peer.Data && runs(self) && self.Node.Patroni.Tags.NoFailover {
 		errs = append(errs, fmt.Errorf("%s never leads, by patroni.tags.nofailover: order it on another node", self.Node.Name))
 	}
 	answers := func(r peer.Result) bool { return runs(r) && r.Err == nil }

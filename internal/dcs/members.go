@@ -57,8 +57,7 @@ func membersOf(list []*etcdserverpb.Member) []Member {
 }
 
 // Add makes a member of a peer, as a learner where etcd has them (3.4 and later; before
-// that a server minds the word not). It returns its ID, and all members: to ask for them
-// may take the new one's vote.
+// that a server minds the word not).
 func (c Client) Add(ctx context.Context, peerURL string) error {
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.etcd.MemberAddAsLearner(ctx, []string{peerURL})

@@ -180,12 +180,12 @@ func (j *joining) candidate(ctx context.Context, own peer.Answer, inStep []strin
 func knownInStep(results []peer.Result, inStep []string) []peer.Result {
 	latest := uint32(0)
 	for _, r := range results {
-		if r.Err == nil && r.Answer.PostgreSQL == peer.Data {
+		if r.HasPostgreSQL() {
 			latest = max(latest, r.Answer.Progress.Timeline)
 		}
 	}
 	known := slices.DeleteFunc(slices.Clone(results), func(r peer.Result) bool {
-		return r.Err != nil || r.Answer.PostgreSQL != peer.Data || r.Node.Patroni.Tags.NoFailover ||
+		return !r.HasPostgreSQL() || r.Node.Patroni.Tags.NoFailover ||
 			r.Answer.Progress.Timeline != latest || !slices.Contains(inStep, r.Node.Name)
 	})
 	if len(known) == 0 {
@@ -203,7 +203,7 @@ func (j *joining) advance(ctx context.Context, results []peer.Result) error {
 	}
 	var asking sync.WaitGroup
 	for i, r := range results {
-		if r.Err != nil || r.Answer.PostgreSQL != peer.Data {
+		if !r.HasPostgreSQL() {
 			continue
 		}
 		asking.Go(func() {

@@ -78,6 +78,9 @@ type Result struct {
 	Err    error
 }
 
+// HasPostgreSQL tells whether the node has answered that it holds PostgreSQL's data.
+func (r Result) HasPostgreSQL() bool { return r.Err == nil && r.Answer.PostgreSQL == Data }
+
 // Client asks the nodes of a cluster.
 type Client struct {
 	cluster seeds.Cluster
@@ -183,7 +186,7 @@ func Silent(results []Result) []string {
 // Best is the node whose PostgreSQL has come furthest, among those that hold data and may
 // lead; of equals the first. Where none may that hold any, it is one of these.
 func Best(results []Result) (best Result, ok bool) {
-	holders := slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Err != nil || r.Answer.PostgreSQL != Data })
+	holders := slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return !r.HasPostgreSQL() })
 	leaders := slices.DeleteFunc(slices.Clone(holders), func(r Result) bool { return r.Node.Patroni.Tags.NoFailover })
 	if len(leaders) > 0 {
 		holders = leaders

@@ -60,7 +60,7 @@ func Restore(ctx context.Context, s seeds.Seed, self seeds.Node, f facts.Facts, 
 		return err
 	}
 	say(fmt.Sprintf("restores %s, %s", from, about))
-	candidate, err := j.candidate(ctx, found.own, nil, say)
+	candidate, err := j.candidate(ctx, nil, say)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,11 @@ func chooseSnapshot(named string, own peer.Answer, snapshots []string) (string, 
 
 // candidate is the node whose PostgreSQL has come furthest, of those that answer, or none.
 // inStep are those that an etcd names which may be of the past.
-func (j *joining) candidate(ctx context.Context, own peer.Answer, inStep []string, say func(string)) (best peer.Result, err error) {
+func (j *joining) candidate(ctx context.Context, inStep []string, say func(string)) (best peer.Result, err error) {
+	own, err := Holdings(ctx, j.seed, j.self, j.facts)
+	if err != nil {
+		return best, err
+	}
 	// Not j.ask: what a node of another generation holds counts, too. Of equals this node is the first.
 	all := slices.Concat([]peer.Result{{Node: j.self, Answer: own}}, j.peers.Ask(ctx, otherHolders(j.seed, j.self)))
 	if err := j.advance(ctx, all); err != nil {

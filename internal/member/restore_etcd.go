@@ -42,11 +42,7 @@ func (j *joining) newToken() string {
 // cluster was born with: in synchronous mode only who has come furthest may lead at first.
 // Patroni runs on the others already, and who is behind may be the first to come.
 func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool, err error) {
-	own, err := Holdings(ctx, j.seed, j.self, j.facts)
-	if err != nil {
-		return false, err
-	}
-	best, err := j.candidate(ctx, own, nil, say)
+	best, err := j.candidate(ctx, nil, say)
 	if err != nil || best.Answer.SystemID == "" {
 		return false, err
 	}
@@ -62,10 +58,6 @@ func (j *joining) beginAround(ctx context.Context, say func(string)) (made bool,
 // who was in step by the timelines alone: see [dcs.Client.Restored].
 // https://etcd.io/docs/v3.5/op-guide/recovery/, but for the data, which is there.
 func (j *joining) goOnAlone(ctx context.Context, say func(string)) error {
-	own, err := Holdings(ctx, j.seed, j.self, j.facts)
-	if err != nil {
-		return err
-	}
 	fill := func(work string) error {
 		if err := os.Mkdir(work, 0o700); err != nil {
 			return err
@@ -78,7 +70,7 @@ func (j *joining) goOnAlone(ctx context.Context, say func(string)) error {
 		if err != nil {
 			return err
 		}
-		best, err := j.candidate(ctx, own, inStep, say)
+		best, err := j.candidate(ctx, inStep, say)
 		if err != nil {
 			return err
 		}

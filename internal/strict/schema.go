@@ -35,8 +35,9 @@ func Fields(t reflect.Type) []Field {
 	fields := make([]Field, t.NumField())
 	for i := range fields {
 		f := t.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",") // what follows is for whoever writes it
 		fields[i] = Field{
-			Key: f.Tag.Get("yaml"), Name: f.Name, Type: f.Type, Index: i,
+			Key: key, Name: f.Name, Type: f.Type, Index: i,
 			Required: f.Tag.Get("required") == "true", Default: f.Tag.Get("default"), Onto: f.Tag.Get("onto"),
 			Example: f.Tag.Get("example"), Source: f.Tag.Get("source"),
 		}

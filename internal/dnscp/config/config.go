@@ -1,0 +1,214 @@
+// Package config is the configuration file of dnscp's guard. It holds no secret: those are
+// in files of their own, which it names.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"banyan/internal/strict"
+)
+
+// File is where the guard's configuration is.
+const File = "/etc/dnscp/config.yml"
+
+// Config is what the guard keeps, and by whose word.
+type Config struct {
+	// The Patroni of this host, which says who leads.
+	Patroni Patroni `yaml:"patroni" required:"true"`
+	// The virtual addresses of the leader. A host has those of the subnets that it is in.
+	VIPs []netip.Addr `yaml:"vips"`
+	// The interface for the VIPs; by default the one that is in their subnet.
+	Interface string `yaml:"interface,omitempty"`
+	// For how long the VIPs may stay where Patroni no longer says that this host leads, in
+	// seconds; by default what ttl, loop_wait, retry_timeout and the watchdog leave.
+	HoldDown int `yaml:"hold_down,omitempty"`
+	// The name that leads to the VIPs.
+	DNS DNS `yaml:"dns,omitempty"`
+	// Where numbers for Prometheus are.
+	Metrics Metrics `yaml:"metrics,omitempty"`
+}
+
+// Patroni is where the REST API of this host's Patroni is, and what of Patroni's
+// configuration the API does not tell.
+type Patroni struct {
+	// Such as https://172.16.32.11:8008: restapi.connect_address.
+	URL string `yaml:"url" required:"true"`
+	// The authority of its certificate; by default those that the host trusts.
+	CAFile string `yaml:"cafile,omitempty"`
+	// Patroni's use of a watchdog, as in its own configuration.
+	Watchdog Watchdog `yaml:"watchdog"`
+}
+
+// Watchdog is that section of Patroni's: https://patroni.readthedocs.io/en/latest/watchdog.html
+type Watchdog struct {
+	// off, automatic or required.
+	Mode WatchdogMode `yaml:"mode" default:"automatic"`
+	// How long before the leader's key expires the watchdog fires, in seconds; -1 is half of ttl.
+	SafetyMargin int `yaml:"safety_margin" default:"5"`
+}
+
+// WatchdogMode is whether Patroni uses a watchdog.
+type WatchdogMode string
+
+// WatchdogOff is that it does not.
+const WatchdogOff WatchdogMode = "off"
+
+// Enum lists the modes.
+func (WatchdogMode) Enum() []string { return []string{string(WatchdogOff), "automatic", "required"} }
+
+// DNS is the record, and how it is kept: https://www.rfc-editor.org/rfc/rfc2136
+type DNS struct {
+	// The name, such as pgsql-cl.demo.ru; without it there is no record.
+	Name string `yaml:"name,omitempty"`
+	// A second name, for all replicas that stream.
+	ReadName string `yaml:"read_name,omitempty"`
+	// The zone that the names are in; by default the one whose SOA record DNS finds.
+	Zone string `yaml:"zone,omitempty"`
+	// The servers that take updates, by address or name; by default those that the zone's SOA
+	// and NS records name. They are tried in turn.
+	Servers []string `yaml:"servers,omitempty"`
+	// How long clients may keep the record, in seconds.
+	TTL int `yaml:"ttl" default:"1200"`
+	// How an update is authorized.
+	Auth Auth `yaml:"auth" default:"none"`
+	// The name of the TSIG key.
+	KeyName string `yaml:"key_name,omitempty"`
+	// Its algorithm.
+	Algorithm Algorithm `yaml:"algorithm" default:"hmac-sha256"`
+	// The account of gss-tsig; by default the first label of name with a $ behind it, which is that of a computer.
+	Account string `yaml:"account,omitempty"`
+	// The file with the TSIG key in base64, or with the password of the account.
+	SecretFile string `yaml:"secret_file,omitempty"`
+	// Whether nsupdate -g is tried where gss-tsig by dnscp itself fails.
+	NSUpdate bool `yaml:"nsupdate,omitempty"`
+}
+
+// Auth is how an update is authorized.
+type Auth string
+
+// The ways: https://www.rfc-editor.org/rfc/rfc8945 and https://www.rfc-editor.org/rfc/rfc3645
+const (
+	AuthNone    Auth = "none"
+	AuthTSIG    Auth = "tsig"
+	AuthGSSTSIG Auth = "gss-tsig"
+)
+
+// Enum lists the ways.
+func (Auth) Enum() []string { return []string{string(AuthNone), string(AuthTSIG), string(AuthGSSTSIG)} }
+
+// Algorithm is the hash of a TSIG key.
+type Algorithm string
+
+// Enum lists the algorithms that RFC 8945 recommends.
+func (Algorithm) Enum() []string {
+	return []string{"hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"}
+}
+
+// Metrics is where numbers for Prometheus are.
+type Metrics struct {
+	// The address and port that they are served at by HTTP; by default nowhere.
+	Listen string `yaml:"listen,omitempty"`
+	// The file that they are written to, for node_exporter's textfile collector; by default none.
+	Textfile string `yaml:"textfile,omitempty"`
+}
+
+// Read reads a configuration file.
+func Read(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads the configuration in data; name is what problems call it.
+func Parse(name string, data []byte) (Config, error) {
+	var c Config
+	d := strict.Kind{Noun: "configuration"}.Decode(name, data, &c)
+	check(d, c)
+	if err := d.Err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+func check(d *strict.Document, c Config) {
+	if u, err := url.Parse(c.Patroni.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		d.Refuse("patroni.url", "%s is no address of a REST API, such as https://172.16.32.11:8008", strict.Quote(c.Patroni.URL))
+	}
+	if c.Patroni.Watchdog.SafetyMargin < -1 {
+		d.Refuse("patroni.watchdog.safety_margin", "%d s is out of range: use -1 for half of ttl, or 0 s or more", c.Patroni.Watchdog.SafetyMargin)
+	}
+	for i, vip := range c.VIPs {
+		path := fmt.Sprintf("vips[%d]", i)
+		switch {
+		case vip.Zone() != "", vip.Is4In6(), vip.IsUnspecified(), vip.IsMulticast(), vip.IsLoopback(), vip.IsLinkLocalUnicast():
+			d.Refuse(path, "%s is no address that a host may share", vip)
+		case slices.Contains(c.VIPs[:i], vip):
+			d.Refuse(path, "%s is listed twice", vip)
+		}
+	}
+	if d.Given("hold_down") && c.HoldDown < 2 {
+		d.Refuse("hold_down", "%d s is too short: use 2 s or more", c.HoldDown)
+	}
+	checkDNS(d, c)
+}
+
+func checkDNS(d *strict.Document, c Config) {
+	dns := c.DNS
+	if dns.Name == "" && !d.Malformed("dns.name") {
+		for _, key := range []string{"read_name", "zone", "servers", "ttl", "auth", "key_name", "algorithm", "account", "secret_file", "nsupdate"} {
+			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
+		}
+		return
+	}
+	for key, name := range map[string]string{"name": dns.Name, "read_name": dns.ReadName} {
+		if !strings.Contains(strings.TrimSuffix(name, "."), ".") || dns.Zone != "" && !within(name, dns.Zone) {
+			d.Refuse("dns."+key, "%s is no whole name in the zone, such as pgsql-cl.demo.ru", strict.Quote(name))
+		}
+	}
+	if same(dns.Name, dns.ReadName) {
+		d.Refuse("dns.read_name", "%s is dns.name too: the replicas need a name of their own", strict.Quote(dns.ReadName))
+	}
+	if len(c.VIPs) == 0 {
+		d.Refuse("dns.name", "the record points at VIPs, and there is none: list vips, or remove dns")
+	}
+	if dns.TTL < 1 || dns.TTL > 7*24*3600 {
+		d.Refuse("dns.ttl", "%d s is out of range: use 1 s to a week", dns.TTL)
+	}
+	for i, server := range dns.Servers {
+		if server == "" {
+			d.Refuse(fmt.Sprintf("dns.servers[%d]", i), "the address or name of a server is missing")
+		}
+	}
+	if dns.Auth != AuthNone {
+		d.Require("dns.secret_file", "the path of the file with the key or the password")
+	}
+	if dns.Auth == AuthTSIG {
+		d.Require("dns.key_name", "the name of the TSIG key, such as pgsql-cl.")
+	}
+	for key, auth := range map[string]Auth{"key_name": AuthTSIG, "algorithm": AuthTSIG, "account": AuthGSSTSIG, "nsupdate": AuthGSSTSIG} {
+		if dns.Auth != auth {
+			d.Refuse("dns."+key, "this is for auth %s, and auth is %s: change that, or remove this key", auth, dns.Auth)
+		}
+	}
+	if dns.Auth == AuthNone {
+		d.Refuse("dns.secret_file", "auth is none, which has no secret: change that, or remove this key")
+	}
+}
+
+// within tells whether a name is in a zone, or is it.
+func within(name, zone string) bool {
+	n, z := fold(name), fold(zone)
+	return n == z || strings.HasSuffix(n, "."+z)
+}
+
+func same(a, b string) bool { return fold(a) == fold(b) }
+
+// fold is a name as others are compared with it: RFC 1035, 2.3.3.
+func fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

@@ -270,6 +270,16 @@ func (p *Profile) sources(archives []Archive, keyring string) []string {
 	return lines
 }
 
+// MachineSources is the profile's archives as lines of sources.list(5), where this
+// machine's own apt has mirrors of them at those.
+func (p *Profile) MachineSources(ctx context.Context) ([]string, error) {
+	near, err := machineMirrors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.sources(p.archivesAt(near), p.Keyring), nil
+}
+
 // machineMirrors is where this machine's own apt has archives, by the last
 // element of their URIs.
 func machineMirrors(ctx context.Context) (map[string]string, error) {

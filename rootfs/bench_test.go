@@ -85,7 +85,7 @@ func BenchmarkImage(b *testing.B) {
 
 // bare is mmdebstrap and mksquashfs by themselves, with the same packages at hand.
 func bare(b *testing.B, p *Profile, cache, work string) {
-	near, err := machineMirrors(b.Context())
+	sources, err := p.MachineSources(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func bare(b *testing.B, p *Profile, cache, work string) {
 	}
 	tree, squashfs := filepath.Join(work, "bare"), filepath.Join(work, "bare.squashfs")
 	args := append([]string{"--mode=root", "--variant=minbase", "--format=directory", "--quiet", "--include=" + strings.Join(p.packageNames(), ","),
-		"--setup-hook=" + hook, p.Suite, tree}, p.sources(p.archivesAt(near), p.Keyring)...)
+		"--setup-hook=" + hook, p.Suite, tree}, sources...)
 	began := time.Now()
 	run(b, "mmdebstrap", args...)
 	b.ReportMetric(time.Since(began).Seconds(), "s/mmdebstrap")

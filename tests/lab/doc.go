@@ -10,9 +10,12 @@
 //
 // BANYAN_OTHER_IMAGES names images of other profiles, separated by colons, for TestOtherImages.
 //
-// It needs root, systemd-container and iproute2. All that it makes is in namespaces of
-// its own and below $TMPDIR (/var/tmp by default), and goes with the process, whatever
-// ends that. In lab below BANYAN_ARTIFACTS (dist by default) the consoles are kept, and
+// The networks' servers of DNS, bind9 and Samba, are those of Debian 12, in a root tree
+// that mmdebstrap makes and /var/cache/banyan-lab keeps.
+//
+// It needs root, systemd-container, iproute2 and mmdebstrap. All else that it makes is in
+// namespaces of its own and below $TMPDIR (/var/tmp by default), and goes with the process,
+// whatever ends that. In lab below BANYAN_ARTIFACTS (dist by default) the consoles are kept, and
 // the journals of hosts that failed.
 //
 // What only a machine has is package boot's to prove: firmware, GRUB and initramfs, the

@@ -27,10 +27,12 @@ var realmName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 // that of a domain which has KDCs, of the zone or one above it. Those are the ways of MIT's
 // and Microsoft's: https://web.mit.edu/kerberos/krb5-latest/doc/admin/realm_config.html
 func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
+	var errs []error // of servers that know no more than their own zone
 	for domain := range up(z.name) {
 		texts, err := u.lookup(ctx, "_kerberos."+domain, dns.TypeTXT)
 		if err != nil {
-			return realm{}, fmt.Errorf("find the realm of %s: %w", person(z.name), err)
+			errs = append(errs, err)
+			continue
 		}
 		for _, rr := range texts {
 			txt, ok := rr.(*dns.TXT)
@@ -50,14 +52,14 @@ func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
 			return r, err
 		}
 		kdcs, err := u.kdcs(ctx, domain)
-		if err != nil {
-			return realm{}, fmt.Errorf("find the realm of %s: %w", person(z.name), err)
-		}
+		errs = append(errs, err)
 		if len(kdcs) > 0 && realmName.MatchString(person(domain)) {
 			return realm{strings.ToUpper(person(domain)), kdcs}, nil
 		}
 	}
-	return realm{}, fmt.Errorf("DNS knows no realm of %s (neither TXT _kerberos nor SRV _kerberos._tcp, up to the root): does the host ask the domain's own DNS servers?", person(z.name))
+	errs = append(errs, fmt.Errorf("DNS knows no realm of %s (neither TXT _kerberos nor SRV _kerberos._tcp, up to the root): "+
+		"does the host ask the domain's own DNS servers?", person(z.name)))
+	return realm{}, errors.Join(errs...)
 }
 
 // kdcs are the KDCs of a domain, by TCP, those first that are to be asked first: RFC 4120, 7.2.3.2.

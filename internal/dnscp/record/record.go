@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
 
 	"banyan/internal/dnscp/config"
 )
@@ -237,12 +238,20 @@ func failed(ctx context.Context, what, name string, err error) error {
 
 // at asks a server for what a name has in a zone of the server's own.
 func (u *Updater) at(ctx context.Context, server Server, name string) (Record, error) {
+	kinds := []uint16{dns.TypeA, dns.TypeAAAA}
+	answers := make([]*dns.Msg, len(kinds))
+	var asking errgroup.Group
+	for i, kind := range kinds { // at once, since a server may be far
+		asking.Go(func() (err error) {
+			answers[i], err = u.query(ctx, "tcp", server.Address, question(name, kind, false))
+			return err
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return Record{}, err
+	}
 	var is Record
-	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		answer, err := u.query(ctx, "tcp", server.Address, question(name, kind, false))
-		if err != nil {
-			return Record{}, err
-		}
+	for _, answer := range answers {
 		if err := is.add(answer, name); err != nil {
 			return Record{}, err
 		}

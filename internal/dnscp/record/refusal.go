@@ -32,7 +32,7 @@ func refusal(answer *dns.Msg, now time.Time) error {
 		dns.RcodeNotAuth:        "it does not have the zone, or knows no such key: name the zone's primary server under dns.servers, and correct dns.zone or dns.key_name",
 		dns.RcodeNotZone:        "the name is not in that zone: correct dns.zone",
 		dns.RcodeNotImplemented: "it takes no updates: name the zone's primary server under dns.servers",
-		dns.RcodeServerFailure:  "it failed to write the zone, or to hand the update on to the primary server: its own log says why",
+		dns.RcodeServerFailure:  "it failed to write the zone: the record may be another account's (in Samba's Active Directory), or else its own log says why",
 		dns.RcodeFormatError:    "it does not understand the update: its own log may say why",
 	}[answer.Rcode]
 	if advice == "" {

@@ -126,6 +126,7 @@ func (d document) checkDNS(s Seed) {
 			}
 		}
 	}
+	d.Require("dns.zone", "the zone that the name is in, such as demo.ru")
 	if !isDomain(dns.Zone) {
 		d.Refuse("dns.zone", "%s is not a domain, such as example.org", quote(dns.Zone))
 	}

@@ -89,7 +89,7 @@ type Site struct {
 type DNS struct {
 	// The first label of the name; without it there is no record.
 	Name string `yaml:"name" example:"pgsql-cl"`
-	// The zone that the name is in.
+	// The zone that the name is in; a name needs one.
 	Zone string `yaml:"zone" example:"demo.ru"`
 	// A second name, for all replicas that stream.
 	ReadName string `yaml:"read_name" example:"pgsql-cl-ro"`

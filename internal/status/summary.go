@@ -104,7 +104,7 @@ func (p *page) identity(r Report) {
 		p.row("address", r.Address)
 	}
 	if len(r.Unapplied) > 0 {
-		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later release")
+		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later Patroni")
 	}
 	if r.Seed != "" {
 		p.row("seed", r.Seed)

@@ -32,7 +32,7 @@ type output struct {
 }
 
 // plan is the stages, in groups that run one after the other. In a group several
-// sequences run side by side: our own package needs nothing of the archives', and
+// sequences run side by side: our own packages need nothing of the archives', and
 // the initramfs nothing but the base tree.
 func (b *builder) plan() [][][]stage {
 	cache, work, dist := space{b.CacheDir, "--cache"}, space{filepath.Dir(b.work), "TMPDIR"}, space{b.Output, "--output"}
@@ -104,11 +104,16 @@ func (s stage) measure(ctx context.Context) (progress.Made, error) {
 }
 
 func (b *builder) makePackages(context.Context) (output, error) {
-	deb, err := packaging.Firstboot(packaging.Options{Version: b.Version, Binary: b.Firstboot, Date: b.epoch, Output: b.work})
-	if err != nil {
-		return output{}, err
+	for _, own := range []struct {
+		binary string
+		make   func(packaging.Options) (string, error)
+	}{{b.Firstboot, packaging.Firstboot}, {b.DNSCP, packaging.DNSCP}} {
+		deb, err := own.make(packaging.Options{Version: b.Version, Binary: own.binary, Date: b.epoch, Output: b.work})
+		if err != nil {
+			return output{}, err
+		}
+		b.ownDebs = append(b.ownDebs, deb)
 	}
-	b.ownDebs = []string{deb}
 	return output{paths: b.ownDebs}, nil
 }
 

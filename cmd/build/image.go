@@ -80,6 +80,9 @@ in a cache, see build cache.`,
 			if o.Firstboot == "" {
 				o.Firstboot = beside("firstboot")
 			}
+			if o.DNSCP == "" {
+				o.DNSCP = beside("dnscp")
+			}
 			o.Size, o.CacheLimit = int64(diskSize), int64(limit)
 			result, err := rootfs.Build(cmd.Context(), o, out)
 			if err != nil {
@@ -103,6 +106,7 @@ in a cache, see build cache.`,
 	flags.StringVar(&seedKey, "seed-key", "", "take no seed but those signed with this key: the public `file` of build seed keygen")
 	flags.Var(&diskSize, "size", "of the disk, such as 40G (default what the profile's partitions take)")
 	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
+	flags.StringVar(&o.DNSCP, "dnscp", "", "the `program` of its connection point (default dnscp beside this one)")
 	flags.StringVar(&o.CacheDir, "cache", defaultCache(), "the `directory` of the cache")
 	flags.Var(&limit, "cache-limit", "what the cache may take; what was used longest ago goes first")
 	flags.BoolVar(&asJSON, "json", false, "print JSON; progress goes to standard error")

@@ -11,7 +11,7 @@ import (
 func TestLintian(t *testing.T) {
 	for _, p := range products {
 		t.Run(p.program, func(t *testing.T) {
-			deb, err := p.pack(Options{Version: "0.1.0~git1", Binary: build(t, p), Date: time.Unix(1_700_000_000, 0), Output: t.TempDir()})
+			deb, err := p.pack(Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0), Output: t.TempDir()}, build(t, p))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,21 +23,30 @@ import (
 //go:embed copyright firstboot dnscp
 var sources embed.FS
 
-// Options is what a package is made from.
+// Options is what packages are made from.
 type Options struct {
-	Version string    // a Debian version: deb-version(7)
-	Binary  string    // the program that goes into it
-	Date    time.Time // of every file
-	Output  string    // a directory
+	Version          string    // a Debian version: deb-version(7)
+	Date             time.Time // of every file
+	Output           string    // a directory
+	Firstboot, DNSCP string    // the programs that go into them
 }
 
-// Firstboot makes banyan-firstboot, which turns a host into a node, and returns
-// its file name.
-func Firstboot(o Options) (string, error) { return firstboot.pack(o) }
-
-// DNSCP makes banyan-dnscp, the connection point of any cluster under Patroni,
-// and returns its file name.
-func DNSCP(o Options) (string, error) { return dnscp.pack(o) }
+// Make makes banyan-firstboot, which turns a host into a node, and banyan-dnscp, the
+// connection point of any cluster under Patroni, and returns the names of their files.
+func Make(o Options) ([]string, error) {
+	var debs []string
+	for _, own := range []struct {
+		product
+		binary string
+	}{{firstboot, o.Firstboot}, {dnscp, o.DNSCP}} {
+		deb, err := own.pack(o, own.binary)
+		if err != nil {
+			return nil, err
+		}
+		debs = append(debs, deb)
+	}
+	return debs, nil
+}
 
 // product is what a package has of its own. Its sources are in the directory of
 // its program's name; units, maintainer scripts, manual page and lintian's
@@ -55,8 +64,8 @@ const maintainer = "The Banyan authors <banyan@example.org>"
 
 func (p product) name() string { return "banyan-" + p.program }
 
-// pack makes the package.
-func (p product) pack(o Options) (name string, err error) {
+// pack makes the package of a program.
+func (p product) pack(o Options, binary string) (name string, err error) {
 	// nfpm reads what it packs from files.
 	dir, err := os.MkdirTemp("", "banyan-packaging-")
 	if err != nil {
@@ -75,7 +84,7 @@ func (p product) pack(o Options) (name string, err error) {
 			return "", err
 		}
 	}
-	contents, err := p.contents(o, dir)
+	contents, err := p.contents(o, binary, dir)
 	if err != nil {
 		return "", err
 	}
@@ -104,12 +113,12 @@ func (p product) pack(o Options) (name string, err error) {
 }
 
 // contents lists what the package holds; dir has the sources, and what was generated.
-func (p product) contents(o Options, dir string) (files.Contents, error) {
+func (p product) contents(o Options, binary, dir string) (files.Contents, error) {
 	const share = "/usr/share/"
 	owned := func(mode os.FileMode) *files.ContentFileInfo {
 		return &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: o.Date}
 	}
-	list := files.Contents{{Source: o.Binary, Destination: path.Join(p.bin, p.program), FileInfo: owned(0o755)}}
+	list := files.Contents{{Source: binary, Destination: path.Join(p.bin, p.program), FileInfo: owned(0o755)}}
 	add := func(source, destination string) {
 		list = append(list, &files.Content{Source: filepath.Join(dir, source), Destination: destination, FileInfo: owned(0o644)})
 	}

@@ -25,8 +25,8 @@ func TestPackages(t *testing.T) {
 			if err := os.WriteFile(binary, []byte("a program"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			options := Options{Version: "0.1.0~git1", Binary: binary, Date: time.Unix(1_700_000_000, 0), Output: dir}
-			deb, err := p.pack(options)
+			options := Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0), Output: dir}
+			deb, err := p.pack(options, binary)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func TestPackages(t *testing.T) {
 			}
 			golden.Check(t, "testdata/"+p.program+".golden", fields+"\n"+files.String())
 
-			if _, err := p.pack(options); err != nil {
+			if _, err := p.pack(options, binary); err != nil {
 				t.Fatal(err)
 			}
 			second, err := os.ReadFile(deb)
@@ -100,7 +100,7 @@ func TestChangelog(t *testing.T) {
 
 func TestWithoutTheProgram(t *testing.T) {
 	for _, p := range products {
-		_, err := p.pack(Options{Version: "1", Binary: "/nonexistent/program", Output: t.TempDir()})
+		_, err := p.pack(Options{Version: "1", Output: t.TempDir()}, "/nonexistent/program")
 		if err == nil || !strings.Contains(err.Error(), "/nonexistent/program") {
 			t.Errorf("%s: got %v", p.program, err)
 		}

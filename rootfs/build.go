@@ -56,7 +56,7 @@ type Result struct {
 // where it is killed, only a mount namespace of its own unmounts its root.
 func Build(ctx context.Context, o Options, out *os.File) (result Result, err error) {
 	unix.Umask(0o022) // whatever the caller's: two builds are one
-	epoch, err := sourceDate()
+	epoch, err := SourceDate()
 	if err != nil {
 		return Result{}, err
 	}

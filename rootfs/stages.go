@@ -104,17 +104,9 @@ func (s stage) measure(ctx context.Context) (progress.Made, error) {
 }
 
 func (b *builder) makePackages(context.Context) (output, error) {
-	for _, own := range []struct {
-		binary string
-		make   func(packaging.Options) (string, error)
-	}{{b.Firstboot, packaging.Firstboot}, {b.DNSCP, packaging.DNSCP}} {
-		deb, err := own.make(packaging.Options{Version: b.Version, Binary: own.binary, Date: b.epoch, Output: b.work})
-		if err != nil {
-			return output{}, err
-		}
-		b.ownDebs = append(b.ownDebs, deb)
-	}
-	return output{paths: b.ownDebs}, nil
+	var err error
+	b.ownDebs, err = packaging.Make(packaging.Options{Version: b.Version, Date: b.epoch, Output: b.work, Firstboot: b.Firstboot, DNSCP: b.DNSCP})
+	return output{paths: b.ownDebs}, err
 }
 
 // updateArchives also finds out whether the cache has the base tree.

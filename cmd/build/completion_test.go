@@ -18,6 +18,8 @@ func TestCompletion(t *testing.T) {
 		"image --output ":       directories,
 		"image --firstboot ":    files,
 		"image --dnscp ":        files,
+		"packages ":             nothing,
+		"packages --output ":    directories,
 		"image ":                nothing,
 		"seed schema ":          nothing,
 		"seed check ":           "yaml\nyml\n" + suffixes,

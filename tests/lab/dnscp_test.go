@@ -120,7 +120,7 @@ func (f *foreign) wake() {
 // lifetimes wants every VIP to end by itself.
 func (f *foreign) lifetimes() {
 	f.t.Helper()
-	for _, line := range strings.Split(f.sh("ip -oneline address show dev eth0"), "\n") {
+	for line := range strings.Lines(f.sh("ip -oneline address show dev eth0")) {
 		if strings.Contains(line, "180/") && strings.Contains(line, "valid_lft forever") {
 			f.t.Errorf("a VIP is there for ever: %s", line)
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -138,12 +139,7 @@ func (f *foreign) has(addr netip.Addr) bool {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	for _, a := range all {
-		if a == addr {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(all, addr)
 }
 
 // waitHas waits until an address is on the host, or is not.

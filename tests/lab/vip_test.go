@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func TestVIP(t *testing.T) {
 	c.survives("a switchover to "+to.name, l, c.nodes, func() { c.switchover(to) })
 	c.holds(to)
 	c.reaches(to)
+	c.leadsBy(vip(0))
 
 	c.survives("Patroni is killed on "+to.name, l, c.nodes, func() { to.sh(killPatroni) })
 	leader = c.settle(c.nodes)
@@ -53,7 +55,7 @@ func TestVIP(t *testing.T) {
 	}
 	c.freezeGuard(leader)
 
-	c.survives("etcd is stopped on all nodes", l, c.nodes, func() { c.stopEtcd(leader) })
+	c.survives("etcd hangs on all nodes", l, c.nodes, func() { c.stopEtcd(leader) })
 	leader = c.settle(c.nodes)
 	c.holds(leader)
 
@@ -78,13 +80,13 @@ func TestVIP(t *testing.T) {
 // within the hold-down, and another node leads with it.
 func (c *cluster) freeze(l *ledger.Client, leader *node) {
 	c.t.Helper()
-	const pid = "$(systemctl show --property=MainPID --value patroni.service)"
+	const signal = "systemctl kill --kill-who=main patroni.service --signal="
 	c.survives("Patroni is frozen on "+leader.name, l, c.without(leader), func() {
-		leader.sh("kill -STOP " + pid)
+		leader.sh(signal + "STOP")
 		c.gone(leader)
 	})
 	c.holds(c.leader())
-	c.survives("Patroni goes on, on "+leader.name, l, c.nodes, func() { leader.sh("kill -CONT " + pid) })
+	c.survives("Patroni goes on, on "+leader.name, l, c.nodes, func() { leader.sh(signal + "CONT") })
 	c.holds(c.settle(c.nodes))
 }
 
@@ -92,7 +94,8 @@ func (c *cluster) freeze(l *ledger.Client, leader *node) {
 // nothing of it, starts another.
 func (c *cluster) freezeGuard(leader *node) {
 	c.t.Helper()
-	leader.sh("kill -STOP $(systemctl show --property=MainPID --value dnscp.service)")
+	leader.awaits("the guard is there", "systemctl is-active dnscp.service", "active")
+	leader.sh("systemctl kill --kill-who=main --signal=STOP dnscp.service")
 	c.gone(leader)
 	c.holds(leader)
 }
@@ -123,12 +126,13 @@ func (c *cluster) gone(n *node) {
 	}
 }
 
-// stopEtcd stops etcd on all nodes for longer than ttl: in failsafe mode the leader goes on,
-// and with it its VIP.
+// stopEtcd freezes etcd on all nodes for longer than ttl: in failsafe mode the leader goes on,
+// and with it its VIP. (One that is stopped may answer an update of the lock with an error, upon
+// which Patroni demotes its leader, failsafe mode or not.)
 func (c *cluster) stopEtcd(leader *node) {
 	c.t.Helper()
 	c.each(c.nodes, func(n *node) error {
-		_, err := n.container.run(c.t.Context(), "systemctl stop etcd.service")
+		_, err := n.container.run(c.t.Context(), "systemctl kill --kill-who=main --signal=STOP etcd.service")
 		return err
 	})
 	ctx, cancel := context.WithTimeout(c.t.Context(), c.plan.times.ttl+c.plan.times.loopWait)
@@ -151,7 +155,7 @@ func (c *cluster) stopEtcd(leader *node) {
 		}
 	}
 	c.each(c.nodes, func(n *node) error {
-		_, err := n.container.run(c.t.Context(), "systemctl start etcd.service")
+		_, err := n.container.run(c.t.Context(), "systemctl kill --kill-who=main --signal=CONT etcd.service")
 		return err
 	})
 }
@@ -208,4 +212,15 @@ func (c *cluster) fireCallbacks(leader *node) {
 	for _, n := range c.databases() {
 		n.sh("runuser -u postgres -- dnscp -- on_role_change primary pgsql-cl")
 	}
+}
+
+// leadsBy waits until the cluster's name leads to a VIP.
+func (c *cluster) leadsBy(want netip.Addr) {
+	c.t.Helper()
+	until(c.t, settleTime, func(context.Context) error {
+		if got := c.zone.lookup(clusterName); !slices.Equal(got, []netip.Addr{want}) {
+			return fmt.Errorf("%s leads to %v, and not to %s", clusterName, got, want)
+		}
+		return nil
+	})
 }

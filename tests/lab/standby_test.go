@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"banyan/internal/check"
-	"banyan/internal/verify"
 	"banyan/tests/fixture"
 )
 

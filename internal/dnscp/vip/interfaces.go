@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Interfaces are those of this host, in the order of their indices.
@@ -90,4 +91,10 @@ func standing(vip netip.Addr) ([]address, error) {
 		}
 	}
 	return there, nil
+}
+
+// Permanent tells whether an address is on this host for ever, on any interface.
+func Permanent(vip netip.Addr) (bool, error) {
+	there, err := standing(vip)
+	return slices.ContainsFunc(there, func(a address) bool { return a.Flags&unix.IFA_F_PERMANENT != 0 }), err
 }

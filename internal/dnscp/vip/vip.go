@@ -38,6 +38,9 @@ type Place struct {
 // String is such as "172.16.32.180/24 on eth0".
 func (p Place) String() string { return fmt.Sprintf("%s on %s", p.Address, p.Interface) }
 
+// Same tells whether both are the same address, with the same prefix, on the same interface.
+func (p Place) Same(q Place) bool { return p.Index == q.Index && p.Address == q.Address }
+
 // place puts an address on an interface.
 func (i Interface) place(addr netip.Addr, bits int) Place {
 	return Place{Interface: i.Name, Index: i.Index, MAC: i.MAC, Address: netip.PrefixFrom(addr, bits)}
@@ -84,6 +87,33 @@ func Locate(all []Interface, vips []netip.Addr, vip netip.Addr, name string) (Pl
 		return Place{}, fmt.Errorf("%s: %w", vip, ErrElsewhere)
 	}
 	return best, nil
+}
+
+// Own finds the places of those virtual addresses that are this host's: the others are of other
+// sites. Of an interface that is named they are those of its subnets, or where it has none of
+// them, all.
+func Own(all []Interface, vips []netip.Addr, name string) (map[netip.Addr]Place, error) {
+	own, outside := map[netip.Addr]Place{}, map[netip.Addr]Place{}
+	var errs []error
+	for _, addr := range vips {
+		p, err := Locate(all, vips, addr, name)
+		switch {
+		case errors.Is(err, ErrElsewhere):
+		case err != nil:
+			errs = append(errs, err)
+		case p.Address.IsSingleIP():
+			outside[addr] = p
+		default:
+			own[addr] = p
+		}
+	}
+	if len(own) == 0 {
+		own = outside
+	}
+	if len(own) == 0 && len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("none of the VIPs %v is in a subnet of this host", vips))
+	}
+	return own, errors.Join(errs...)
 }
 
 // subnet is the length of the longest prefix that is that of a virtual address too; -1 if there is none.

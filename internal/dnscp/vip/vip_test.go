@@ -108,3 +108,33 @@ func TestHeld(t *testing.T) {
 		}
 	}
 }
+
+func TestOwn(t *testing.T) {
+	eth0 := Interface{Index: 2, Name: "eth0", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.5/24")}}
+	lo := Interface{Index: 1, Name: "lo", Up: true, Loopback: true, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}}
+	here, there, other := netip.MustParseAddr("10.0.1.10"), netip.MustParseAddr("10.0.2.10"), netip.MustParseAddr("10.0.1.1")
+	for _, c := range []struct {
+		what string
+		name string
+		vips []netip.Addr
+		want []string
+		err  string
+	}{
+		{"that of the subnet", "", []netip.Addr{here, there}, []string{"10.0.1.10/24 on eth0"}, ""},
+		{"several of the subnet", "", []netip.Addr{here, other}, []string{"10.0.1.1/24 on eth0", "10.0.1.10/24 on eth0"}, ""},
+		{"that of the subnet of an interface that is named", "eth0", []netip.Addr{here, there}, []string{"10.0.1.10/24 on eth0"}, ""},
+		{"one that is routed to it", "eth0", []netip.Addr{there}, []string{"10.0.2.10/32 on eth0"}, ""},
+		{"another site's", "", []netip.Addr{there}, nil, "none of the VIPs [10.0.2.10]"},
+		{"no such interface", "eth1", []netip.Addr{here}, nil, "there is no interface eth1"},
+	} {
+		own, err := Own([]Interface{lo, eth0}, c.vips, c.name)
+		var got []string
+		for _, p := range own {
+			got = append(got, p.String())
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %q, %v; want %q, %s", c.what, got, err, c.want, c.err)
+		}
+	}
+}

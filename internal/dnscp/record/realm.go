@@ -1,0 +1,117 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// realm is one of Kerberos, with its domain controllers.
+type realm struct {
+	name string
+	kdcs []Server
+}
+
+// realmName is what a realm may be called here: it is written into files and arguments,
+// and whoever answers for DNS chooses it.
+var realmName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// realm finds the realm of a zone: the one that _kerberos.DOMAIN names in a TXT record, or
+// that of a domain which has KDCs, of the zone or one above it. Those are the ways of MIT's
+// and Microsoft's: https://web.mit.edu/kerberos/krb5-latest/doc/admin/realm_config.html
+func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
+	for domain := range up(z.name) {
+		texts, err := u.lookup(ctx, "_kerberos."+domain, dns.TypeTXT)
+		if err != nil {
+			return realm{}, fmt.Errorf("find the realm of %s: %w", person(z.name), err)
+		}
+		for _, rr := range texts {
+			txt, ok := rr.(*dns.TXT)
+			if !ok {
+				continue
+			}
+			r := realm{name: strings.Join(txt.Txt, "")}
+			if !realmName.MatchString(r.name) {
+				return realm{}, fmt.Errorf("the TXT record of _kerberos.%s is no name of a realm", person(domain))
+			}
+			if r.kdcs, err = u.kdcs(ctx, r.name); err == nil && len(r.kdcs) == 0 {
+				err = fmt.Errorf("DNS has no KDC of it: add SRV records of _kerberos._tcp.%s", strings.ToLower(r.name))
+			}
+			if err != nil {
+				err = fmt.Errorf("find the KDCs of the realm %s: %w", r.name, err)
+			}
+			return r, err
+		}
+		kdcs, err := u.kdcs(ctx, domain)
+		if err != nil {
+			return realm{}, fmt.Errorf("find the realm of %s: %w", person(z.name), err)
+		}
+		if len(kdcs) > 0 && realmName.MatchString(person(domain)) {
+			return realm{strings.ToUpper(person(domain)), kdcs}, nil
+		}
+	}
+	return realm{}, fmt.Errorf("DNS knows no realm of %s (neither TXT _kerberos nor SRV _kerberos._tcp, up to the root): does the host ask the domain's own DNS servers?", person(z.name))
+}
+
+// kdcs are the KDCs of a domain, by TCP, those first that are to be asked first: RFC 4120, 7.2.3.2.
+func (u *Updater) kdcs(ctx context.Context, domain string) ([]Server, error) {
+	var records []*dns.SRV
+	for _, name := range []string{"_kerberos._tcp.", "_kerberos._udp."} {
+		all, err := u.lookup(ctx, name+dns.Fqdn(domain), dns.TypeSRV)
+		if err != nil {
+			return nil, err
+		}
+		for _, rr := range all {
+			if srv, ok := rr.(*dns.SRV); ok && srv.Target != "." { // which says that there is none: RFC 2782
+				records = append(records, srv)
+			}
+		}
+		if len(records) > 0 {
+			break
+		}
+	}
+	slices.SortStableFunc(records, func(a, b *dns.SRV) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.Weight, a.Weight))
+	})
+	var kdcs []Server
+	var errs []error
+	for _, srv := range records {
+		addrs, err := u.addresses(ctx, srv.Target)
+		errs = append(errs, err)
+		for _, addr := range addrs {
+			kdcs = append(kdcs, Server{person(canonical(srv.Target)), netip.AddrPortFrom(addr, srv.Port)})
+		}
+	}
+	if len(kdcs) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	return kdcs, nil
+}
+
+// krb5conf is a krb5.conf(5) by which libraries need no other file and ask no DNS.
+func krb5conf(realm string, kdcs ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `[libdefaults]
+default_realm = %s
+dns_lookup_realm = false
+dns_lookup_kdc = false
+dns_canonicalize_hostname = false
+rdns = false
+udp_preference_limit = 1
+
+[realms]
+%[1]s = {
+`, realm)
+	for _, kdc := range kdcs {
+		fmt.Fprintf(&b, "\tkdc = %s\n", kdc)
+	}
+	b.WriteString("}\n")
+	return b.String()
+}

@@ -1,0 +1,91 @@
+package record
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// refused is the error of an update that a server answered and did not take.
+type refused struct{ error }
+
+func (e refused) Unwrap() error { return e.error }
+
+func isRefusal(err error) bool { return errors.As(err, new(refused)) }
+
+// refusal is why a server did not take an update, and what to do, or nil where it says that
+// it did. now is the time of this host.
+func refusal(answer *dns.Msg, now time.Time) error {
+	if answer.Rcode == dns.RcodeSuccess {
+		return nil
+	}
+	if t := answer.IsTsig(); t != nil && t.Error != 0 {
+		return refused{signature(t, now)}
+	}
+	advice := map[int]string{
+		dns.RcodeRefused: "the zone allows no updates from this host, or with this key or account: allow them at the server " +
+			"(allow-update or update-policy in BIND, the record's permissions in Active Directory)",
+		dns.RcodeNotAuth:        "it does not have the zone, or knows no such key: name the zone's primary server under dns.servers, and correct dns.zone or dns.key_name",
+		dns.RcodeNotZone:        "the name is not in that zone: correct dns.zone",
+		dns.RcodeNotImplemented: "it takes no updates: name the zone's primary server under dns.servers",
+		dns.RcodeServerFailure:  "it failed to write the zone, or to hand the update on to the primary server: its own log says why",
+		dns.RcodeFormatError:    "it does not understand the update: its own log may say why",
+	}[answer.Rcode]
+	if advice == "" {
+		advice = "its own log may say why"
+	}
+	return refused{fmt.Errorf("it answers %s: %s", rcode(answer.Rcode), advice)}
+}
+
+// signature is what a server has against a signature: RFC 8945, 5.2.
+func signature(t *dns.TSIG, now time.Time) error {
+	key, algorithm := person(t.Hdr.Name), person(t.Algorithm)
+	switch t.Error {
+	case dns.RcodeBadKey:
+		return fmt.Errorf("BADKEY: it has no key %s with %s: correct dns.key_name or dns.algorithm, or give it the key", key, algorithm)
+	case dns.RcodeBadSig:
+		return fmt.Errorf("BADSIG: its key %s is another one: correct the secret in dns.secret_file, or the server's", key)
+	case dns.RcodeBadTime:
+		return fmt.Errorf("BADTIME: the clocks differ by more than %d s%s: correct them", fudge, serverTime(t, now))
+	case dns.RcodeBadTrunc:
+		return fmt.Errorf("BADTRUNC: it wants a longer signature than %s: correct dns.algorithm", algorithm)
+	}
+	return fmt.Errorf("it answers %s to the signature: its own log may say why", rcode(int(t.Error)))
+}
+
+// serverTime is what a server's clock says, which comes with BADTIME: RFC 8945, 5.2.3.
+func serverTime(t *dns.TSIG, now time.Time) string {
+	data, err := hex.DecodeString(t.OtherData)
+	if err != nil || len(data) != 6 {
+		return ""
+	}
+	var seconds int64
+	for _, b := range data {
+		seconds = seconds<<8 | int64(b)
+	}
+	return fmt.Sprintf(", the server's says %s and this host's %s",
+		time.Unix(seconds, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+}
+
+// kerberos adds to an error of Kerberos what to do: RFC 4120, 7.5.9. What the library
+// returns has the code in its text alone.
+func kerberos(err error, account, server string) error {
+	for code, advice := range map[string]string{
+		"KDC_ERR_PREAUTH_FAILED":      "the password in dns.secret_file is not that of " + account,
+		"KDC_ERR_C_PRINCIPAL_UNKNOWN": "there is no account " + account + ": make it, or correct dns.account",
+		"KDC_ERR_CLIENT_REVOKED":      "the account " + account + " is disabled or locked: enable it",
+		"KDC_ERR_KEY_EXPIRED":         "the password of " + account + " has expired: set a new one",
+		"KDC_ERR_S_PRINCIPAL_UNKNOWN": "the realm knows no service DNS/" + server + ": name the server by its own name under dns.servers",
+		"KRB_AP_ERR_SKEW":             "the clocks of this host and the domain controller differ: correct them",
+		"KDC_ERR_ETYPE_NOSUPP":        "the account " + account + " has no key of a kind that is known here: allow AES for it and set its password anew",
+	} {
+		if err != nil && strings.Contains(err.Error(), code) {
+			return fmt.Errorf("%s: %w", advice, err)
+		}
+	}
+	return err
+}

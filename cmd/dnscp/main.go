@@ -187,7 +187,7 @@ removes those of --vips itself.`,
 			return dnscp.BeforeStop(ctx, vips, dnscp.NewLogger(os.Stderr, slog.LevelInfo))
 		},
 	}
-	cmd.Flags().StringVar(&vips, "vips", "", "the virtual addresses, separated by commas, where no guard runs")
+	cmd.Flags().StringVar(&vips, "vips", "", "the virtual `ADDRESSES`, separated by commas, where no guard runs")
 	return cmd
 }
 

@@ -208,6 +208,9 @@ func follow(f *Facts) {
 	f.Cluster.Config.StandbyCluster = map[string]any{"host": "192.0.2.1", "port": 5432.0}
 	f.Cluster.Nodes[0].Status.Role, f.Cluster.All.Members[0].Role = "standby_leader", "standby_leader"
 	f.Cluster.All.Members[0].State = "streaming"
+	if f.ConnectionPoint != nil {
+		f.ConnectionPoint.Held = nil
+	}
 }
 
 // In a sound standby cluster nobody takes writes, no commit waits, and no watchdog is held.

@@ -30,6 +30,8 @@ type Facts struct {
 	Etcd         *Etcd      // nil where this node is no client of etcd
 	RaftErr      error      // the raft does not answer; nil where this node is no member of one
 	HAProxy      *HAProxy   // nil where it does not run
+
+	ConnectionPoint *ConnectionPoint // nil where the leader has no VIP, or this node never leads
 }
 
 // Result is all that was checked.
@@ -44,7 +46,7 @@ type Result struct {
 func Judge(f Facts) Result {
 	r := Result{Node: f.Self.Name, Cluster: f.Seed.Cluster.Name}
 	for _, look := range []func(Facts) []check.Check{
-		checkNode, checkSeed, checkMachine, checkCertificates, checkPeers, checkDCS, checkCluster, checkHAProxy,
+		checkNode, checkSeed, checkMachine, checkCertificates, checkPeers, checkDCS, checkCluster, checkHAProxy, checkConnectionPoint,
 	} {
 		r.Checks = append(r.Checks, look(f)...)
 	}

@@ -24,6 +24,9 @@ var now = time.Date(2026, 11, 26, 15, 43, 0, 0, time.UTC)
 
 const clusterFile = `version: banyan/v1
 cluster: {name: pgsql-cl, generation: 3}
+sites:
+  - {name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180, 172.16.32.181]}
+dns: {name: pgsql-cl, zone: demo.ru, ttl: 30, read_name: pgsql-cl-ro}
 nodes:
   - {name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql, etcd, haproxy]}
   - {name: pgsql-n2, address: 172.16.32.12/24, services: [postgresql, etcd]}
@@ -98,6 +101,17 @@ func soundOf(t *testing.T, text, name string) Facts {
 			id := uint64(i + 1)
 			f.Etcd.Members = append(f.Etcd.Members, dcs.Member{ID: id, Name: n, PeerURLs: []string{"https://" + hostPort(m.Address, "2380")}})
 			f.Etcd.Endpoints = append(f.Etcd.Endpoints, dcs.Endpoint{URL: "https://" + hostPort(m.Address, "2379"), Member: id, Leader: 1, Size: 20 << 20})
+		}
+	}
+	if s.KeepsVIPs(self) {
+		leader, _ := s.ByName("pgsql-n1")
+		replica, _ := s.ByName("pgsql-n2")
+		f.ConnectionPoint = &ConnectionPoint{
+			Name:     Lookup{Addresses: vipsAt(s, leader)},
+			ReadName: Lookup{Addresses: []netip.Addr{replica.Address.Addr()}},
+		}
+		if name == "pgsql-n1" {
+			f.ConnectionPoint.Held = vipsAt(s, leader)
 		}
 	}
 	if self.Runs(seeds.ServiceHAProxy) {

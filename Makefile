@@ -29,7 +29,7 @@ export PATH := /usr/local/lib/banyan-tools/bin:/usr/local/go/bin:$(PATH)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help image programs test soak check bench lab clean
+.PHONY: help image packages programs test soak check bench lab clean
 
 # $(call set-up,image|test,PROGRAMS): as root, set the machine up; as anybody
 # else, fail where one of PROGRAMS is missing.
@@ -40,11 +40,14 @@ define set-up
 endef
 
 help: ## say this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 	@echo 'PROFILE=$(PROFILE) OUTPUT=$(OUTPUT) VERSION=$(VERSION)'
 
 image: programs ## build the disk image of PROFILE into OUTPUT
 	bin/build image --profile $(PROFILE) --output $(OUTPUT)/
+
+packages: programs ## build the .debs of Banyan itself into OUTPUT
+	bin/build packages --output $(OUTPUT)/
 
 programs:
 	$(call set-up,image,go mmdebstrap)

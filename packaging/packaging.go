@@ -8,8 +8,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/goreleaser/nfpm/v2"
@@ -17,24 +20,52 @@ import (
 	"github.com/goreleaser/nfpm/v2/files"
 )
 
-//go:embed firstboot
+//go:embed copyright firstboot dnscp
 var sources embed.FS
 
-// Options is what a package is made from.
+// Options is what packages are made from.
 type Options struct {
-	Version string    // a Debian version: deb-version(7)
-	Binary  string    // the program that goes into it
-	Date    time.Time // of every file
-	Output  string    // a directory
+	Version          string    // a Debian version: deb-version(7)
+	Date             time.Time // of every file
+	Output           string    // a directory
+	Firstboot, DNSCP string    // the programs that go into them
+}
+
+// Make makes banyan-firstboot, which turns a host into a node, and banyan-dnscp, the
+// connection point of any cluster under Patroni, and returns the names of their files.
+func Make(o Options) ([]string, error) {
+	var debs []string
+	for _, own := range []struct {
+		product
+		binary string
+	}{{firstboot, o.Firstboot}, {dnscp, o.DNSCP}} {
+		deb, err := own.pack(o, own.binary)
+		if err != nil {
+			return nil, err
+		}
+		debs = append(debs, deb)
+	}
+	return debs, nil
+}
+
+// product is what a package has of its own. Its sources are in the directory of
+// its program's name; units, maintainer scripts, manual page and lintian's
+// overrides are found there by their names.
+type product struct {
+	program, bin string // the program, and the directory that it goes to
+	description  string // the first line is the synopsis
+	relations    nfpm.Overridables
+	files        map[string]string // where other sources go
+	directories  []string          // that are empty
 }
 
 // maintainer has an address since Debian wants one; example.org is nobody's.
 const maintainer = "The Banyan authors <banyan@example.org>"
 
-// Firstboot makes banyan-firstboot, which turns a host into a node, and returns
-// its file name.
-func Firstboot(o Options) (name string, err error) {
-	const units, share = "/usr/lib/systemd/system/", "/usr/share/"
+func (p product) name() string { return "banyan-" + p.program }
+
+// pack makes the package of a program.
+func (p product) pack(o Options, binary string) (name string, err error) {
 	// nfpm reads what it packs from files.
 	dir, err := os.MkdirTemp("", "banyan-packaging-")
 	if err != nil {
@@ -44,56 +75,27 @@ func Firstboot(o Options) (name string, err error) {
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	source := func(name string) string { return filepath.Join(dir, "firstboot", name) }
-	made, err := o.generate()
+	made, err := p.generate(o)
 	if err != nil {
 		return "", err
 	}
 	for name, content := range made {
-		if err := os.WriteFile(source(name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, p.program, name), content, 0o600); err != nil {
 			return "", err
 		}
 	}
-	file := func(source, destination string, mode os.FileMode) *files.Content {
-		return &files.Content{Source: source, Destination: destination,
-			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: o.Date}}
+	contents, err := p.contents(o, binary, dir)
+	if err != nil {
+		return "", err
 	}
 
 	info := &nfpm.Info{
-		Name: "banyan-firstboot", Arch: "amd64", Platform: "linux", Version: o.Version, VersionSchema: "none", Section: "admin", Priority: "optional",
-		Maintainer: maintainer, MTime: o.Date,
-		Description: "make this machine a PostgreSQL cluster member from its seed\n" +
-			"Reads one seed file, computes the machine's configuration from it, makes the\n" +
-			"machine agree and joins it to a highly available cluster of PostgreSQL under\n" +
-			"Patroni. Nothing reaches in from outside.",
-		Overridables: nfpm.Overridables{
-			Depends: []string{"systemd", "systemd-resolved | systemd (<< 251)", "dbus", "init-system-helpers (>= 1.52)", "passwd", "sudo",
-				"locales", "tzdata", "fdisk", "e2fsprogs", "udev", "libpam-systemd", "iproute2", "nftables", "chrony", "ca-certificates", "openssh-server",
-				"netbase", // without its /etc/protocols nft knows no ipv6-icmp, and loads no firewall
-			},
-			Recommends: []string{"patroni", "postgresql", "etcd-server", "etcd-client", "xfsprogs"},
-			Contents: files.Contents{
-				file(o.Binary, "/usr/sbin/firstboot", 0o755),
-				file(source("banyan-plant.service"), units+"banyan-plant.service", 0o644),
-				file(source("banyan-firstboot.service"), units+"banyan-firstboot.service", 0o644),
-				file(source("banyan-peer.socket"), units+"banyan-peer.socket", 0o644),
-				file(source("banyan-peer.service"), units+"banyan-peer.service", 0o644),
-				file(source("banyan-etcd-snapshot.service"), units+"banyan-etcd-snapshot.service", 0o644),
-				file(source("banyan-etcd-snapshot.timer"), units+"banyan-etcd-snapshot.timer", 0o644),
-				file(source("banyan-firewall.service"), units+"banyan-firewall.service", 0o644),
-				file(source("raft.py"), "/usr/lib/banyan/raft.py", 0o644),
-				file(source("nftables.conf"), units+"nftables.service.d/banyan-firewall.conf", 0o644),
-				file(source("firstboot.8.gz"), share+"man/man8/firstboot.8.gz", 0o644),
-				file(source("changelog.gz"), share+"doc/banyan-firstboot/changelog.gz", 0o644),
-				file(source("copyright"), share+"doc/banyan-firstboot/copyright", 0o644),
-				file(source("overrides"), share+"lintian/overrides/banyan-firstboot", 0o644),
-				file(source("bash"), share+"bash-completion/completions/firstboot", 0o644),
-				file(source("zsh"), share+"zsh/vendor-completions/_firstboot", 0o644),
-				file(source("fish"), share+"fish/vendor_completions.d/firstboot.fish", 0o644),
-			},
-			Scripts: nfpm.Scripts{PostInstall: source("postinst"), PreRemove: source("prerm"), PostRemove: source("postrm")},
-		},
+		Name: p.name(), Arch: "amd64", Platform: "linux", Version: o.Version, VersionSchema: "none", Section: "admin", Priority: "optional",
+		Maintainer: maintainer, MTime: o.Date, Description: p.description, Overridables: p.relations,
 	}
+	info.Contents = contents
+	script := func(name string) string { return filepath.Join(dir, p.program, name) }
+	info.Scripts = nfpm.Scripts{PostInstall: script("postinst"), PreRemove: script("prerm"), PostRemove: script("postrm")}
 	info = nfpm.WithDefaults(info)
 	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
 		return "", fmt.Errorf("describe package %s: %w", info.Name, err)
@@ -108,4 +110,53 @@ func Firstboot(o Options) (name string, err error) {
 	}
 	name = filepath.Join(o.Output, packager.ConventionalFileName(info))
 	return name, os.WriteFile(name, deb.Bytes(), 0o644)
+}
+
+// contents lists what the package holds; dir has the sources, and what was generated.
+func (p product) contents(o Options, binary, dir string) (files.Contents, error) {
+	const share = "/usr/share/"
+	owned := func(mode os.FileMode) *files.ContentFileInfo {
+		return &files.ContentFileInfo{Owner: "root", Group: "root", Mode: mode, MTime: o.Date}
+	}
+	list := files.Contents{{Source: binary, Destination: path.Join(p.bin, p.program), FileInfo: owned(0o755)}}
+	add := func(source, destination string) {
+		list = append(list, &files.Content{Source: filepath.Join(dir, source), Destination: destination, FileInfo: owned(0o644)})
+	}
+	add("copyright", share+"doc/"+p.name()+"/copyright")
+	for source, destination := range map[string]string{
+		p.program + ".8.gz": share + "man/man8/" + p.program + ".8.gz",
+		"changelog.gz":      share + "doc/" + p.name() + "/changelog.gz",
+		"overrides":         share + "lintian/overrides/" + p.name(),
+		"bash":              share + "bash-completion/completions/" + p.program,
+		"zsh":               share + "zsh/vendor-completions/_" + p.program,
+		"fish":              share + "fish/vendor_completions.d/" + p.program + ".fish",
+	} {
+		add(p.program+"/"+source, destination)
+	}
+	for source, destination := range p.files {
+		add(p.program+"/"+source, destination)
+	}
+	units, err := p.units()
+	if err != nil {
+		return nil, err
+	}
+	for _, unit := range units {
+		add(p.program+"/"+unit, "/usr/lib/systemd/system/"+unit)
+	}
+	for _, directory := range p.directories {
+		list = append(list, &files.Content{Type: files.TypeDir, Destination: directory, FileInfo: owned(0o755)})
+	}
+	return list, nil
+}
+
+// units lists the names of the package's units.
+func (p product) units() ([]string, error) {
+	entries, err := fs.ReadDir(sources, p.program)
+	var units []string
+	for _, e := range entries {
+		if slices.Contains([]string{".service", ".socket", ".timer"}, path.Ext(e.Name())) {
+			units = append(units, e.Name())
+		}
+	}
+	return units, err
 }

@@ -1,74 +1,94 @@
 package packaging
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"banyan/internal/command"
+	"banyan/internal/dnscp/config"
+	"banyan/internal/golden"
 )
 
+var products = []product{firstboot, dnscp}
+
 // Debian's own tool reads what dpkg will.
-func TestFirstboot(t *testing.T) {
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "firstboot")
-	if err := os.WriteFile(binary, []byte("a program"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	options := Options{Version: "0.1.0~git1", Binary: binary, Date: time.Unix(1_700_000_000, 0), Output: dir}
-	deb, err := Firstboot(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := os.ReadFile(deb)
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestPackages(t *testing.T) {
+	for _, p := range products {
+		t.Run(p.program, func(t *testing.T) {
+			dir := t.TempDir()
+			binary := filepath.Join(dir, "program")
+			if err := os.WriteFile(binary, []byte("a program"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			options := Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0), Output: dir}
+			deb, err := p.pack(options, binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, err := os.ReadFile(deb)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields, err := command.Run(t.Context(), "dpkg-deb", "--field", deb, "Package", "Version", "Architecture", "Depends", "Recommends", "Suggests", "Description")
+			if err != nil {
+				t.Fatal(err)
+			}
+			contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var files strings.Builder
+			for line := range strings.Lines(contents) {
+				if f := strings.Fields(line); f[0][0] != 'd' || strings.HasPrefix(f[5], "./etc/") {
+					fmt.Fprintln(&files, f[0], f[1], f[5])
+				}
+			}
+			golden.Check(t, "testdata/"+p.program+".golden", fields+"\n"+files.String())
 
-	fields, err := command.Run(t.Context(), "dpkg-deb", "--field", deb, "Package", "Version", "Architecture", "Depends")
-	if err != nil {
-		t.Fatal(err)
+			if _, err := p.pack(options, binary); err != nil {
+				t.Fatal(err)
+			}
+			second, err := os.ReadFile(deb)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(first) != string(second) {
+				t.Error("one input gave two packages")
+			}
+		})
 	}
-	if want := "Package: banyan-firstboot\nVersion: 0.1.0~git1\nArchitecture: amd64\n" +
-		"Depends: systemd, systemd-resolved | systemd (<< 251), dbus, init-system-helpers (>= 1.52), passwd, sudo, " +
-		"locales, tzdata, fdisk, e2fsprogs, udev, libpam-systemd, iproute2, nftables, chrony, ca-certificates, openssh-server, netbase\n"; fields != want {
-		t.Errorf("fields:\n%s", fields)
-	}
-	contents, err := command.Run(t.Context(), "dpkg-deb", "--contents", deb)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"-rwxr-xr-x root/root", "./usr/sbin/firstboot", "./usr/lib/systemd/system/banyan-plant.service",
-		"./usr/lib/systemd/system/banyan-firstboot.service", "./usr/lib/systemd/system/banyan-firewall.service", "./usr/lib/systemd/system/banyan-etcd-snapshot.service", "./usr/lib/systemd/system/banyan-etcd-snapshot.timer",
-		"./usr/lib/systemd/system/nftables.service.d/banyan-firewall.conf", "-rw-r--r-- root/root", "./usr/lib/banyan/raft.py", "./usr/share/man/man8/firstboot.8.gz",
-		"./usr/share/doc/banyan-firstboot/changelog.gz", "./usr/share/doc/banyan-firstboot/copyright",
-		"./usr/share/bash-completion/completions/firstboot", "./usr/share/zsh/vendor-completions/_firstboot",
-		"./usr/share/fish/vendor_completions.d/firstboot.fish",
-	} {
-		if !strings.Contains(contents, want) {
-			t.Errorf("no %q in:\n%s", want, contents)
-		}
-	}
+}
 
-	if _, err := Firstboot(options); err != nil {
-		t.Fatal(err)
-	}
-	second, err := os.ReadFile(deb)
+// The configuration that dnscp's users begin with is one.
+func TestTheExampleIsAConfiguration(t *testing.T) {
+	text, err := sources.ReadFile("dnscp/config.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(first) != string(second) {
-		t.Error("one input gave two packages")
+	if _, err := config.Parse("config.yml", text); err != nil {
+		t.Error(err)
+	}
+	// So it is with what stands there as a comment, but for what excludes other keys.
+	all := regexp.MustCompile(`(?m)^( *)#([a-z]|  )`).ReplaceAllString(string(text), "$1$2")
+	all = regexp.MustCompile(`(?m)^ *(key_name|algorithm):.*\n`).ReplaceAllString(all, "")
+	c, err := config.Parse("config.yml", []byte(all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.HoldDown == 0 || c.Interface == "" || c.DNS.ReadName == "" || len(c.DNS.Servers) == 0 || !c.DNS.NSUpdate || c.Metrics.Textfile == "" {
+		t.Errorf("a key is missing: %+v", c)
 	}
 }
 
 func TestChangelog(t *testing.T) {
 	east := time.FixedZone("", 3*60*60) // of whoever builds: it must not matter
-	got := Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0).In(east)}.changelog()
-	if want := `banyan-firstboot (0.1.0~git1) unstable; urgency=medium
+	got := dnscp.changelog(Options{Version: "0.1.0~git1", Date: time.Unix(1_700_000_000, 0).In(east)})
+	if want := `banyan-dnscp (0.1.0~git1) unstable; urgency=medium
 
   * What changed is in the history of Banyan's git repository.
 
@@ -78,9 +98,11 @@ func TestChangelog(t *testing.T) {
 	}
 }
 
-func TestFirstbootWithoutItsProgram(t *testing.T) {
-	_, err := Firstboot(Options{Version: "1", Binary: "/nonexistent/firstboot", Output: t.TempDir()})
-	if err == nil || !strings.Contains(err.Error(), "/nonexistent/firstboot") {
-		t.Errorf("got %v", err)
+func TestWithoutTheProgram(t *testing.T) {
+	for _, p := range products {
+		_, err := p.pack(Options{Version: "1", Output: t.TempDir()}, "/nonexistent/program")
+		if err == nil || !strings.Contains(err.Error(), "/nonexistent/program") {
+			t.Errorf("%s: got %v", p.program, err)
+		}
 	}
 }

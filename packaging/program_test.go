@@ -10,12 +10,12 @@ import (
 	"banyan/internal/command"
 )
 
-// buildFirstboot builds the program as the Makefile does.
-func buildFirstboot(t *testing.T) string {
+// build builds the program of a package as the Makefile does.
+func build(t *testing.T, p product) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "firstboot")
+	binary := filepath.Join(t.TempDir(), p.program)
 	_, err := command.Command{
-		Name: "go", Args: []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, "banyan/cmd/firstboot"},
+		Name: "go", Args: []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, "banyan/cmd/" + p.program},
 		Env: []string{"CGO_ENABLED=0"},
 	}.Run(t.Context())
 	if err != nil {
@@ -26,33 +26,37 @@ func buildFirstboot(t *testing.T) string {
 
 // The scripts are made without the program, and yet are what it prints.
 func TestTheCompletionsAreThoseOfTheProgram(t *testing.T) {
-	binary := buildFirstboot(t)
-	made, err := Options{}.generate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		printed, err := command.Run(t.Context(), binary, "completion", shell)
+	for _, p := range products {
+		binary := build(t, p)
+		made, err := p.generate(Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(made[shell]) != printed {
-			t.Errorf("the completion of %s is not what the program prints", shell)
+		for _, shell := range []string{"bash", "zsh", "fish"} {
+			printed, err := command.Run(t.Context(), binary, "completion", shell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(made[shell]) != printed {
+				t.Errorf("the completion of %s in %s is not what the program prints", p.program, shell)
+			}
 		}
 	}
 }
 
-// What is linked into the program is distributed with it, under its own terms.
+// What is linked into the programs is distributed with them, under its own terms.
 func TestCopyrightNamesEveryModule(t *testing.T) {
-	info, err := buildinfo.ReadFile(buildFirstboot(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	modules := []string{"std"}
-	for _, m := range info.Deps {
-		modules = append(modules, m.Path)
+	for _, p := range products {
+		info, err := buildinfo.ReadFile(build(t, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range info.Deps {
+			modules = append(modules, m.Path)
+		}
 	}
-	copyrights, err := sources.ReadFile("firstboot/copyright")
+	copyrights, err := sources.ReadFile("copyright")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +66,12 @@ func TestCopyrightNamesEveryModule(t *testing.T) {
 	}
 	for _, m := range modules {
 		if !slices.ContainsFunc(patterns, func(p string) bool { return covers(p, m) }) {
-			t.Errorf("packaging/firstboot/copyright has nothing on %s", m)
+			t.Errorf("packaging/copyright has nothing on %s", m)
 		}
 	}
 	for _, p := range patterns {
 		if !slices.ContainsFunc(modules, func(m string) bool { return covers(p, m) }) {
-			t.Errorf("packaging/firstboot/copyright: no module of the program is in %s", p)
+			t.Errorf("packaging/copyright: no module of a program is in %s", p)
 		}
 	}
 }

@@ -29,8 +29,7 @@ func BenchmarkImage(b *testing.B) {
 		}
 	})
 	cache, dist := filepath.Join(parent, "cache"), filepath.Join(parent, "dist")
-	firstboot := filepath.Join(parent, "firstboot")
-	run(b, "go", "build", "-trimpath", "-o", firstboot, "banyan/cmd/firstboot")
+	run(b, "go", "build", "-trimpath", "-o", parent, "banyan/cmd/firstboot", "banyan/cmd/dnscp")
 
 	build := func(b *testing.B) {
 		out, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -39,8 +38,8 @@ func BenchmarkImage(b *testing.B) {
 		}
 		defer out.Close()
 		began := time.Now()
-		result, err := Build(b.Context(), Options{Profile: profile, Version: "0", Firstboot: firstboot, Output: dist, Format: formatRaw,
-			CacheDir: cache, CacheLimit: 8 << 30}, out)
+		result, err := Build(b.Context(), Options{Profile: profile, Version: "0", Firstboot: filepath.Join(parent, "firstboot"), DNSCP: filepath.Join(parent, "dnscp"),
+			Output: dist, Format: formatRaw, CacheDir: cache, CacheLimit: 8 << 30}, out)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -27,8 +27,8 @@ type Options struct {
 	Mirrors []string // URI or ARCHIVE=URI, in the place of the profile's archives
 	Keyring string   // in the place of the profile's
 	Version string
-	// Firstboot is the node's program, which goes into the image as a package.
-	Firstboot string
+	// Firstboot and DNSCP are the programs of a node, which go into the image as packages.
+	Firstboot, DNSCP string
 	// Example is the seed that is put beside the place for the real one.
 	Example string
 	// SeedKey is the text of the key that seeds have to be signed with; empty where
@@ -56,7 +56,7 @@ type Result struct {
 // where it is killed, only a mount namespace of its own unmounts its root.
 func Build(ctx context.Context, o Options, out *os.File) (result Result, err error) {
 	unix.Umask(0o022) // whatever the caller's: two builds are one
-	epoch, err := sourceDate()
+	epoch, err := SourceDate()
 	if err != nil {
 		return Result{}, err
 	}

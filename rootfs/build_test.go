@@ -45,7 +45,7 @@ case $* in *\ update) echo "Date: Sat, 21 Nov 2026 14:03:05 UTC" >"$lists/a_dist
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: firstboot, Format: formatRaw, CacheDir: cache,
+	_, err = Build(ctx, Options{Profile: profile, Version: "1", Output: output, Firstboot: firstboot, DNSCP: firstboot, Format: formatRaw, CacheDir: cache,
 		Keyring: firstboot, // apt, which would read it, is a stub
 	}, log)
 	for _, pattern := range []string{work + "/*", output, cache + "/trees/*"} {

@@ -32,7 +32,7 @@ type output struct {
 }
 
 // plan is the stages, in groups that run one after the other. In a group several
-// sequences run side by side: our own package needs nothing of the archives', and
+// sequences run side by side: our own packages need nothing of the archives', and
 // the initramfs nothing but the base tree.
 func (b *builder) plan() [][][]stage {
 	cache, work, dist := space{b.CacheDir, "--cache"}, space{filepath.Dir(b.work), "TMPDIR"}, space{b.Output, "--output"}
@@ -104,12 +104,9 @@ func (s stage) measure(ctx context.Context) (progress.Made, error) {
 }
 
 func (b *builder) makePackages(context.Context) (output, error) {
-	deb, err := packaging.Firstboot(packaging.Options{Version: b.Version, Binary: b.Firstboot, Date: b.epoch, Output: b.work})
-	if err != nil {
-		return output{}, err
-	}
-	b.ownDebs = []string{deb}
-	return output{paths: b.ownDebs}, nil
+	var err error
+	b.ownDebs, err = packaging.Make(packaging.Options{Version: b.Version, Date: b.epoch, Output: b.work, Firstboot: b.Firstboot, DNSCP: b.DNSCP})
+	return output{paths: b.ownDebs}, err
 }
 
 // updateArchives also finds out whether the cache has the base tree.

@@ -16,9 +16,9 @@ func makeWork() (work string, lock *os.File, err error) {
 	return scratch.Make(cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), "banyan-build-")
 }
 
-// sourceDate is the time that the image carries: SOURCE_DATE_EPOCH where it is
+// SourceDate is the time that the image carries: SOURCE_DATE_EPOCH where it is
 // set (reproducible-builds.org), else now.
-func sourceDate() (time.Time, error) {
+func SourceDate() (time.Time, error) {
 	value, ok := os.LookupEnv("SOURCE_DATE_EPOCH")
 	if !ok {
 		return time.Now(), nil

@@ -23,6 +23,7 @@ func (d document) check(s Seed) {
 	d.checkCluster(s.Cluster)
 	d.checkSites(s)
 	d.checkDNS(s)
+	d.checkDNSCP(s)
 	d.checkNodes(s)
 	d.checkMembers(s)
 	d.checkSections("", s, s.sections())

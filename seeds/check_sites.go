@@ -110,12 +110,8 @@ const aWeek = 7 * 24 * 3600
 
 func (d document) checkDNS(s Seed) {
 	dns := s.DNS
-	var vips int
-	for _, site := range s.Sites {
-		vips += len(site.VIPs)
-	}
 	if !d.Given("dns.name") && !d.Malformed("dns.name") {
-		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm"} {
+		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm", "account", "nsupdate"} {
 			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
 		}
 		return
@@ -130,13 +126,14 @@ func (d document) checkDNS(s Seed) {
 			}
 		}
 	}
+	d.Require("dns.zone", "the zone that the name is in, such as demo.ru")
 	if !isDomain(dns.Zone) {
 		d.Refuse("dns.zone", "%s is not a domain, such as example.org", quote(dns.Zone))
 	}
 	if strings.EqualFold(dns.ReadName, dns.Name) {
 		d.Refuse("dns.read_name", "%s is dns.name too: the replicas need a name of their own", quote(dns.ReadName))
 	}
-	if vips == 0 {
+	if !s.HasVIPs() {
 		d.Refuse("dns.name", "a record points at VIPs, and there is none: add vips to a site, or remove dns")
 	}
 	d.checkHosts("dns.servers", dns.Servers)
@@ -144,14 +141,53 @@ func (d document) checkDNS(s Seed) {
 	if len(s.Sites) > 1 && dns.TTL > dnsTTLSites {
 		d.Warn("dns.ttl", "for up to %d s clients look for the leader at the site that it left: with several sites, %d is usual", dns.TTL, dnsTTLSites)
 	}
-	if dns.Auth == DNSAuthTSIG {
+	d.checkDNSAuth(dns)
+}
+
+// accountName is a name of Active Directory's, of which a computer's ends with $:
+// https://learn.microsoft.com/en-us/windows/win32/adschema/a-samaccountname
+var accountName = regexp.MustCompile(`^[^][\s"/\\:;|=,+*?<>@]{1,20}$`)
+
+// longestComputer is the most characters that the name of a computer has, without $:
+// https://learn.microsoft.com/en-us/troubleshoot/windows-server/active-directory/naming-conventions-for-computer-domain-site-ou
+const longestComputer = 15
+
+// checkDNSAuth holds each key to the way of authorization that it is for.
+func (d document) checkDNSAuth(dns DNS) {
+	for key, auth := range map[string]DNSAuth{"key_name": DNSAuthTSIG, "algorithm": DNSAuthTSIG, "account": DNSAuthGSSTSIG, "nsupdate": DNSAuthGSSTSIG} {
+		if dns.Auth != auth {
+			d.Refuse("dns."+key, "this is for auth %s, and auth is %s: change that, or remove this key", auth, dns.Auth)
+		}
+	}
+	switch dns.Auth {
+	case DNSAuthTSIG:
 		d.Require("dns.key_name", "the name of the TSIG key, such as pgsql-cl.")
-	} else {
-		for _, key := range []string{"dns.key_name", "dns.algorithm"} {
-			d.Refuse(key, "this is for auth tsig, and auth is %s: change that, or remove this key", dns.Auth)
+	case DNSAuthGSSTSIG:
+		for i, server := range dns.Servers {
+			if _, err := netip.ParseAddr(server); err == nil {
+				d.Warn(fmt.Sprintf("dns.servers[%d]", i), "Kerberos knows a server by its name alone, which is then looked for behind %s: write the name", server)
+			}
+		}
+		if dns.Account == "" && len(dns.Name) > longestComputer {
+			d.Warn("dns.name", "the account of a computer has %d characters at most, and this name is longer: create one, and write it as dns.account", longestComputer)
 		}
 	}
 	if !isDomain(strings.TrimSuffix(dns.KeyName, ".")) {
 		d.Refuse("dns.key_name", "%s is not the name of a TSIG key, such as pgsql-cl.", quote(dns.KeyName))
 	}
+	if !accountName.MatchString(dns.Account) {
+		d.Refuse("dns.account", "%s is not the name of an account, such as PGSQL-CL$: leave out the domain", quote(dns.Account))
+	}
+}
+
+// checkDNSCP looks at what is told to the guard of the VIPs.
+func (d document) checkDNSCP(s Seed) {
+	if !s.HasVIPs() {
+		for _, key := range []string{"hold_down", "metrics_port"} {
+			d.Refuse("dnscp."+key, "no site has a VIP, so that there is no guard: add vips to a site, or remove %s", key)
+		}
+		return
+	}
+	// What a node may at the most the guard itself knows, since ttl may be changed in the DCS.
+	d.checkRange("dnscp.hold_down", int64(s.DNSCP.HoldDown), 2, int64(s.Patroni.TTL), "s")
 }

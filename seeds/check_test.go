@@ -23,7 +23,7 @@ func TestGoodClusters(t *testing.T) {
 		"ports of what does not run":       minimal + "haproxy: {ports: {primary: 5432, replicas: 5432}}\n",
 		"several VIPs in a subnet":         minimal + "sites: [{name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180, 172.16.32.181]}]\n",
 		"a VIP in a subnet of two":         head + "nodes: [{name: a, address: 172.16.32.2/31}]\n" + tail + "sites: [{name: dc1, subnet: 172.16.32.2/31, vips: [172.16.32.3]}]\n",
-		"a dns server by name":             minimal + "sites: [{name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180]}]\ndns: {name: PGSQL-CL, servers: [dc1.demo.ru, '2001:db8::1']}\n",
+		"a dns server by name":             minimal + "sites: [{name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180]}]\ndns: {name: PGSQL-CL, zone: demo.ru, servers: [dc1.demo.ru, '2001:db8::1']}\n",
 		"the election at its bound":        minimal + "etcd: {heartbeat-interval: 100, election-timeout: 500}\n",
 		"an external etcd by address":      strings.Replace(minimal, "name: pgsql-cl", "name: pgsql-cl, dcs: external", 1) + "etcd: {endpoints: ['http://172.16.32.1:2379', 'http://[2001:db8::1]:2379/']}\n",
 		"a verifier":                       minimal + "postgresql: {roles: [{name: App, password: 'SCRAM-SHA-256$4096:bm90IGEgc2FsdA==$" + strings.Repeat("A", 43) + "=:" + strings.Repeat("B", 43) + "='}]}\n",

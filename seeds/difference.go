@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
 	"banyan/internal/strict"
 )
@@ -69,27 +68,6 @@ func Diff(from, to *Seed) []Difference {
 	}
 	return differences
 }
-
-// Changed lists, in the order of the schema, the paths of what is in effect for n, a
-// node of s, and of the cluster's own settings, that are not the default.
-func Changed(s Seed, n Node) []string {
-	bare := bareSeed()
-	var paths []string
-	for _, d := range append(compare(clusterSettings(bare), clusterSettings(&s)),
-		compare(settings("", reflect.ValueOf(bare.Nodes[0])), settings("", reflect.ValueOf(n)))...) {
-		paths = append(paths, d.Path)
-	}
-	return paths
-}
-
-// bareSeed is the least that is a seed: all else in it is the default.
-var bareSeed = sync.OnceValue(func() *Seed {
-	s, d := read("bare.yaml", []byte("version: "+Version+"\ncluster: {name: bare}\nnodes: [{name: bare, address: 192.0.2.1/24}]\n"))
-	if err := d.Err(); err != nil {
-		panic(err) // the text is a constant
-	}
-	return s
-})
 
 // setting is one value of a seed.
 type setting struct {

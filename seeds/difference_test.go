@@ -63,19 +63,3 @@ func TestDiff(t *testing.T) {
 		t.Errorf("a seed differs from itself: %+v", same)
 	}
 }
-
-func TestChanged(t *testing.T) {
-	s := cluster(t, "")
-	for _, path := range Changed(*s, s.Nodes[0]) {
-		if path != "cluster.name" && path != "name" && path != "address" && path != "etcd.initial-cluster-token" {
-			t.Errorf("%s is not what a seed has by default", path)
-		}
-	}
-	s = cluster(t, "sites: [{name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180]}]\nfirewall: {allow: []}\nsystem: {sysctl: {vm.swappiness: 1}}\n")
-	changed := Changed(*s, s.Nodes[0])
-	for _, path := range []string{"sites[dc1].vips", "firewall.allow[0].port", "system.sysctl.vm.swappiness"} {
-		if !slices.Contains(changed, path) {
-			t.Errorf("no %s in %v", path, changed)
-		}
-	}
-}

@@ -71,7 +71,7 @@ func (s *Seed) Overview() Overview {
 	return o
 }
 
-// FQDN is a name of the cluster, such as dns.name, with its zone where that is given;
+// FQDN is a name of the cluster, such as dns.name, with its zone;
 // of "" it is "".
 func (s *Seed) FQDN(name string) string {
 	if name == "" {

@@ -52,6 +52,9 @@ func (s *Seed) Ports(n Node) []Port {
 	if s.IsRaftMember(n) {
 		ports = append(ports, Port{n.Patroni.Raft.Port, "Patroni's raft", ForMembers, "patroni.raft.port", "Patroni's raft"})
 	}
+	if s.KeepsVIPs(n) {
+		ports = append(ports, Port{s.DNSCP.MetricsPort, "dnscp, its metrics", ForNobody, "dnscp.metrics_port", "dnscp's metrics"})
+	}
 	if p := n.HAProxy.Ports; n.Runs(ServiceHAProxy) {
 		ports = append(ports,
 			Port{p.Primary, "HAProxy: the primary", ForClients, "haproxy.ports.primary", "HAProxy's primary"},

@@ -33,6 +33,8 @@ type Seed struct {
 	Sites []Site `yaml:"sites" source:"banyan"`
 	// The name in DNS that follows the leader.
 	DNS DNS `yaml:"dns" source:"https://www.rfc-editor.org/rfc/rfc2136"`
+	// How the virtual addresses are kept on the leader.
+	DNSCP DNSCP `yaml:"dnscp" source:"banyan"`
 	// The machines of the cluster.
 	Nodes []Node `yaml:"nodes" required:"true" source:"banyan"`
 	// What PostgreSQL is told.
@@ -87,7 +89,7 @@ type Site struct {
 type DNS struct {
 	// The first label of the name; without it there is no record.
 	Name string `yaml:"name" example:"pgsql-cl"`
-	// The zone that the name is in.
+	// The zone that the name is in; a name needs one.
 	Zone string `yaml:"zone" example:"demo.ru"`
 	// A second name, for all replicas that stream.
 	ReadName string `yaml:"read_name" example:"pgsql-cl-ro"`
@@ -104,6 +106,21 @@ type DNS struct {
 	KeyName string `yaml:"key_name" example:"pgsql-cl." source:"https://www.rfc-editor.org/rfc/rfc8945"`
 	// The algorithm of the TSIG key.
 	Algorithm TSIGAlgorithm `yaml:"algorithm" default:"hmac-sha256" source:"https://www.rfc-editor.org/rfc/rfc8945"`
+	// The account of gss-tsig; by default name with a $ behind it, which is that of a computer.
+	Account string `yaml:"account" example:"PGSQL-CL$" source:"https://learn.microsoft.com/en-us/windows/win32/adschema/a-samaccountname"`
+	// Whether `nsupdate -g` is tried where the node's own gss-tsig fails; for hosts that have
+	// bind9-dnsutils and krb5-user.
+	NSUpdate bool `yaml:"nsupdate" source:"https://bind9.readthedocs.io/en/latest/manpages.html#nsupdate-dynamic-dns-update-utility"`
+}
+
+// DNSCP is the guard, which keeps the virtual addresses and the record.
+type DNSCP struct {
+	// For how long a virtual address may stay where Patroni no longer says that the node leads,
+	// in seconds; by default, and at the most, what ttl, loop_wait, retry_timeout and the
+	// watchdog leave until another node can lead.
+	HoldDown Seconds `yaml:"hold_down" example:"4"`
+	// The port that has numbers for Prometheus, on the node itself alone.
+	MetricsPort uint16 `yaml:"metrics_port" default:"9553" source:"https://prometheus.io/docs/instrumenting/exposition_formats/"`
 }
 
 // Node is one machine of the cluster. A section that stands below a node is

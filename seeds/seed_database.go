@@ -194,7 +194,10 @@ type PgProbackup struct {
 
 // Callbacks are commands that Patroni runs as postgres. It adds the name of the event,
 // the member's role and the cluster's name, waits for none, and ends one that still runs
-// when the next is due.
+// when the next is due. Where the leader has a virtual address, on_start, on_stop and
+// on_role_change are by default "/usr/bin/dnscp --", which has that follow at once; a command
+// in its place should run it too, with what Patroni adds, or the address follows a second
+// later.
 type Callbacks struct {
 	// After PostgreSQL was started.
 	OnStart string `yaml:"on_start" example:"/opt/site/on-change --quiet"`

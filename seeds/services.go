@@ -52,6 +52,14 @@ func (s *Seed) VIPs(n Node) []netip.Addr {
 	return nil
 }
 
+// HasVIPs tells whether the leader has a virtual address, at one of the sites at least.
+func (s *Seed) HasVIPs() bool {
+	return slices.ContainsFunc(s.Sites, func(site Site) bool { return len(site.VIPs) > 0 })
+}
+
+// KeepsVIPs tells whether a node has the guard of the virtual addresses: one that may lead.
+func (s *Seed) KeepsVIPs(n Node) bool { return s.HasVIPs() && n.Runs(ServicePostgreSQL) }
+
 // Own are the nodes that the seed is for: the one that it names, else all.
 func (s *Seed) Own() []Node {
 	if n, ok := s.ByName(s.Node); ok && s.Node != "" {

@@ -17,6 +17,9 @@ func TestCompletion(t *testing.T) {
 		"image --profile ":      strings.Join(rootfs.ProfileNames(), "\n") + "\n" + files, // one of your own
 		"image --output ":       directories,
 		"image --firstboot ":    files,
+		"image --dnscp ":        files,
+		"packages ":             nothing,
+		"packages --output ":    directories,
 		"image ":                nothing,
 		"seed schema ":          nothing,
 		"seed check ":           "yaml\nyml\n" + suffixes,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +18,7 @@ func imageCommand() *cobra.Command {
 	var (
 		profile, format, compress, seedKey string
 
+		own      programs
 		asJSON   bool
 		diskSize size
 		limit    = size(8 << 30)
@@ -77,9 +77,7 @@ in a cache, see build cache.`,
 			} else {
 				fmt.Fprintln(out, "building without root, in a user namespace")
 			}
-			if o.Firstboot == "" {
-				o.Firstboot = beside("firstboot")
-			}
+			o.Firstboot, o.DNSCP = own.paths()
 			o.Size, o.CacheLimit = int64(diskSize), int64(limit)
 			result, err := rootfs.Build(cmd.Context(), o, out)
 			if err != nil {
@@ -102,7 +100,7 @@ in a cache, see build cache.`,
 	flags.StringVar(&compress, "compress", "none", "compress the image by this `method`: none, zst")
 	flags.StringVar(&seedKey, "seed-key", "", "take no seed but those signed with this key: the public `file` of build seed keygen")
 	flags.Var(&diskSize, "size", "of the disk, such as 40G (default what the profile's partitions take)")
-	flags.StringVar(&o.Firstboot, "firstboot", "", "the node's `program` (default firstboot beside this one)")
+	own.flags(cmd)
 	flags.StringVar(&o.CacheDir, "cache", defaultCache(), "the `directory` of the cache")
 	flags.Var(&limit, "cache-limit", "what the cache may take; what was used longest ago goes first")
 	flags.BoolVar(&asJSON, "json", false, "print JSON; progress goes to standard error")
@@ -116,13 +114,4 @@ in a cache, see build cache.`,
 		cmd.MarkFlagDirname("cache"),
 	))
 	return cmd
-}
-
-// beside is the path of the program of that name beside this one.
-func beside(name string) string {
-	self, err := os.Executable()
-	if err != nil {
-		return name
-	}
-	return filepath.Join(filepath.Dir(self), name)
 }

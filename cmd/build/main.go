@@ -47,7 +47,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(imageCommand(), profileCommand(), cacheCommand(), seedCommand())
+	root.AddCommand(imageCommand(), packagesCommand(), profileCommand(), cacheCommand(), seedCommand())
 	return root
 }
 

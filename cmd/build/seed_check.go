@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	_ "time/tzdata" // for a machine that has no time zones itself
 
 	"github.com/spf13/cobra"
 
 	"banyan/internal/facts"
-	"banyan/internal/node"
 	"banyan/internal/strict"
 	"banyan/rootfs"
 	"banyan/seeds"
@@ -195,9 +193,9 @@ func check(file string, profiles []*rootfs.Profile) (checked, error) {
 	c.Problems, c.Warnings = forPrograms(c.problems), forPrograms(c.warnings)
 	if c.seed != nil {
 		overview := c.seed.Overview()
-		c.Cluster, c.Notes = &overview, notes(*c.seed)
+		c.Cluster = &overview
 		if _, err := seeds.Parse(file, data); err != nil {
-			c.Notes = append([]string{"no machine takes it yet: build seed mint makes the secrets that are missing"}, c.Notes...)
+			c.Notes = append(c.Notes, "no machine takes it yet: build seed mint makes the secrets that are missing")
 		}
 	}
 	return c, nil
@@ -219,19 +217,6 @@ func forPrograms(problems strict.Problems) []problem {
 		all = append(all, problem{p.Line, p.Column, p.Message})
 	}
 	return all
-}
-
-// notes are what this release makes otherwise than the seed says, each once.
-func notes(s seeds.Seed) []string {
-	var later []string
-	for _, n := range s.Nodes {
-		later = append(later, node.Later(s, n)...)
-	}
-	if len(later) == 0 {
-		return nil
-	}
-	slices.Sort(later)
-	return []string{"not applied by this release: " + strings.Join(slices.Compact(later), ", ")}
 }
 
 // say tells a person what is wrong, and what to know.

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"banyan/internal/check"
 	"banyan/internal/flow"
-	"banyan/internal/verify"
 )
 
 func verifyCommand() *cobra.Command {
@@ -25,16 +25,16 @@ or none could be made.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("the node's keys and sockets are for root alone, and firstboot status is for everybody"); err != nil {
-				return failure{err, verify.ExitFailed}
+				return failure{err, check.ExitFailed}
 			}
 			r, err := flow.Verify(cmd.Context())
 			if err != nil {
-				return failure{err, verify.ExitFailed}
+				return failure{err, check.ExitFailed}
 			}
 			return printResult(r, asJSON)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failure{err, verify.ExitFailed} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failure{err, check.ExitFailed} })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

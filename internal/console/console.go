@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"banyan/internal/command"
 )
@@ -55,4 +56,19 @@ func Greet(ctx context.Context, text string) error {
 	}
 	_, err := command.Run(ctx, "agetty", "--reload")
 	return err
+}
+
+// Printable is text that others may have written, such as the name of a file on anybody's
+// stick, and that shall not steer the terminal: what does not show becomes a question mark,
+// to keep the columns.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsGraphic(r):
+			return r
+		case r == '\t':
+			return ' '
+		}
+		return '?'
+	}, s)
 }

@@ -96,9 +96,9 @@ func (r *reporter) about(n planted) {
 	r.report.EtcdMember = n.Seed.IsEtcdMember(n.Node)
 	r.report.Access = node.AccessOf(*n.Seed)
 	r.report.Versions = n.facts.Versions()
-	r.report.Unapplied = node.Unapplied(*n.Seed, n.Node, n.facts)
+	r.report.Unapplied = node.Unapplied(n.Node, n.facts)
 	if len(r.report.Unapplied) > 0 {
-		log.Printf("the seed says more than this release applies: %s", strings.Join(r.report.Unapplied, ", "))
+		log.Printf("the seed says more than the Patroni of this node knows: %s", strings.Join(r.report.Unapplied, ", "))
 	}
 }
 

@@ -56,6 +56,7 @@ func Look(ctx context.Context, s *seeds.Seed, self seeds.Node, f facts.Facts, de
 	}
 	looking.Go(func() { found.Etcd = n.etcd(ctx) })
 	looking.Go(func() { found.HAProxy = n.haproxy(ctx) })
+	looking.Go(func() { found.ConnectionPoint = n.connectionPoint(ctx) })
 	if s.IsRaftMember(self) {
 		looking.Go(func() { found.RaftErr = raft.NewClient(s.Cluster.Name).Healthy(ctx) })
 	}

@@ -44,28 +44,13 @@ type Server struct {
 	PatroniPort uint16     `json:"patroni_port"` // of its REST API
 }
 
-// AccessOf is the access to the cluster of s, as far as this release makes it.
+// AccessOf is the access to the cluster of s.
 func AccessOf(s seeds.Seed) Access {
-	return accessOf(s, func(key string) bool { return !slices.Contains(later, key) })
-}
-
-func accessOf(s seeds.Seed, applied func(key string) bool) Access {
-	var a Access
-	if s.DNS.Name != "" && applied("dns.name") {
-		a.Name = s.DNS.Name + "." + s.DNS.Zone
-		if s.DNS.ReadName != "" {
-			a.ReadName = s.DNS.ReadName + "." + s.DNS.Zone
+	a := Access{Name: s.FQDN(s.DNS.Name), ReadName: s.FQDN(s.DNS.ReadName), HAProxy: balancers(s)}
+	for _, site := range s.Sites {
+		for _, vip := range site.VIPs {
+			a.VIPs = append(a.VIPs, VIP{vip, site.Name})
 		}
-	}
-	if applied("sites.vips") {
-		for _, site := range s.Sites {
-			for _, vip := range site.VIPs {
-				a.VIPs = append(a.VIPs, VIP{vip, site.Name})
-			}
-		}
-	}
-	if applied("haproxy") {
-		a.HAProxy = balancers(s)
 	}
 	for _, n := range s.Members(seeds.ServicePostgreSQL) {
 		a.PostgreSQL = append(a.PostgreSQL, Server{n.Name, n.Address.Addr(), n.PostgreSQL.Port, n.Patroni.RESTAPI.Port})

@@ -95,6 +95,11 @@ func Desired(s seeds.Seed, self seeds.Node, f facts.Facts) (converge.State, erro
 	} else {
 		add("haproxy", []converge.Resource{converge.Unit{Name: haproxyUnit, Masked: true}})
 	}
+	guard, err := dnscp(s, self, f.Left)
+	if err != nil {
+		return converge.State{}, err
+	}
+	add("connection point", guard)
 	return converge.State{Steps: steps}, nil
 }
 

@@ -181,7 +181,8 @@ StartLimitIntervalSec=0
 # is to become of such a directory firstboot decides, which starts it then.
 ExecCondition=+/bin/sh -c 'test -e %s || { test -n "$$(ls -A %s)" && ! test -e %s; }'
 Restart=on-failure
-RestartSec=5
+# A VIP stays for some seconds after Patroni fell silent, 4 by default: one that crashed is to be back by then.
+RestartSec=1
 # A shutdown checkpoint takes its time; who is killed in it leaves its lock to expire.
 TimeoutStopSec=5min
 OOMScoreAdjust=-900
@@ -266,12 +267,10 @@ func marshalPatroni(s seeds.Seed, self seeds.Node, d database, can abilities) (s
 			Basebackup: given(map[string]string{
 				"max-rate": p.Basebackup.MaxRate, "checkpoint": string(p.Basebackup.Checkpoint), "waldir": d.walDir,
 			}),
-			PgProbackup:  pgProbackup(p, can),
-			RecoveryConf: given(map[string]string{"restore_command": p.RestoreCommand}),
-			Callbacks: given(map[string]string{
-				"on_start": p.Callbacks.OnStart, "on_stop": p.Callbacks.OnStop, "on_restart": p.Callbacks.OnRestart,
-				"on_reload": p.Callbacks.OnReload, "on_role_change": p.Callbacks.OnRoleChange,
-			}),
+			PgProbackup:                            pgProbackup(p, can),
+			RecoveryConf:                           given(map[string]string{"restore_command": p.RestoreCommand}),
+			Callbacks:                              callbacks(s, self),
+			BeforeStop:                             beforeStop(s, self, can),
 			RemoveDataDirectoryOnRewindFailure:     p.RemoveDataDirectoryOnRewindFailure,
 			RemoveDataDirectoryOnDivergedTimelines: p.RemoveDataDirectoryOnDivergedTimelines,
 		},

@@ -87,6 +87,7 @@ type patroniPostgreSQL struct {
 	PgProbackup                            map[string]any            `yaml:"pg_probackup,omitempty"`
 	RecoveryConf                           map[string]string         `yaml:"recovery_conf,omitempty"`
 	Callbacks                              map[string]string         `yaml:"callbacks,omitempty"`
+	BeforeStop                             string                    `yaml:"before_stop,omitempty"`
 	RemoveDataDirectoryOnRewindFailure     bool                      `yaml:"remove_data_directory_on_rewind_failure"`
 	RemoveDataDirectoryOnDivergedTimelines bool                      `yaml:"remove_data_directory_on_diverged_timelines"`
 }

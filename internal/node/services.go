@@ -20,5 +20,8 @@ func Services(s seeds.Seed, self seeds.Node) []string {
 	if self.Runs(seeds.ServiceHAProxy) {
 		units = append(units, haproxyUnit)
 	}
+	if s.KeepsVIPs(self) {
+		units = append(units, dnscpUnit)
+	}
 	return units
 }

@@ -48,6 +48,9 @@ func (a abilities) hasFailsafe() bool { return !a.Patroni.Before(3, 0) }
 // saysPrimary: primary and leader in the names of keys that had master before.
 func (a abilities) saysPrimary() bool { return !a.Patroni.Before(3, 0) }
 
+// hasBeforeStop: postgresql.before_stop, which 3.0.3 brought.
+func (a abilities) hasBeforeStop() bool { return !a.Patroni.Before(3, 1) }
+
 // hasMemberSlotsTTL: member_slots_ttl.
 func (a abilities) hasMemberSlotsTTL() bool { return !a.Patroni.Before(4, 0) }
 

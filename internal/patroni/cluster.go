@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // Cluster is what Patroni says of all members, from the DCS, as patronictl(1) lists them.
@@ -95,6 +96,22 @@ func (c Config) MaximumLag() int64 {
 		return 1 << 20
 	}
 	return *c.MaximumLagOnFailover
+}
+
+// Times is how long the leader's key lives, how often it is renewed, and for how long a
+// call of the DCS is tried again.
+type Times struct{ TTL, LoopWait, RetryTimeout time.Duration }
+
+// Times are those that count; what is not said is Patroni's default.
+func (c Config) Times() Times {
+	seconds := func(key string, otherwise float64) time.Duration {
+		value, ok := c.All[key].(float64)
+		if !ok || value <= 0 {
+			value = otherwise
+		}
+		return time.Duration(value * float64(time.Second))
+	}
+	return Times{TTL: seconds("ttl", 30), LoopWait: seconds("loop_wait", 10), RetryTimeout: seconds("retry_timeout", 10)}
 }
 
 // Synchronous tells whether commits wait for standbys, and for how many. What counts as on

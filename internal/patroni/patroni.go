@@ -26,6 +26,11 @@ type Status struct {
 
 	WatchdogFailed bool `json:"watchdog_failed"` // it is required, and would not open
 
+	// DCSLastSeen is when Patroni last read the DCS, in seconds since 1970, from Patroni 2.1
+	// on, else 0. Where FailsafeActive, the members vouch for the leader instead.
+	DCSLastSeen    int64 `json:"dcs_last_seen"`
+	FailsafeActive bool  `json:"failsafe_mode_is_active"`
+
 	// Replication is who replicates from this node.
 	Replication []Stream `json:"replication,omitempty"`
 
@@ -79,8 +84,13 @@ type Client struct {
 // REST API, which shows a certificate that the configuration trusts. Who wants to write
 // has a certificate in it.
 func At(address string, port uint16, tls *tls.Config) Client {
+	return New("https://"+net.JoinHostPort(address, strconv.Itoa(int(port))), tls)
+}
+
+// New is the client for the Patroni at that URL, of http or https, see [At].
+func New(url string, tls *tls.Config) Client {
 	return Client{
-		URL: "https://" + net.JoinHostPort(address, strconv.Itoa(int(port))),
+		URL: strings.TrimSuffix(url, "/"),
 		http: &http.Client{
 			// For one answer at a time, without the system's proxies.
 			Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: tls},

@@ -44,7 +44,7 @@ type Report struct {
 	EtcdMember     bool              `json:"etcd_member,omitempty"`     // it runs a member of etcd
 	Access         node.Access       `json:"access,omitzero"`           // where clients reach the cluster
 	Versions       map[string]string `json:"versions,omitempty"`        // of what the node is made with
-	Unapplied      []string          `json:"unapplied,omitempty"`       // keys of the seed that are for a later release
+	Unapplied      []string          `json:"unapplied,omitempty"`       // keys of the seed that are for a later Patroni
 	Seed           string            `json:"seed,omitempty"`            // what there is to say of a newer one
 	Steps          []Step            `json:"steps,omitempty"`
 	Sources        []seeds.Outcome   `json:"sources,omitempty"` // where a seed was looked for

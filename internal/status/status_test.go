@@ -167,7 +167,7 @@ func TestSummary(t *testing.T) {
 		"ready":   {report(Done), leader(), ExitDone},
 		"replica": {report(Done), with(leader(), func(l *Live) { l.Patroni.Leader, l.Patroni.Role = false, "replica" }), ExitDone},
 		"ipv6":    {with6(report(Done)), leader(), ExitDone},
-		"later":   {unapplied(report(Done), "firewall", "haproxy", "patroni.watchdog.driver", "storage.volumes", "system.sysctl"), leader(), ExitDone},
+		"later":   {unapplied(report(Done), "patroni.failsafe_mode", "patroni.member_slots_ttl", "patroni.restapi.allowlist"), leader(), ExitDone},
 		"paused":  {report(Done), with(leader(), func(l *Live) { l.Patroni.Pause = true }), ExitDone},
 
 		"access":   {with(report(Done), balanced), leader(), ExitDone},

@@ -5,8 +5,9 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"banyan/internal/console"
 )
 
 // The screen of a physical console, less some room for the login prompt.
@@ -63,22 +64,7 @@ func Summary(r Report, live Live) string {
 type page struct{ lines []string }
 
 // line adds a line.
-func (p *page) line(s string) { p.lines = append(p.lines, cut(Printable(s), maxColumns)) }
-
-// Printable is text that others may have written, such as the name of a file on anybody's
-// stick, and that shall not steer the terminal: what does not show becomes a question mark,
-// to keep the columns.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsGraphic(r):
-			return r
-		case r == '\t':
-			return ' '
-		}
-		return '?'
-	}, s)
-}
+func (p *page) line(s string) { p.lines = append(p.lines, cut(console.Printable(s), maxColumns)) }
 
 // row puts a text beside its label, or below one that is too long, on as many
 // lines as it needs.
@@ -104,7 +90,7 @@ func (p *page) identity(r Report) {
 		p.row("address", r.Address)
 	}
 	if len(r.Unapplied) > 0 {
-		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later release")
+		p.row("not applied", strings.Join(r.Unapplied, ", ")+": for a later Patroni")
 	}
 	if r.Seed != "" {
 		p.row("seed", r.Seed)

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"time"
+
+	"banyan/internal/check"
 )
 
 // soon is how long before its end a certificate is told of, as at the minting.
@@ -26,16 +28,16 @@ type Certificate struct {
 	Restart string
 }
 
-func checkCertificates(f Facts) []Check {
+func checkCertificates(f Facts) []check.Check {
 	checks := judgeCertificates(f, "certificates", f.Certificates.Files)
 	if len(f.Certificates.Shown) == 0 {
-		return append(checks, skipped("TLS", "no service could be reached")...)
+		return append(checks, check.Skipped("TLS", "no service could be reached")...)
 	}
 	return append(checks, judgeCertificates(f, "TLS", f.Certificates.Shown)...)
 }
 
-func judgeCertificates(f Facts, name string, all []Certificate) []Check {
-	v := begin(name)
+func judgeCertificates(f Facts, name string, all []Certificate) []check.Check {
+	v := check.Begin(name)
 	var first Certificate
 	for _, c := range all {
 		renew := "build seed mint --renew, and give the nodes their new seeds"
@@ -47,20 +49,20 @@ func judgeCertificates(f Facts, name string, all []Certificate) []Check {
 		}
 		switch {
 		case c.Err != nil:
-			v.fail("systemctl restart banyan-firstboot", "%s: %v", c.Name, c.Err)
+			v.Fail("systemctl restart banyan-firstboot", "%s: %v", c.Name, c.Err)
 		case f.Now.After(c.NotAfter):
-			v.fail(renew, "%s ended on %s", c.Name, c.NotAfter.Format(time.DateOnly))
+			v.Fail(renew, "%s ended on %s", c.Name, c.NotAfter.Format(time.DateOnly))
 		case f.Now.Before(c.NotBefore):
-			v.fail("set the clock: chronyc tracking", "%s begins on %s only", c.Name, c.NotBefore.Format(time.DateOnly))
+			v.Fail("set the clock: chronyc tracking", "%s begins on %s only", c.Name, c.NotBefore.Format(time.DateOnly))
 		case c.NotAfter.Sub(f.Now) < soon:
-			v.warn(renew, "%s ends on %s", c.Name, c.NotAfter.Format(time.DateOnly))
+			v.Warn(renew, "%s ends on %s", c.Name, c.NotAfter.Format(time.DateOnly))
 		}
 		if c.Restart != "" {
-			v.warn(c.Restart, "%s is not the one that the seed has", c.Name)
+			v.Warn(c.Restart, "%s is not the one that the seed has", c.Name)
 		}
 		if first.Name == "" || c.NotAfter.Before(first.NotAfter) {
 			first = c
 		}
 	}
-	return v.end("%s; the first ends on %s (%s)", count(len(all), "is valid", "are valid"), first.NotAfter.Format(time.DateOnly), first.Name)
+	return v.End("%s; the first ends on %s (%s)", count(len(all), "is valid", "are valid"), first.NotAfter.Format(time.DateOnly), first.Name)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"banyan/internal/check"
 	"banyan/internal/node"
 	"banyan/internal/patroni"
 	"banyan/seeds"
@@ -79,11 +80,11 @@ func (c Cluster) streams(m patroni.Member) bool {
 
 const patroniLog = "journalctl -b -u patroni"
 
-func checkCluster(f Facts) []Check {
+func checkCluster(f Facts) []check.Check {
 	checks := checkMembers(f)
 	if f.Cluster.Err != nil {
 		for _, name := range []string{"leader", "timeline", "replication lag", "synchronous standby", "maintenance mode", "pending restart"} {
-			checks = append(checks, skipped(name, "no Patroni tells of the cluster")...)
+			checks = append(checks, check.Skipped(name, "no Patroni tells of the cluster")...)
 		}
 		return slices.Concat(checks, checkDynamic(f), checkDatabases(f))
 	}
@@ -95,58 +96,58 @@ func checkCluster(f Facts) []Check {
 	return slices.Concat(checks, checkDynamic(f), checkDatabases(f))
 }
 
-func checkMembers(f Facts) []Check {
-	v, c := begin("Patroni"), f.Cluster
+func checkMembers(f Facts) []check.Check {
+	v, c := check.Begin("Patroni"), f.Cluster
 	for _, n := range c.Nodes {
 		see := f.on(n.Node, "systemctl status patroni; "+patroniLog)
 		if n.Err != nil {
-			v.fail(see, "%s does not answer: %v", n.Node, n.Err)
+			v.Fail(see, "%s does not answer: %v", n.Node, n.Err)
 		}
 		if c.Err != nil || n.Err != nil {
 			continue
 		}
 		switch m, listed := c.member(n.Node); {
 		case !listed:
-			v.fail(see, "%s is no member of the cluster", n.Node)
+			v.Fail(see, "%s is no member of the cluster", n.Node)
 		case !m.Works():
-			v.fail(see, "%s is %s", n.Node, m.State)
+			v.Fail(see, "%s is %s", n.Node, m.State)
 		case !c.streams(m):
-			v.fail(see, "%s runs, and receives no WAL", n.Node)
+			v.Fail(see, "%s runs, and receives no WAL", n.Node)
 		}
 	}
 	if c.Err != nil {
-		v.fail(f.patronictl("list"), "no Patroni tells of the cluster: %v", c.Err)
+		v.Fail(f.patronictl("list"), "no Patroni tells of the cluster: %v", c.Err)
 	}
 	for _, m := range c.All.Members {
 		if _, ours := c.of(m.Name); !ours {
-			v.warn("firstboot leave on a node that is to go", "%s is a member, and the seed does not know it", m.Name)
+			v.Warn("firstboot leave on a node that is to go", "%s is a member, and the seed does not know it", m.Name)
 		}
 	}
-	return v.end("%s, each at its work", count(len(c.Nodes), "member", "members"))
+	return v.End("%s, each at its work", count(len(c.Nodes), "member", "members"))
 }
 
-func checkLeader(f Facts) []Check {
-	v, c := begin("leader"), f.Cluster
+func checkLeader(f Facts) []check.Check {
+	v, c := check.Begin("leader"), f.Cluster
 	name := c.leader()
 	if name == "" {
-		v.fail(f.patronictl("list"), "nobody leads, so nothing can be written")
+		v.Fail(f.patronictl("list"), "nobody leads, so nothing can be written")
 	} else if own, ours := c.of(name); ours && own.Err != nil {
-		v.fail(f.on(name, patroniLog), "%s has the lock, and does not answer", name)
+		v.Fail(f.on(name, patroniLog), "%s has the lock, and does not answer", name)
 	} else if ours && !own.leads() {
-		v.fail(f.on(name, patroniLog), "%s has the lock, and does not lead: it is %s, role %s", name, own.Status.State, own.Status.Role)
+		v.Fail(f.on(name, patroniLog), "%s has the lock, and does not lead: it is %s, role %s", name, own.Status.State, own.Status.Role)
 	}
 	for _, n := range c.Nodes {
 		if n.Node != name && n.primary() {
-			v.fail(f.on(n.Node, patroniLog), "%s is a primary, and has not the lock", n.Node)
+			v.Fail(f.on(n.Node, patroniLog), "%s is a primary, and has not the lock", n.Node)
 		}
 	}
-	return v.end("%s", name)
+	return v.End("%s", name)
 }
 
 // checkTimeline: a replica that streams is about to come to the leader's timeline. What
 // Patroni cannot make of another one by itself the log of that member says.
-func checkTimeline(f Facts) []Check {
-	v := begin("timeline")
+func checkTimeline(f Facts) []check.Check {
+	v := check.Begin("timeline")
 	leader, _ := f.Cluster.member(f.Cluster.leader())
 	for _, m := range f.Cluster.All.Members {
 		if leader.Timeline == 0 || m.Timeline == 0 || m.Timeline == leader.Timeline {
@@ -154,28 +155,28 @@ func checkTimeline(f Facts) []Check {
 		}
 		look := f.patronictl("list") + "; " + f.on(m.Name, patroniLog)
 		if f.Cluster.receives(m) {
-			v.warn(look, "%s is on timeline %d yet, and the leader on %d", m.Name, m.Timeline, leader.Timeline)
+			v.Warn(look, "%s is on timeline %d yet, and the leader on %d", m.Name, m.Timeline, leader.Timeline)
 		} else {
-			v.fail(look, "%s is on timeline %d, the leader on %d, and it receives no WAL", m.Name, m.Timeline, leader.Timeline)
+			v.Fail(look, "%s is on timeline %d, the leader on %d, and it receives no WAL", m.Name, m.Timeline, leader.Timeline)
 		}
 	}
-	return v.end("%d, on all members", leader.Timeline)
+	return v.End("%d, on all members", leader.Timeline)
 }
 
-func checkLag(f Facts) []Check {
-	v, limit, most := begin("replication lag"), f.Cluster.Config.MaximumLag(), int64(0)
+func checkLag(f Facts) []check.Check {
+	v, limit, most := check.Begin("replication lag"), f.Cluster.Config.MaximumLag(), int64(0)
 	for _, m := range f.Cluster.All.Members {
 		switch {
 		case m.Lag == nil || !m.Works(): // which is told elsewhere
 		case m.Lag.Unknown:
-			v.warn(f.on(m.Name, patroniLog), "that of %s is not known", m.Name)
+			v.Warn(f.on(m.Name, patroniLog), "that of %s is not known", m.Name)
 		case m.Lag.Bytes > limit:
-			v.warn(f.patronictl("list"), "%s is %d MB behind, and so is not promoted (maximum_lag_on_failover is %d MB)", m.Name, m.Lag.Bytes>>20, limit>>20)
+			v.Warn(f.patronictl("list"), "%s is %d MB behind, and so is not promoted (maximum_lag_on_failover is %d MB)", m.Name, m.Lag.Bytes>>20, limit>>20)
 		default:
 			most = max(most, m.Lag.Bytes)
 		}
 	}
-	return v.end("%d MB at most, of the %d of maximum_lag_on_failover", most>>20, limit>>20)
+	return v.End("%d MB at most, of the %d of maximum_lag_on_failover", most>>20, limit>>20)
 }
 
 // eligible is how many nodes can be synchronous standbys while that one leads: by the tags
@@ -194,14 +195,14 @@ func (f Facts) eligible(leader string) (nodes int) {
 
 // checkSynchronous: with synchronous_mode_strict nothing is written without a standby, else
 // what is written may be lost.
-func checkSynchronous(f Facts) []Check {
-	v, config := begin("synchronous standby"), f.Cluster.Config
+func checkSynchronous(f Facts) []check.Check {
+	v, config := check.Begin("synchronous standby"), f.Cluster.Config
 	wanted, on := config.Synchronous()
 	switch {
 	case config.Follows():
-		return v.end("none is wanted in a standby cluster")
+		return v.End("none is wanted in a standby cluster")
 	case !on:
-		return v.end("synchronous_mode is off")
+		return v.End("synchronous_mode is off")
 	}
 	var standbys []string
 	for _, m := range f.Cluster.All.Members {
@@ -212,45 +213,45 @@ func checkSynchronous(f Facts) []Check {
 	wanted = min(wanted, f.eligible(f.Cluster.leader()))
 	switch have := len(standbys); {
 	case have == 0 && config.SynchronousModeStrict:
-		v.fail(f.patronictl("list"), "there is none, so nothing can be written (synchronous_mode_strict)")
+		v.Fail(f.patronictl("list"), "there is none, so nothing can be written (synchronous_mode_strict)")
 	case have == 0 && wanted == 0:
-		return v.end("there is nobody to wait for")
+		return v.End("there is nobody to wait for")
 	case have == 0:
-		v.warn(f.patronictl("list"), "there is none, so what is written now a failover may lose")
+		v.Warn(f.patronictl("list"), "there is none, so what is written now a failover may lose")
 	case have < wanted:
-		v.warn(f.patronictl("list"), "%s alone, of %d", strings.Join(standbys, ", "), wanted)
+		v.Warn(f.patronictl("list"), "%s alone, of %d", strings.Join(standbys, ", "), wanted)
 	}
-	return v.end("%s", strings.Join(standbys, ", "))
+	return v.End("%s", strings.Join(standbys, ", "))
 }
 
-func checkMaintenance(f Facts) []Check {
-	v := begin("maintenance mode")
+func checkMaintenance(f Facts) []check.Check {
+	v := check.Begin("maintenance mode")
 	if f.Cluster.All.Pause {
-		v.warn(f.patronictl("resume"), "the cluster is paused: nothing fails over")
+		v.Warn(f.patronictl("resume"), "the cluster is paused: nothing fails over")
 	}
-	checks := v.end("off")
-	v = begin("pending restart")
+	checks := v.End("off")
+	v = check.Begin("pending restart")
 	for _, m := range f.Cluster.All.Members {
 		if m.PendingRestart {
-			v.warn(f.patronictl("restart --pending "+f.Seed.Cluster.Name), "%s waits for one", m.Name)
+			v.Warn(f.patronictl("restart --pending "+f.Seed.Cluster.Name), "%s waits for one", m.Name)
 		}
 	}
-	return append(checks, v.end("none")...)
+	return append(checks, v.End("none")...)
 }
 
 // checkDCS judges the DCS: etcd by its own words where this node is its client, and else by
 // whether a leader can keep its lock in it. When it last answered Patroni is no sign: what
 // Patroni knows of etcd it reads from a copy of its own.
-func checkDCS(f Facts) []Check {
+func checkDCS(f Facts) []check.Check {
 	if f.Etcd != nil {
 		return checkEtcd(f)
 	}
-	v := begin("DCS")
+	v := check.Begin("DCS")
 	if f.RaftErr != nil {
-		v.fail("systemctl status "+node.RaftUnit+"; journalctl -b -u "+node.RaftUnit, "no leader of the raft answers: %v", f.RaftErr)
+		v.Fail("systemctl status "+node.RaftUnit+"; journalctl -b -u "+node.RaftUnit, "no leader of the raft answers: %v", f.RaftErr)
 	}
 	if !slices.ContainsFunc(f.Cluster.Nodes, PatroniNode.leads) {
-		v.fail(f.patronictl("list"), "nobody keeps the leader's lock in it (%s)", f.Seed.Cluster.DCS)
+		v.Fail(f.patronictl("list"), "nobody keeps the leader's lock in it (%s)", f.Seed.Cluster.DCS)
 	}
-	return v.end("a leader keeps its lock in it (%s)", f.Seed.Cluster.DCS)
+	return v.End("a leader keeps its lock in it (%s)", f.Seed.Cluster.DCS)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"banyan/internal/check"
 	"banyan/seeds"
 )
 
@@ -13,13 +14,13 @@ func TestDatabases(t *testing.T) {
 	for what, test := range map[string]struct {
 		self  seeds.Node
 		found *Databases
-		want  State // "" for no check
+		want  check.State // "" for no check
 	}{
 		"no PostgreSQL": {seeds.Node{}, nil, ""},
-		"all":           {seeds.Node{}, &Databases{Made: true}, OK},
-		"not all":       {seeds.Node{}, &Databases{}, Warn},
-		"not known":     {seeds.Node{}, &Databases{Err: errors.New("no server runs")}, Skip},
-		"another's":     {following, &Databases{}, Skip},
+		"all":           {seeds.Node{}, &Databases{Made: true}, check.OK},
+		"not all":       {seeds.Node{}, &Databases{}, check.Warn},
+		"not known":     {seeds.Node{}, &Databases{Err: errors.New("no server runs")}, check.Skip},
+		"another's":     {following, &Databases{}, check.Skip},
 	} {
 		checks := checkDatabases(Facts{Self: test.self, Databases: test.found})
 		if (len(checks) == 0) != (test.want == "") || len(checks) > 0 && checks[0].State != test.want {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"banyan/internal/check"
 )
 
 // Dynamic is Patroni's dynamic configuration as the seed has it.
@@ -19,21 +21,21 @@ type Dynamic struct {
 
 // checkDynamic compares what the seed has of the dynamic configuration, which counts when
 // the cluster is born, with what is in the DCS. What the seed does not have is a person's.
-func checkDynamic(f Facts) []Check {
+func checkDynamic(f Facts) []check.Check {
 	const name = "dynamic configuration"
 	switch {
 	case f.Dynamic == nil:
 		return nil
 	case f.Dynamic.Err != nil:
-		return skipped(name, "what the seed has of it is not known: %v", f.Dynamic.Err)
+		return check.Skipped(name, "what the seed has of it is not known: %v", f.Dynamic.Err)
 	case f.Cluster.Err != nil:
-		return skipped(name, "no Patroni tells of the cluster")
+		return check.Skipped(name, "no Patroni tells of the cluster")
 	}
-	v := begin(name)
+	v := check.Begin(name)
 	var differ, set []string
 	for _, d := range differences(f.Dynamic.Wanted, f.Cluster.Config.All, "") {
 		if d.key == "standby_cluster" {
-			v.warn("where the cluster was promoted: take patroni.standby_cluster out of the seed; else see https://patroni.readthedocs.io/en/latest/standby_cluster.html",
+			v.Warn("where the cluster was promoted: take patroni.standby_cluster out of the seed; else see https://patroni.readthedocs.io/en/latest/standby_cluster.html",
 				"standby_cluster differs from the seed's")
 			continue
 		}
@@ -45,10 +47,10 @@ func checkDynamic(f Facts) []Check {
 		if n > shown {
 			differ, set, more = differ[:shown], set[:shown], ", ..."
 		}
-		v.warn(f.patronictl("edit-config "+strings.Join(set, " "))+"; or have the seed say what is in force",
+		v.Warn(f.patronictl("edit-config "+strings.Join(set, " "))+"; or have the seed say what is in force",
 			"%s from the seed: %s%s", count(n, "key differs", "keys differ"), strings.Join(differ, ", "), more)
 	}
-	return v.end("it has all that the seed has")
+	return v.End("it has all that the seed has")
 }
 
 // difference is a key of the dynamic configuration, by its path, that differs.

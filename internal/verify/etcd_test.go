@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"banyan/internal/check"
 	"banyan/internal/dcs"
 )
 
@@ -26,46 +27,46 @@ func TestEtcd(t *testing.T) {
 	expect(t, map[string]change{
 		"one silent": {
 			what: etcd(func(e *Etcd) { silent(e, 2) }),
-			name: "etcd", state: Fail, found: "pgsql-w1 does not answer: connection refused; the rest has a quorum", advice: "on pgsql-w1: systemctl status etcd",
+			name: "etcd", state: check.Fail, found: "pgsql-w1 does not answer: connection refused; the rest has a quorum", advice: "on pgsql-w1: systemctl status etcd",
 		},
 		"no quorum": {
-			what: etcd(lost), name: "etcd", state: Fail,
+			what: etcd(lost), name: "etcd", state: check.Fail,
 			found:  "it has no quorum (context deadline exceeded); pgsql-n1 knows no leader; pgsql-n2 does not answer: connection refused; pgsql-w1",
 			advice: "on pgsql-w1: systemctl status etcd",
 		},
-		"whom a quorum would name":  {what: etcd(lost), name: "etcd members", state: Skip, found: "without a quorum"},
-		"what a quorum would alarm": {what: etcd(lost), name: "etcd space", state: OK, found: "no alarm"},
+		"whom a quorum would name":  {what: etcd(lost), name: "etcd members", state: check.Skip, found: "without a quorum"},
+		"what a quorum would alarm": {what: etcd(lost), name: "etcd space", state: check.OK, found: "no alarm"},
 		"two leaders": {
 			what: etcd(func(e *Etcd) { e.Endpoints[1].Leader = 2 }),
-			name: "etcd", state: Fail, found: "its members follow 2 leaders", advice: "etcdctl endpoint status",
+			name: "etcd", state: check.Fail, found: "its members follow 2 leaders", advice: "etcdctl endpoint status",
 		},
 
 		"never started": {
 			what: etcd(func(e *Etcd) { e.Members[2].Name = "" }),
-			name: "etcd members", state: Warn, found: "https://172.16.32.14:2380 was added, and has not started", advice: "etcdctl member list",
+			name: "etcd members", state: check.Warn, found: "https://172.16.32.14:2380 was added, and has not started", advice: "etcdctl member list",
 		},
-		"a learner": {what: etcd(func(e *Etcd) { e.Members[2].Learner = true }), name: "etcd members", state: Warn, found: "pgsql-w1 is a learner", advice: "etcdctl member list"},
+		"a learner": {what: etcd(func(e *Etcd) { e.Members[2].Learner = true }), name: "etcd members", state: check.Warn, found: "pgsql-w1 is a learner", advice: "etcdctl member list"},
 		"none of them": {
 			what: etcd(func(e *Etcd) { e.Members = e.Members[:2] }),
-			name: "etcd members", state: Fail, found: "pgsql-w1 is none", advice: "on pgsql-w1: firstboot status",
+			name: "etcd members", state: check.Fail, found: "pgsql-w1 is none", advice: "on pgsql-w1: firstboot status",
 		},
 		"a stranger": {
 			what: etcd(func(e *Etcd) { e.Members = append(e.Members, dcs.Member{ID: 0xbad, Name: "pgsql-n9"}) }),
-			name: "etcd members", state: Warn, found: "pgsql-n9 (bad) is one, and the seed does not know it", advice: "firstboot leave",
+			name: "etcd members", state: check.Warn, found: "pgsql-n9 (bad) is one, and the seed does not know it", advice: "firstboot leave",
 		},
 
 		"no space": {
 			what: etcd(func(e *Etcd) { e.Alarms = []dcs.Alarm{{Member: 2, Kind: "NOSPACE"}} }),
-			name: "etcd space", state: Fail, found: "pgsql-n2 has raised the alarm NOSPACE", advice: "etcdctl alarm disarm",
+			name: "etcd space", state: check.Fail, found: "pgsql-n2 has raised the alarm NOSPACE", advice: "etcdctl alarm disarm",
 		},
 		"growing": {
 			what: etcd(func(e *Etcd) { e.Endpoints[1].Size = 1639 << 20 }), // of 2 GB
-			name: "etcd space", state: Warn, found: "the database of pgsql-n2 takes 1639 MB of its quota of 2048", advice: "etcdctl defrag",
+			name: "etcd space", state: check.Warn, found: "the database of pgsql-n2 takes 1639 MB of its quota of 2048", advice: "etcdctl defrag",
 		},
-		"large": {what: etcd(func(e *Etcd) { e.Endpoints[1].Size = 1600 << 20 }), name: "etcd space", state: OK, found: "1600 MB"},
+		"large": {what: etcd(func(e *Etcd) { e.Endpoints[1].Size = 1600 << 20 }), name: "etcd space", state: check.OK, found: "1600 MB"},
 		"no list of alarms": {
 			what: etcd(func(e *Etcd) { e.AlarmsErr = errors.New("unknown service") }),
-			name: "etcd space", state: Warn, found: "its alarms cannot be listed: unknown service", advice: "etcdctl alarm list",
+			name: "etcd space", state: check.Warn, found: "its alarms cannot be listed: unknown service", advice: "etcdctl alarm list",
 		},
 	})
 }
@@ -88,13 +89,13 @@ nodes: [{name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql]}]
 		AlarmsErr: rpctypes.ErrPermissionDenied,
 	}
 	for _, name := range []string{"etcd", "etcd members", "etcd space"} {
-		if c := find(t, Judge(f), name); c.State != OK {
+		if c := find(t, Judge(f), name); c.State != check.OK {
 			t.Errorf("%+v", c)
 		}
 	}
 	f.Etcd.Endpoints[1] = dcs.Endpoint{URL: "https://etcd2.example.org:2379", Err: errors.New("connection refused")}
 	c := find(t, Judge(f), "etcd")
-	if c.State != Fail || !strings.HasPrefix(c.Found, "https://etcd2.example.org:2379 does not answer") || c.Advice != "etcdctl endpoint health" {
+	if c.State != check.Fail || !strings.HasPrefix(c.Found, "https://etcd2.example.org:2379 does not answer") || c.Advice != "etcdctl endpoint health" {
 		t.Errorf("%+v", c)
 	}
 }

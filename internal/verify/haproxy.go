@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"banyan/internal/check"
 	"banyan/internal/patroni"
 )
 
@@ -36,15 +37,15 @@ func (l HAProxyLine) unchecked() bool {
 	return check != "" && check != "INI" && check != "L7OK" && check != "L7STS"
 }
 
-func checkHAProxy(f Facts) []Check {
+func checkHAProxy(f Facts) []check.Check {
 	if f.HAProxy == nil {
 		return nil
 	}
 	const log = "systemctl status haproxy; journalctl -b -u haproxy"
-	v, c := begin("HAProxy"), f.Cluster
+	v, c := check.Begin("HAProxy"), f.Cluster
 	if f.HAProxy.Err != nil {
-		v.fail(log, "it does not answer: %v", f.HAProxy.Err)
-		return v.end("")
+		v.Fail(log, "it does not answer: %v", f.HAProxy.Err)
+		return v.End("")
 	}
 	up, turning := map[string][]string{}, map[string][]string{} // the members that each proxy leads to, or begins or ends to
 	for _, l := range f.HAProxy.Lines {
@@ -54,12 +55,12 @@ func checkHAProxy(f Facts) []Check {
 		switch {
 		case l.Server == "BACKEND":
 		case l.Server == "FRONTEND" && l.Status != "OPEN":
-			v.fail(log, "the port of %s is %s", l.Proxy, l.Status)
+			v.Fail(log, "the port of %s is %s", l.Proxy, l.Status)
 		case l.up():
 			up[l.Proxy] = append(up[l.Proxy], l.Server)
 		case l.unchecked():
 			if n, ours := c.of(l.Server); ours && n.Err == nil { // else it is that one which is wrong
-				v.fail(log, "%s cannot be asked for %s: %s", l.Server, l.Proxy, l.Check)
+				v.Fail(log, "%s cannot be asked for %s: %s", l.Server, l.Proxy, l.Check)
 			}
 		}
 	}
@@ -67,10 +68,10 @@ func checkHAProxy(f Facts) []Check {
 	case c.Err != nil: // nobody tells whom they are to lead to
 	case c.Config.Follows():
 		if len(up["primary"]) > 0 {
-			v.fail(log, "the port of the primary leads to %s, and nobody takes writes in a standby cluster", named(up["primary"]))
+			v.Fail(log, "the port of the primary leads to %s, and nobody takes writes in a standby cluster", named(up["primary"]))
 		}
 	case leader != "" && !slices.Equal(up["primary"], []string{leader}):
-		v.fail(log, "the port of the primary leads to %s, and the leader is %s", named(up["primary"]), leader)
+		v.Fail(log, "the port of the primary leads to %s, and the leader is %s", named(up["primary"]), leader)
 	}
 	for _, port := range replicaPorts {
 		for _, m := range c.All.Members {
@@ -80,13 +81,13 @@ func checkHAProxy(f Facts) []Check {
 			hidden, _ := m.Tags["noloadbalance"].(bool)
 			switch wanted, leads := !m.Leads() && !hidden && port.is(m), slices.Contains(up[port.proxy], m.Name); {
 			case wanted && !leads:
-				v.warn(log, "the port of the %s does not lead to %s", port.who, m.Name)
+				v.Warn(log, "the port of the %s does not lead to %s", port.who, m.Name)
 			case leads && !wanted:
-				v.warn(log, "the port of the %s leads to %s, and should not", port.who, m.Name)
+				v.Warn(log, "the port of the %s leads to %s, and should not", port.who, m.Name)
 			}
 		}
 	}
-	return v.end("the port of the primary leads to %s, that of the replicas to %s", named(up["primary"]), named(up["replicas"]))
+	return v.End("the port of the primary leads to %s, that of the replicas to %s", named(up["primary"]), named(up["replicas"]))
 }
 
 // replicaPorts are those that members are read from by, and whom each is to lead to: as

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"banyan/internal/check"
 	"banyan/seeds"
 )
 
@@ -58,7 +59,7 @@ type Watchdog struct {
 	Err    error
 }
 
-func checkMachine(f Facts) []Check {
+func checkMachine(f Facts) []check.Check {
 	checks := checkClock(f)
 	checks = append(checks, checkSpace(f)...)
 	if f.Self.Runs(seeds.ServicePostgreSQL) {
@@ -72,27 +73,27 @@ func checkMachine(f Facts) []Check {
 // worstOffset is what etcd complains of (rafthttp, "the clock difference against peer").
 const worstOffset = time.Second
 
-func checkClock(f Facts) []Check {
+func checkClock(f Facts) []check.Check {
 	const name, see = "clock", "systemctl status chrony; chronyc sources"
-	v, c := begin(name), f.Machine.Clock
+	v, c := check.Begin(name), f.Machine.Clock
 	if c.Err != nil {
 		if f.Container != "" {
-			return skipped(name, "the clock is the machine's, and kept outside of this container (%s)", f.Container)
+			return check.Skipped(name, "the clock is the machine's, and kept outside of this container (%s)", f.Container)
 		}
-		v.fail(see, "chronyd does not say whether the clock is right: %v", c.Err)
-		return v.end("")
+		v.Fail(see, "chronyd does not say whether the clock is right: %v", c.Err)
+		return v.End("")
 	}
 	if !c.Synced {
-		v.warn(see, "chronyd follows no source, so the clock goes by itself")
+		v.Warn(see, "chronyd follows no source, so the clock goes by itself")
 	}
 	off := c.Offset.Abs()
 	switch {
 	case off > worstOffset:
-		v.fail(see, "it is %v off", c.Offset.Round(time.Millisecond))
+		v.Fail(see, "it is %v off", c.Offset.Round(time.Millisecond))
 	case off > worstOffset/10:
-		v.warn(see, "it is %v off", c.Offset.Round(time.Millisecond))
+		v.Warn(see, "it is %v off", c.Offset.Round(time.Millisecond))
 	}
-	return v.end("it follows %s, %v off", c.Source, c.Offset.Round(time.Microsecond))
+	return v.End("it follows %s, %v off", c.Source, c.Offset.Round(time.Microsecond))
 }
 
 // How full a file system may be, in percent.
@@ -101,12 +102,12 @@ const (
 	full        = 95
 )
 
-func checkSpace(f Facts) []Check {
-	v := begin("disk space")
+func checkSpace(f Facts) []check.Check {
+	v := check.Begin("disk space")
 	worst, at := int64(0), ""
 	for _, fs := range f.Machine.FileSystems {
 		if fs.Err != nil {
-			v.fail("findmnt --target "+fs.Path, "%s: %v", fs.Path, fs.Err)
+			v.Fail("findmnt --target "+fs.Path, "%s: %v", fs.Path, fs.Err)
 			continue
 		}
 		used := percent(fs.Size-fs.Free, fs.Size)
@@ -116,15 +117,15 @@ func checkSpace(f Facts) []Check {
 		}
 		switch {
 		case used >= full:
-			v.fail(see, "%s", what)
+			v.Fail(see, "%s", what)
 		case used >= gettingFull:
-			v.warn(see, "%s", what)
+			v.Warn(see, "%s", what)
 		}
 		if at == "" || used > worst {
 			worst, at = used, fs.Path
 		}
 	}
-	return v.end("%s is the fullest, at %d %%", at, worst)
+	return v.End("%s is the fullest, at %d %%", at, worst)
 }
 
 func percent(part, of int64) int64 {
@@ -136,22 +137,22 @@ func percent(part, of int64) int64 {
 
 // checkWAL: initdb and pg_basebackup make pg_wal a link to the directory of the seed; what
 // else there is of data has it where it was.
-func checkWAL(f Facts) []Check {
-	v, w := begin("WAL directory"), f.Machine.WAL
+func checkWAL(f Facts) []check.Check {
+	v, w := check.Begin("WAL directory"), f.Machine.WAL
 	switch {
 	case w.Err != nil:
-		v.fail("ls -l "+w.Data, "%v", w.Err)
+		v.Fail("ls -l "+w.Data, "%v", w.Err)
 	case w.Dir == "":
-		return v.end("pg_wal of the data directory")
+		return v.End("pg_wal of the data directory")
 	case w.Actual == "":
-		return skipped(v.name, "there is no data yet")
+		return v.Skip("there is no data yet")
 	case w.Actual != w.Dir:
 		// Patroni leaves PostgreSQL running when it stops in maintenance mode.
-		v.warn(fmt.Sprintf("not in maintenance mode, and on the leader after patronictl switchover: systemctl stop patroni && test ! -e %[1]s/postmaster.pid"+
+		v.Warn(fmt.Sprintf("not in maintenance mode, and on the leader after patronictl switchover: systemctl stop patroni && test ! -e %[1]s/postmaster.pid"+
 			" && mv -T %[1]s/pg_wal %[2]s && ln -s %[2]s %[1]s/pg_wal; systemctl start patroni", w.Data, w.Dir),
 			"it is in %s, and in the seed in %s", w.Actual, w.Dir)
 	}
-	return v.end("%s", w.Dir)
+	return v.End("%s", w.Dir)
 }
 
 // mayUseHugePages tells whether the parameters of the seed let PostgreSQL use them:
@@ -174,59 +175,59 @@ func (f Facts) mayUseHugePages() bool {
 
 // checkHugePages: with huge_pages=try PostgreSQL goes on without a word where they do not
 // suffice, and the memory that is kept for them is of no use to anybody.
-func checkHugePages(f Facts) []Check {
+func checkHugePages(f Facts) []check.Check {
 	const name = "huge pages"
-	v, h := begin(name), f.Machine.HugePages
+	v, h := check.Begin(name), f.Machine.HugePages
 	switch {
 	case f.Self.System.HugePageSize == seeds.HugePageSizeNone || !f.mayUseHugePages():
-		return v.end("off, as the seed says")
+		return v.End("off, as the seed says")
 	case h.Err != nil:
-		return skipped(name, "PostgreSQL does not run here: %v", h.Err)
+		return check.Skipped(name, "PostgreSQL does not run here: %v", h.Err)
 	case h.Shared > 0:
-		return v.end("PostgreSQL shares %d MB in them; %d of %d are free", h.Shared>>20, h.Free, h.Total)
+		return v.End("PostgreSQL shares %d MB in them; %d of %d are free", h.Shared>>20, h.Free, h.Total)
 	case f.Container != "" && h.Total == 0:
-		return skipped(name, "a container (%s) cannot have any", f.Container)
+		return check.Skipped(name, "a container (%s) cannot have any", f.Container)
 	case h.Total == 0:
-		v.warn("reboot, and look at vm.nr_hugepages with firstboot --dry-run", "PostgreSQL uses none: the kernel has none")
+		v.Warn("reboot, and look at vm.nr_hugepages with firstboot --dry-run", "PostgreSQL uses none: the kernel has none")
 	default:
-		v.warn("patronictl restart "+f.Seed.Cluster.Name+" "+f.Self.Name, "PostgreSQL uses none, and %d of %d are free: there were too few when it started", h.Free, h.Total)
+		v.Warn("patronictl restart "+f.Seed.Cluster.Name+" "+f.Self.Name, "PostgreSQL uses none, and %d of %d are free: there were too few when it started", h.Free, h.Total)
 	}
-	return v.end("")
+	return v.End("")
 }
 
 // checkWatchdog: Patroni opens the device when it begins to lead, and closes it when it
 // ends to: https://patroni.readthedocs.io/en/latest/watchdog.html. The leader of a standby
 // cluster takes no writes, and so needs none (Ha.enforce_primary_role opens it).
-func checkWatchdog(f Facts) []Check {
+func checkWatchdog(f Facts) []check.Check {
 	const name = "watchdog"
-	v, w, mode := begin(name), f.Machine.Watchdog, f.Self.Patroni.Watchdog.Mode
+	v, w, mode := check.Begin(name), f.Machine.Watchdog, f.Self.Patroni.Watchdog.Mode
 	own, _ := f.Cluster.of(f.Self.Name)
 	leads := own.leads()
 	switch {
 	case mode == seeds.WatchdogOff:
-		return v.end("off, as the seed says")
+		return v.End("off, as the seed says")
 	case !w.There && mode == seeds.WatchdogRequired:
-		v.fail("patroni.watchdog in the seed: a driver, such as softdog, or another mode", "there is no %s, and without it this node never leads", w.Device)
+		v.Fail("patroni.watchdog in the seed: a driver, such as softdog, or another mode", "there is no %s, and without it this node never leads", w.Device)
 	case !w.There && f.Container != "":
-		return skipped(name, "a container (%s) has none", f.Container)
+		return check.Skipped(name, "a container (%s) has none", f.Container)
 	case !w.There:
-		return skipped(name, "this machine has none: a leader that hangs is not restarted; patroni.watchdog.driver of the seed may name one, such as softdog")
+		return check.Skipped(name, "this machine has none: a leader that hangs is not restarted; patroni.watchdog.driver of the seed may name one, such as softdog")
 	case w.Err != nil:
-		v.fail("wdctl "+w.Device, "%v", w.Err)
+		v.Fail("wdctl "+w.Device, "%v", w.Err)
 	case own.Status.WatchdogFailed:
-		v.fail("journalctl -b -u patroni --grep watchdog", "Patroni cannot open %s", w.Device)
+		v.Fail("journalctl -b -u patroni --grep watchdog", "Patroni cannot open %s", w.Device)
 	case !leads && w.Holder == "":
-		return v.end("%s waits until this node leads", w.Device)
+		return v.End("%s waits until this node leads", w.Device)
 	case leads && w.Holder == "" && own.Status.Role == "standby_leader":
-		return v.end("%s waits until this cluster is no standby any more", w.Device)
+		return v.End("%s waits until this cluster is no standby any more", w.Device)
 	case leads && w.Holder == "" && own.Status.Pause:
-		return v.end("%s waits for the end of the maintenance mode", w.Device)
+		return v.End("%s waits for the end of the maintenance mode", w.Device)
 	case leads && w.Holder == "":
-		v.fail("journalctl -b -u patroni --grep watchdog", "this node leads, and nobody holds %s", w.Device)
+		v.Fail("journalctl -b -u patroni --grep watchdog", "this node leads, and nobody holds %s", w.Device)
 	case w.Holder != "patroni" && w.Holder != "python3": // proc_pid_comm(5) of what Debian has it run by
-		v.fail("lsof "+w.Device, "%s holds %s, and so Patroni cannot", w.Holder, w.Device)
+		v.Fail("lsof "+w.Device, "%s holds %s, and so Patroni cannot", w.Holder, w.Device)
 	case w.State == "inactive":
-		v.fail("wdctl "+w.Device, "Patroni holds %s, which is not active", w.Device)
+		v.Fail("wdctl "+w.Device, "Patroni holds %s, which is not active", w.Device)
 	}
-	return v.end("Patroni holds %s", w.Device)
+	return v.End("Patroni holds %s", w.Device)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"banyan/internal/check"
 	"banyan/internal/converge"
 	"banyan/internal/status"
 )
@@ -27,7 +28,7 @@ const (
 	seeDrift  = "firstboot --dry-run shows it; systemctl restart banyan-firstboot makes it so"
 )
 
-func checkNode(f Facts) []Check {
+func checkNode(f Facts) []check.Check {
 	checks := checkRun(f)
 	if f.Seed.HoldsState(f.Self) {
 		checks = append(checks, checkBorn(f)...)
@@ -37,15 +38,15 @@ func checkNode(f Facts) []Check {
 	return append(checks, checkDrift(f)...)
 }
 
-func checkRun(f Facts) []Check {
-	v, r := begin("last run"), f.Node.Report
+func checkRun(f Facts) []check.Check {
+	v, r := check.Begin("last run"), f.Node.Report
 	switch {
 	case f.Node.ReportErr != nil:
-		v.warn(seeStatus, "%v", f.Node.ReportErr)
+		v.Warn(seeStatus, "%v", f.Node.ReportErr)
 	case r.State == status.Failed:
 		for _, s := range r.Steps {
 			if s.State == status.Failed {
-				v.fail(cmp.Or(s.Look, seeStatus), "%s failed: %s", s.Name, s.Error)
+				v.Fail(cmp.Or(s.Look, seeStatus), "%s failed: %s", s.Name, s.Error)
 			}
 		}
 	case r.State != status.Done:
@@ -53,35 +54,35 @@ func checkRun(f Facts) []Check {
 		if n := len(r.Steps); n > 0 {
 			at = ": " + strings.TrimSuffix(r.Steps[n-1].Name+": "+r.Steps[n-1].Message, ": ")
 		}
-		v.warn("firstboot status --wait", "it is going on%s", at)
+		v.Warn("firstboot status --wait", "it is going on%s", at)
 	}
-	return v.end("done on %s", r.Updated.Format(time.DateTime))
+	return v.End("done on %s", r.Updated.Format(time.DateTime))
 }
 
-func checkBorn(f Facts) []Check {
-	v := begin("membership")
+func checkBorn(f Facts) []check.Check {
+	v := check.Begin("membership")
 	switch {
 	case f.Node.Left:
-		v.warn("firstboot leave --undo has it join again", "the node was taken out of its cluster")
+		v.Warn("firstboot leave --undo has it join again", "the node was taken out of its cluster")
 	case !f.Node.Born:
-		v.fail(seeStatus, "the node has not become a member yet")
+		v.Fail(seeStatus, "the node has not become a member yet")
 	}
-	return v.end("the node was born into the cluster")
+	return v.End("the node was born into the cluster")
 }
 
 // checkUnits: a unit of the distribution's that failed may matter to nobody.
-func checkUnits(f Facts) []Check {
-	v := begin("units")
+func checkUnits(f Facts) []check.Check {
+	v := check.Begin("units")
 	if f.Node.UnitsErr != nil {
-		v.fail("systemctl status", "systemd cannot be asked: %v", f.Node.UnitsErr)
+		v.Fail("systemctl status", "systemd cannot be asked: %v", f.Node.UnitsErr)
 	}
 	for _, name := range f.Node.Inactive {
-		v.fail("journalctl -b -u "+name, "%s does not run", name)
+		v.Fail("journalctl -b -u "+name, "%s does not run", name)
 	}
 	for _, name := range f.Node.Failed {
-		v.warn("systemctl status "+name, "%s has failed", name)
+		v.Warn("systemctl status "+name, "%s has failed", name)
 	}
-	return v.end("none has failed")
+	return v.End("none has failed")
 }
 
 // firewallSteps are those of internal/node that the firewall is made by.
@@ -89,37 +90,37 @@ var firewallSteps = map[string]bool{"firewall": true, "firewall unit": true}
 
 // checkFirewall is the part of the drift that is the firewall's: what the kernel has of
 // the table is compared with what it would have of the file.
-func checkFirewall(f Facts) []Check {
-	v := begin("firewall")
+func checkFirewall(f Facts) []check.Check {
+	v := check.Begin("firewall")
 	why := ""
 	for _, s := range f.Node.Drift.Steps {
 		if !firewallSteps[s.Name] {
 			continue
 		}
 		if s.Err != nil {
-			v.fail("nft list table inet banyan; firstboot --dry-run", "%v", s.Err)
+			v.Fail("nft list table inet banyan; firstboot --dry-run", "%v", s.Err)
 		}
 		for _, c := range s.Changes {
-			v.fail("systemctl restart banyan-firstboot", "%s differs from the seed: %s", c.ID, c)
+			v.Fail("systemctl restart banyan-firstboot", "%s differs from the seed: %s", c.ID, c)
 		}
 		for _, skipped := range s.Skipped {
 			why = skipped.Reason
 		}
 	}
-	if v.state == OK && why != "" {
-		return skipped(v.name, "%s", why)
+	if v.Sound() && why != "" {
+		return v.Skip("%s", why)
 	}
 	if !f.Self.Firewall.Enabled {
-		return v.end("off, as the seed says")
+		return v.End("off, as the seed says")
 	}
-	return v.end("the table inet banyan is loaded as the seed has it")
+	return v.End("the table inet banyan is loaded as the seed has it")
 }
 
 // shown is how many things of one kind are told by name.
 const shown = 5
 
-func checkDrift(f Facts) []Check {
-	v := begin("drift")
+func checkDrift(f Facts) []check.Check {
+	v := check.Begin("drift")
 	var differ []string
 	left := 0
 	for _, s := range f.Node.Drift.Steps {
@@ -131,7 +132,7 @@ func checkDrift(f Facts) []Check {
 			differ = append(differ, c.ID)
 		}
 		if s.Err != nil {
-			v.fail("firstboot --dry-run", "%s: %v", s.Name, s.Err)
+			v.Fail("firstboot --dry-run", "%s: %v", s.Name, s.Err)
 		}
 	}
 	if n := len(differ); n > 0 {
@@ -139,10 +140,10 @@ func checkDrift(f Facts) []Check {
 		if n > shown {
 			differ, more = differ[:shown], ", ..."
 		}
-		v.warn(seeDrift, "%s from the seed: %s%s", count(n, "resource differs", "resources differ"), strings.Join(differ, ", "), more)
+		v.Warn(seeDrift, "%s from the seed: %s%s", count(n, "resource differs", "resources differ"), strings.Join(differ, ", "), more)
 	}
 	if left > 0 {
-		return v.end("a run would change nothing, but for %s that this machine cannot have", count(left, "resource", "resources"))
+		return v.End("a run would change nothing, but for %s that this machine cannot have", count(left, "resource", "resources"))
 	}
-	return v.end("a run would change nothing")
+	return v.End("a run would change nothing")
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"banyan/internal/check"
 	"banyan/internal/converge"
 	"banyan/internal/dcs"
 	"banyan/internal/golden"
@@ -23,6 +24,9 @@ var now = time.Date(2026, 11, 26, 15, 43, 0, 0, time.UTC)
 
 const clusterFile = `version: banyan/v1
 cluster: {name: pgsql-cl, generation: 3}
+sites:
+  - {name: dc1, subnet: 172.16.32.0/24, vips: [172.16.32.180, 172.16.32.181]}
+dns: {name: pgsql-cl, zone: demo.ru, ttl: 30, read_name: pgsql-cl-ro}
 nodes:
   - {name: pgsql-n1, address: 172.16.32.11/24, services: [postgresql, etcd, haproxy]}
   - {name: pgsql-n2, address: 172.16.32.12/24, services: [postgresql, etcd]}
@@ -99,6 +103,17 @@ func soundOf(t *testing.T, text, name string) Facts {
 			f.Etcd.Endpoints = append(f.Etcd.Endpoints, dcs.Endpoint{URL: "https://" + hostPort(m.Address, "2379"), Member: id, Leader: 1, Size: 20 << 20})
 		}
 	}
+	if s.KeepsVIPs(self) {
+		leader, _ := s.ByName("pgsql-n1")
+		replica, _ := s.ByName("pgsql-n2")
+		f.ConnectionPoint = &ConnectionPoint{
+			Name:     Lookup{Addresses: vipsAt(s, leader)},
+			ReadName: Lookup{Addresses: []netip.Addr{replica.Address.Addr()}},
+		}
+		if name == "pgsql-n1" {
+			f.ConnectionPoint.Held = vipsAt(s, leader)
+		}
+	}
 	if self.Runs(seeds.ServiceHAProxy) {
 		f.HAProxy = &HAProxy{Lines: lines(map[string]string{
 			"primary pgsql-n1": "UP L7OK", "primary pgsql-n2": "DOWN L7STS", "primary pgsql-n3": "DOWN * L7STS",
@@ -142,9 +157,9 @@ func lines(servers map[string]string) []HAProxyLine {
 }
 
 // find is the check of that name.
-func find(t *testing.T, r Result, name string) Check {
+func find(t *testing.T, r Result, name string) check.Check {
 	t.Helper()
-	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.Name == name })
+	i := slices.IndexFunc(r.Checks, func(c check.Check) bool { return c.Name == name })
 	if i < 0 {
 		t.Fatalf("no check %s in\n%s", name, r)
 	}
@@ -161,12 +176,12 @@ func TestSound(t *testing.T) {
 		"pgsql-b1": {"membership", "huge pages", "WAL directory", "dynamic configuration", "watchdog", "etcd", "etcd members", "etcd space"},
 	} {
 		r := Judge(sound(t, node))
-		if r.State != OK || r.ExitCode() != 0 || r.Node != node || r.Cluster != "pgsql-cl" {
+		if r.State != check.OK || r.ExitCode() != 0 || r.Node != node || r.Cluster != "pgsql-cl" {
 			t.Errorf("%s: exit code %d\n%s", node, r.ExitCode(), r)
 		}
 		golden.Check(t, "testdata/sound-"+node+".golden", r.String())
 		for _, name := range without {
-			if slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == name }) {
+			if slices.ContainsFunc(r.Checks, func(c check.Check) bool { return c.Name == name }) {
 				t.Errorf("%s has the check %s", node, name)
 			}
 		}
@@ -185,7 +200,7 @@ func TestBroken(t *testing.T) {
 	f.Certificates.Files[1].NotAfter = now.AddDate(0, 0, 12)
 	f.Peers[0].Err = errors.New("two\nlines \x1b[2J")
 	r := Judge(f)
-	if r.State != Fail || r.ExitCode() != ExitFailed {
+	if r.State != check.Fail || r.ExitCode() != check.ExitFailed {
 		t.Errorf("state %s, exit code %d", r.State, r.ExitCode())
 	}
 	golden.Check(t, "testdata/broken.golden", r.String())
@@ -197,12 +212,12 @@ func TestBroken(t *testing.T) {
 }
 
 func TestExitCode(t *testing.T) {
-	for state, want := range map[State]int{OK: 0, Warn: 1, Fail: 2} {
+	for state, want := range map[check.State]int{check.OK: 0, check.Warn: 1, check.Fail: 2} {
 		f := sound(t, "pgsql-n2")
 		switch state {
-		case Warn:
+		case check.Warn:
 			f.Cluster.All.Pause = true
-		case Fail:
+		case check.Fail:
 			f.Cluster.All.Pause, f.Node.Inactive = true, []string{"etcd.service"}
 		}
 		if got := Judge(f).ExitCode(); got != want {
@@ -216,7 +231,7 @@ type change struct {
 	node   string // pgsql-n1 where it is not given
 	what   func(*Facts)
 	name   string // of the check
-	state  State
+	state  check.State
 	found  string // is in what was found
 	advice string // is in what is advised
 }
@@ -233,7 +248,7 @@ func expect(t *testing.T, changes map[string]change) {
 		if got.State != c.state || !strings.Contains(got.Found, c.found) || !strings.Contains(got.Advice, c.advice) || c.advice == "" && got.Advice != "" {
 			t.Errorf("%s: got  %+v\nwant %s, found %q, advice %q", what, got, c.state, c.found, c.advice)
 		}
-		if c.state != OK && c.state != Skip && got.Advice == "" {
+		if c.state != check.OK && c.state != check.Skip && got.Advice == "" {
 			t.Errorf("%s: nothing is advised", what)
 		}
 	}

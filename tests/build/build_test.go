@@ -101,7 +101,7 @@ func write(t *testing.T, name, content string) string {
 // install copies the programs to where everybody may run them.
 func install(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{"build", "firstboot"} {
+	for _, name := range []string{"build", "firstboot", "dnscp"} {
 		content, err := os.ReadFile(filepath.Join(filepath.Dir(program(t)), name))
 		if err != nil {
 			t.Fatal(err)

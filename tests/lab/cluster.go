@@ -24,6 +24,7 @@ type cluster struct {
 	t      testing.TB
 	plan   plan // by which it was minted last
 	sites  []*network
+	zone   *zone   // that the cluster's name is in
 	nodes  []*node // as the cluster file has them
 	minted *fixture.Cluster
 }
@@ -81,7 +82,10 @@ const synchronousNodes = 2
 const settleTime = 3 * time.Minute
 
 // clusterName is what clients at any site know the leader by: each node's certificate has it.
-const clusterName = "pgsql-cl.demo.ru"
+const clusterName = "pgsql-cl." + domain
+
+// domain is the zone of that name.
+const domain = "demo.ru"
 
 // text is the cluster file.
 func (p plan) text() string {
@@ -99,11 +103,16 @@ func (p plan) text() string {
 	if p.hba != "" {
 		hba = append(hba, fmt.Sprintf("%q", p.hba))
 	}
-	b.WriteString("dns: {name: pgsql-cl, zone: demo.ru}\nnodes:\n")
+	var servers []string
+	for i := range siteCount(p.members) {
+		servers = append(servers, siteAddress(i, 1).String())
+	}
+	names := strings.Join(servers, ", ")
+	fmt.Fprintf(&b, "dns: {name: pgsql-cl, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", domain, names)
 	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
 	}
-	fmt.Fprintf(&b, `network: {interface: {name: eth0}}
+	fmt.Fprintf(&b, `network: {interface: {name: eth0}, dns: [%s]}
 postgresql:
   parameters: {shared_buffers: 128MB}
   pg_hba: [%s]
@@ -113,7 +122,7 @@ postgresql:
   retry_timeout: %.0f
   synchronous_mode: true
   synchronous_node_count: %d
-`, strings.Join(hba, ", "), p.postgresql, p.patroni, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
+`, names, strings.Join(hba, ", "), p.postgresql, p.patroni, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
 	if p.dcs == "etcd" {
 		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}
@@ -142,7 +151,10 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	t.Helper()
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
-	c := &cluster{t: t, plan: p, sites: sites, minted: fixture.Mint(t, p.text())}
+	if sites[0].zone == nil { // else it is another cluster's too
+		sites[0].zone = newZone(t, domain, sites)
+	}
+	c := &cluster{t: t, plan: p, sites: sites, zone: sites[0].zone, minted: fixture.Mint(t, p.text())}
 	for i := range p.members {
 		c.addHost(i)
 	}

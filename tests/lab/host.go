@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -215,6 +216,11 @@ if [ -d "$1/etc/lab" ]; then mount -t overlay -o lowerdir="$1/etc/lab:/sys/class
 exec chroot "$1" /usr/sbin/firstboot render`
 	_, err := command.Run(ctx, "ip", "netns", "exec", h.id(), "sh", "-c", script, "sh", h.root())
 	return err
+}
+
+// dial connects from the host itself, whatever becomes of its cable.
+func (h *host) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return inNamespace(h.id(), func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, network, addr) })
 }
 
 // stop presses the power button and waits until the host is off.

@@ -23,15 +23,32 @@ const primaryPort = 5000
 func (c *cluster) openLedger(site int) *ledger.Client {
 	c.t.Helper()
 	from := c.sites[site]
+	var places []ledger.Connect
+	for _, n := range c.proxies(from) {
+		places = append(places, func(ctx context.Context) (ledger.Conn, error) { return c.connect(ctx, from, n, primaryPort) })
+	}
+	return c.startLedger(places...)
+}
+
+// openVIPLedger starts a client at the first site that writes to whoever has its VIP.
+func (c *cluster) openVIPLedger() *ledger.Client {
+	c.t.Helper()
+	return c.startLedger(func(ctx context.Context) (ledger.Conn, error) { return c.connectVIP(ctx, c.sites[0], vip(0)) })
+}
+
+// proxies are the nodes with HAProxy, those of a site first.
+func (c *cluster) proxies(from *network) []*node {
 	proxies := c.running(seeds.ServiceHAProxy)
 	slices.SortStableFunc(proxies, func(a, b *node) int {
 		far := map[bool]int{false: 1}
 		return far[a.network == from] - far[b.network == from]
 	})
-	var places []ledger.Connect
-	for _, n := range proxies {
-		places = append(places, func(ctx context.Context) (ledger.Conn, error) { return c.connect(ctx, from, n, primaryPort) })
-	}
+	return proxies
+}
+
+// startLedger starts a client that writes by these ways, the first that works.
+func (c *cluster) startLedger(places ...ledger.Connect) *ledger.Client {
+	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), checkTime)
 	defer cancel()
 	conn, err := c.connectLeader(ctx)
@@ -59,7 +76,16 @@ func (c *cluster) connectLeader(ctx context.Context) (*pgx.Conn, error) {
 // connect connects to a port of a node behind which there is the leader, who is known by
 // the cluster's name.
 func (c *cluster) connect(ctx context.Context, from *network, n *node, port uint16) (*pgx.Conn, error) {
-	config, err := c.minted.PostgreSQL(from.dial, netip.AddrPortFrom(n.addr.Addr(), port).String())
+	return c.connectTo(ctx, from, netip.AddrPortFrom(n.addr.Addr(), port))
+}
+
+// connectVIP connects to the PostgreSQL of whoever has a VIP.
+func (c *cluster) connectVIP(ctx context.Context, from *network, vip netip.Addr) (*pgx.Conn, error) {
+	return c.connectTo(ctx, from, netip.AddrPortFrom(vip, 5432))
+}
+
+func (c *cluster) connectTo(ctx context.Context, from *network, to netip.AddrPort) (*pgx.Conn, error) {
+	config, err := c.minted.PostgreSQL(from.dial, to.String())
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +99,13 @@ func (c *cluster) connect(ctx context.Context, from *network, n *node, port uint
 // that were acknowledged may be gone. It returns for how long nothing was written.
 func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func()) time.Duration {
 	c.t.Helper()
-	stop := c.watchLeaders()
+	stop, stopVIPs := c.watchLeaders(), c.watchVIPs()
 	began := time.Now()
 	do()
 	c.writes(l)
 	leader := c.settle(left)
 	stop()
+	stopVIPs()
 	outage := l.Log().Outage(began, time.Now())
 	c.t.Logf("%s: %s leads, and for %.1f s nothing was written", what, leader.name, outage.Seconds())
 	if outage > c.plan.times.recovery() {

@@ -29,6 +29,7 @@ type network struct {
 	namespace string
 	prefix    netip.Prefix // its address has the bridge itself
 	line      *line        // nil where there is no router
+	zone      *zone        // that is served here; nil for none
 }
 
 // networks tells the networks of this process from one another.

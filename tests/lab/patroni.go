@@ -32,9 +32,7 @@ func (n *node) askPatroni(ctx context.Context, path string, answer any) (code in
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{RootCAs: n.cluster.Authority(), MinVersion: tls.VersionTLS12},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return inNamespace(n.id(), func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, network, addr) })
-		},
+		DialContext:       n.dial,
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+net.JoinHostPort(n.addr.Addr().String(), "8008")+path, nil)
 	if err != nil {

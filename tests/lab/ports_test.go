@@ -204,6 +204,7 @@ func (v *visitor) approaches(key ssh.Signer) map[uint16][]approach {
 		5001: replicas,
 		5002: replicas,
 		5003: replicas,
+		9553: {{"a member", v.asks(nil, "GET", "/metrics"), ""}}, // likewise
 		7000: {
 			{"whoever reads", v.asks(nil, "GET", "/metrics"), "haproxy_server_status"},
 			{"one who commands", v.sends(nil, "POST", "/", "application/x-www-form-urlencoded", "s=pgsql-n1&action=drain&b=primary"), ""},

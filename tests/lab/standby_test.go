@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"banyan/internal/verify"
+	"banyan/internal/check"
 	"banyan/tests/fixture"
 )
 
@@ -40,7 +40,7 @@ func TestStandbyCluster(t *testing.T) {
 	leader.sql("create table kept (word text); insert into kept values ('banyan') returning word")
 	follower.awaits("what the other cluster has written", `su --login postgres --command "psql -tAc 'select word from kept'"`, "banyan")
 	follower.expect([]fixture.Check{{"whom it follows", "firstboot status", "(?s).*standby.leader.*"}})
-	if r, err := follower.verify(t.Context()); err != nil || slices.ContainsFunc(r.Checks, func(c verify.Check) bool { return c.State == verify.Fail }) {
+	if r, err := follower.verify(t.Context()); err != nil || slices.ContainsFunc(r.Checks, func(c check.Check) bool { return c.State == check.Fail }) {
 		t.Errorf("what is wrong with it: %v\n%s", err, r)
 	}
 

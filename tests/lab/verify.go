@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"banyan/internal/check"
 	"banyan/internal/verify"
 )
 
@@ -28,13 +29,13 @@ func (n *node) verify(ctx context.Context) (verify.Result, error) {
 	if code != strconv.Itoa(r.ExitCode()) {
 		return r, fmt.Errorf("the state is %s, and the exit code %s", r.State, code)
 	}
-	r.Checks = slices.DeleteFunc(r.Checks, func(c verify.Check) bool { return c.Name == "disk space" })
+	r.Checks = slices.DeleteFunc(r.Checks, func(c check.Check) bool { return c.Name == "disk space" })
 	return r, nil
 }
 
 // verified waits until all nodes find that, and nothing else, wrong with the cluster: states by the
 // names of the checks.
-func (c *cluster) verified(what string, nodes []*node, want map[string]verify.State) {
+func (c *cluster) verified(what string, nodes []*node, want map[string]check.State) {
 	c.t.Helper()
 	for _, n := range nodes {
 		until(c.t, settleTime, func(ctx context.Context) error {
@@ -53,11 +54,11 @@ func (c *cluster) verified(what string, nodes []*node, want map[string]verify.St
 // cannot are the checks of what a container does not have.
 var cannot = []string{"clock", "huge pages", "watchdog"}
 
-func compare(r verify.Result, want map[string]verify.State) error {
+func compare(r verify.Result, want map[string]check.State) error {
 	wrong := map[string]bool{}
 	for _, c := range r.Checks {
-		skipped := c.State == verify.Skip && slices.Contains(cannot, c.Name)
-		if c.State != verify.OK && !skipped {
+		skipped := c.State == check.Skip && slices.Contains(cannot, c.Name)
+		if c.State != check.OK && !skipped {
 			wrong[c.Name] = true
 		}
 		if expected, told := want[c.Name]; told && expected != c.State || !told && wrong[c.Name] {
@@ -85,17 +86,17 @@ func (c *cluster) verifies() {
 
 	leader.sh("echo 192.0.2.1 drift >>/etc/hosts")
 	leader.exits(1, "firstboot verify")
-	c.verified("a file was changed", []*node{leader}, map[string]verify.State{"drift": verify.Warn})
+	c.verified("a file was changed", []*node{leader}, map[string]check.State{"drift": check.Warn})
 	leader.sh("firstboot")
 
 	witness.sh("systemctl stop etcd.service")
 	leader.exits(2, "firstboot verify")
-	c.verified("a member of etcd was stopped", []*node{leader}, map[string]verify.State{"etcd": verify.Fail})
-	c.verified("a member of etcd was stopped", []*node{witness}, map[string]verify.State{"etcd": verify.Fail, "units": verify.Fail})
+	c.verified("a member of etcd was stopped", []*node{leader}, map[string]check.State{"etcd": check.Fail})
+	c.verified("a member of etcd was stopped", []*node{witness}, map[string]check.State{"etcd": check.Fail, "units": check.Fail})
 	witness.sh("systemctl start etcd.service")
 
 	replica.sh("systemctl stop patroni.service")
-	c.verified("a replica was stopped", []*node{witness}, map[string]verify.State{"Patroni": verify.Fail, "synchronous standby": verify.Warn})
+	c.verified("a replica was stopped", []*node{witness}, map[string]check.State{"Patroni": check.Fail, "synchronous standby": check.Warn})
 	replica.sh("systemctl start patroni.service")
 	c.verified("all was undone", c.nodes, nil)
 }

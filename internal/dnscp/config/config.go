@@ -79,7 +79,7 @@ type DNS struct {
 	// The name of the TSIG key.
 	KeyName string `yaml:"key_name,omitempty"`
 	// Its algorithm.
-	Algorithm Algorithm `yaml:"algorithm" default:"hmac-sha256"`
+	Algorithm Algorithm `yaml:"algorithm,omitempty" default:"hmac-sha256"`
 	// The account of gss-tsig; by default the first label of name with a $ behind it, which is that of a computer.
 	Account string `yaml:"account,omitempty"`
 	// The file with the TSIG key in base64, or with the password of the account.

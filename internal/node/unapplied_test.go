@@ -40,7 +40,7 @@ network:
 `
 
 // Nothing is silently ignored: whatever key of a section changes, the node changes, or
-// the key is said to be for a later release.
+// the key is said to be for a later Patroni.
 func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
 	texts := []string{everything, "version: banyan/v1\ncluster: {name: pgsql-cl}\nnodes: [{name: pgsql-n1, address: 172.16.32.11/24}]\nnetwork:\n" + networks["bond"]}
 	for _, name := range []string{"single", "raft"} {
@@ -75,7 +75,7 @@ func TestEveryKeyIsAppliedOrNamed(t *testing.T) {
 				continue
 			}
 			vary(section.Key, sections.Field(section.Index), render, func(path string, changes bool) {
-				seen[path] = seen[path] || changes || slices.ContainsFunc(append(Unapplied(*s, self, f), joining...), func(key string) bool { return strings.HasPrefix(path+".", key+".") })
+				seen[path] = seen[path] || changes || slices.ContainsFunc(append(Unapplied(self, f), joining...), func(key string) bool { return strings.HasPrefix(path+".", key+".") })
 			})
 		}
 		if render() != before {
@@ -171,18 +171,18 @@ func other(v reflect.Value) {
 
 func TestUnapplied(t *testing.T) {
 	s := fixture(t)
-	if got := Unapplied(s, s.Nodes[0], machine()); len(got) > 0 {
+	if got := Unapplied(s.Nodes[0], machine()); len(got) > 0 {
 		t.Errorf("of a seed of the README %v is not applied", got)
 	}
 	s.Nodes[0].Patroni.RESTAPI.Allowlist = []string{"10.0.0.1"}
-	s.Nodes[0].Patroni.FailsafeMode, s.DNS.Name = true, "pgsql-cl"
+	s.Nodes[0].Patroni.FailsafeMode = true
 	f := machine()
 	f.Installed = debian11
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode patroni.restapi.allowlist" {
+	if got := strings.Join(Unapplied(s.Nodes[0], f), " "); got != "patroni.failsafe_mode patroni.restapi.allowlist" {
 		t.Errorf("got %s", got)
 	}
 	f.Patroni.Minor = 1
-	if got := strings.Join(Unapplied(s, s.Nodes[0], f), " "); got != "dns.name patroni.failsafe_mode" {
+	if got := strings.Join(Unapplied(s.Nodes[0], f), " "); got != "patroni.failsafe_mode" {
 		t.Errorf("of Patroni 2.1: got %s", got)
 	}
 }

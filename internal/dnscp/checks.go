@@ -1,0 +1,240 @@
+package dnscp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"banyan/internal/check"
+	"banyan/internal/dnscp/config"
+	"banyan/internal/dnscp/record"
+	"banyan/internal/dnscp/vip"
+)
+
+// Result is what a host's connection point looks like.
+type Result struct {
+	State    check.State   `json:"state"` // the worst of them
+	Checks   []check.Check `json:"checks"`
+	HoldDown float64       `json:"hold_down,omitempty"` // in seconds, once Patroni has told its times
+
+	arithmetic string
+}
+
+// ExitCode is that of `dnscp check`.
+func (r Result) ExitCode() int { return r.State.ExitCode() }
+
+// String is the table of the checks, and how the hold-down comes about.
+func (r Result) String() string {
+	s := check.Table(r.Checks)
+	if r.arithmetic != "" {
+		s += "\n" + r.arithmetic
+	}
+	return fmt.Sprintf("%s\n%s\n", s, check.Sum(r.Checks))
+}
+
+// sight is what was seen of a host.
+type sight struct {
+	config     config.Config
+	patroni    observation
+	hold       *HoldDown // nil where Patroni has not told its times
+	guard      error     // does not answer
+	interfaces []vip.Interface
+	secret     error // cannot be read, or others may read it
+	found      record.Found
+	zone       error // the zone, its servers or the realm are not found
+	records    []seen
+}
+
+// seen is a name as its zone's server has it.
+type seen struct {
+	name   string
+	record record.Record
+	server string
+	err    error
+}
+
+// Check looks at this host's connection point. It changes nothing: a guard that is woken
+// does what it does anyway.
+func Check(ctx context.Context, c config.Config) (Result, error) {
+	s := sight{config: c}
+	client, err := NewPatroni(c.Patroni)
+	if err != nil {
+		return Result{}, err
+	}
+	s.patroni = question{askTime, true}.ask(ctx, client)
+	if s.patroni.times != nil {
+		s.hold = &HoldDown{*s.patroni.times, c.Patroni.Watchdog, time.Duration(c.HoldDown) * time.Second}
+	}
+	_, s.guard = Wake(ctx)
+	if s.interfaces, err = vip.Interfaces(); err != nil {
+		return Result{}, err
+	}
+	if c.DNS.SecretFile != "" {
+		s.secret = readableByOwner(c.DNS.SecretFile)
+	}
+	if c.DNS.Name != "" {
+		updater := record.New(c.DNS, record.Options{})
+		s.found, s.zone = updater.Find(ctx, c.DNS.Name)
+		for _, name := range []string{c.DNS.Name, c.DNS.ReadName} {
+			if name == "" {
+				continue
+			}
+			is, o, err := updater.Lookup(ctx, name)
+			s.records = append(s.records, seen{name, is, o.Server, err})
+		}
+	}
+	return s.judge(), nil
+}
+
+// readableByOwner refuses a secret that is for more than its owner.
+func readableByOwner(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s is for everybody to read", path)
+	}
+	return nil
+}
+
+// judge makes the checks of what was seen.
+func (s sight) judge() Result {
+	var r Result
+	for _, look := range []func() []check.Check{s.checkPatroni, s.checkHoldDown, s.checkGuard, s.checkVIPs, s.checkZone, s.checkRecords} {
+		r.Checks = append(r.Checks, look()...)
+	}
+	r.State = check.Worst(r.Checks)
+	if s.hold != nil {
+		r.HoldDown, r.arithmetic = s.hold.Duration().Seconds(), s.hold.String()
+	}
+	return r
+}
+
+func (s sight) checkPatroni() []check.Check {
+	v := check.Begin("Patroni")
+	if s.patroni.standing == silent {
+		v.Fail("systemctl status patroni; the address is patroni.url of the configuration", "it does not answer: %v", s.patroni.err)
+	}
+	return v.End("at %s, %s", s.config.Patroni.URL, s.patroni.standing)
+}
+
+func (s sight) checkHoldDown() []check.Check {
+	v := check.Begin("hold-down")
+	if s.hold == nil {
+		return v.Skip("Patroni has not told its times")
+	}
+	h := s.hold
+	_, watched := h.reset()
+	switch {
+	case h.Duration() == 0:
+		v.Fail("patronictl edit-config: lower loop_wait or retry_timeout, or raise ttl", "Patroni's times leave no room for a VIP")
+	case h.Wanted > h.Safe():
+		v.Warn("hold_down of the configuration: lower it, or leave it out", "%v are wanted, and %v count", h.Wanted, h.Safe())
+	case s.patroni.standing != silent && s.patroni.status.DCSLastSeen == 0 && !watched:
+		v.Warn("update Patroni to 2.1, or give it a watchdog", "a Patroni that hangs, and whose REST API does not, is not noticed before ttl")
+	}
+	return v.End("%v", h.Duration())
+}
+
+func (s sight) checkGuard() []check.Check {
+	v := check.Begin("guard")
+	switch {
+	case errors.Is(s.guard, ErrNoGuard):
+		v.Fail("systemctl enable --now dnscp.socket dnscp.service", "it does not run")
+	case s.guard != nil:
+		v.Fail("journalctl -u dnscp", "%v", s.guard)
+	}
+	return v.End("answers at %s", Socket)
+}
+
+func (s sight) checkVIPs() []check.Check {
+	var checks []check.Check
+	places, err := vip.Own(s.interfaces, s.config.VIPs, s.config.Interface)
+	if err != nil {
+		v := check.Begin("VIPs")
+		v.Fail("ip address; the VIPs of the configuration", "%v", err)
+		checks = append(checks, v.End("")...)
+	}
+	for _, addr := range s.config.VIPs {
+		v := check.Begin("VIP " + addr.String())
+		p, own := places[addr]
+		held := vip.Held(s.interfaces, addr)
+		switch {
+		case !own && len(held) == 0:
+			checks = append(checks, v.End("of another site")...)
+			continue
+		case !own:
+			v.Fail("journalctl -u dnscp", "it is on %s, which is not in its subnet", held[0].Interface)
+		case s.patroni.standing == leads && len(held) == 0:
+			v.Fail("journalctl -u dnscp", "this host leads, and does not have it")
+		case s.patroni.standing == follows && len(held) > 0:
+			v.Fail("journalctl -u dnscp", "this host has it, and does not lead")
+		}
+		is := "not here"
+		if len(held) > 0 {
+			is = "here"
+		}
+		checks = append(checks, v.End("%s, %s", p, is)...)
+	}
+	return checks
+}
+
+// checkZone: where an update goes, and by whose word.
+func (s sight) checkZone() []check.Check {
+	if s.config.DNS.Name == "" {
+		return nil
+	}
+	v := check.Begin("zone")
+	if s.zone != nil {
+		v.Fail("dns.zone and dns.servers of the configuration, or the host's resolvers", "%v", s.zone)
+	}
+	if s.secret != nil {
+		v.Fail(fmt.Sprintf("chown dnscp: %[1]s; chmod 600 %[1]s", s.config.DNS.SecretFile), "the secret: %v", s.secret)
+	}
+	if ttl := s.config.DNS.TTL; ttl > ttlSites && len(s.own()) < len(s.config.VIPs) {
+		v.Warn("dns.ttl: 30 is usual", "for up to %d s clients look for the leader at the site that it left", ttl)
+	}
+	by := string(s.config.DNS.Auth)
+	if s.found.Realm != "" {
+		by += " in the realm " + s.found.Realm
+	}
+	return v.End("%s, updated at %v by %s", s.found.Zone, s.found.Servers, by)
+}
+
+func (s sight) checkRecords() []check.Check {
+	var checks []check.Check
+	for _, r := range s.records {
+		v := check.Begin("record " + r.name)
+		if r.err != nil {
+			v.Fail("the zone's servers are those of dns.servers, or of its SOA and NS records", "%v", r.err)
+		}
+		own := s.own()
+		if r.err == nil && r.name == s.config.DNS.Name {
+			switch {
+			case s.patroni.standing == leads && !slices.Equal(r.record.Addresses, own):
+				v.Fail("journalctl -u dnscp", "it leads to %v, and this host, which leads, has %v", r.record.Addresses, own)
+			case len(r.record.Addresses) == 0:
+				v.Fail("on the leader: journalctl -u dnscp", "there is no such name")
+			case slices.ContainsFunc(r.record.Addresses, func(a netip.Addr) bool { return !slices.Contains(s.config.VIPs, a) }):
+				v.Fail("on the leader: journalctl -u dnscp", "it leads to %v, and the VIPs are %v", r.record.Addresses, s.config.VIPs)
+			}
+		}
+		checks = append(checks, v.End("%s at %s", r.record, r.server)...)
+	}
+	return checks
+}
+
+// ttlSites is the longest that a record may be kept where it leads to several sites.
+const ttlSites = 30
+
+// own are the VIPs of this host's subnets, in order; what is wrong with them checkVIPs says.
+func (s sight) own() []netip.Addr {
+	places, _ := vip.Own(s.interfaces, s.config.VIPs, s.config.Interface)
+	return slices.SortedFunc(maps.Keys(places), netip.Addr.Compare)
+}

@@ -1,0 +1,80 @@
+package dnscp
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// NewLogger writes a line a change: to the journal with its fields where that is what w,
+// the standard error, is connected to, such as DNSCP_VIP= and DNSCP_SERVER=, and else as
+// text.
+func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
+	// A time that the journal has too is left out.
+	text := slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+	if ok, err := journal.StderrIsJournalStream(); err != nil || !ok {
+		return slog.New(text)
+	}
+	return slog.New(&journalHandler{level: level})
+}
+
+// journalHandler sends records to journald(8), each field as one of its own.
+type journalHandler struct {
+	level slog.Level
+	attrs []slog.Attr
+}
+
+func (h *journalHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &journalHandler{h.level, slices.Concat(h.attrs, attrs)}
+}
+
+// WithGroup is for those who name groups, which nobody does here.
+func (h *journalHandler) WithGroup(string) slog.Handler { return h }
+
+func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
+	message, fields := journalEntry(h.attrs, r)
+	return journal.Send(message, journalPriority(r.Level), fields)
+}
+
+// journalEntry is the line and its fields. The line has them all, for those who read it as
+// text: "took the VIP vip=172.16.32.180 interface=eth0".
+func journalEntry(attrs []slog.Attr, r slog.Record) (string, map[string]string) {
+	var message strings.Builder
+	message.WriteString(r.Message)
+	fields := map[string]string{}
+	add := func(a slog.Attr) bool {
+		value := a.Value.Resolve().String()
+		message.WriteString(" " + a.Key + "=" + value)
+		// systemd.journal-fields(7): capital letters, digits and underscores.
+		fields["DNSCP_"+strings.ToUpper(strings.ReplaceAll(a.Key, "-", "_"))] = value
+		return true
+	}
+	for _, a := range attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	return message.String(), fields
+}
+
+func journalPriority(l slog.Level) journal.Priority {
+	switch {
+	case l >= slog.LevelError:
+		return journal.PriErr
+	case l >= slog.LevelWarn:
+		return journal.PriWarning
+	case l >= slog.LevelInfo:
+		return journal.PriNotice
+	}
+	return journal.PriDebug
+}

@@ -217,7 +217,7 @@ func TestRecordSamba(t *testing.T) {
 
 // installNSUpdate has the tree's nsupdate and kinit run in the network when they are called for,
 // by the tree's own libraries.
-func (d *domain) installNSUpdate() {
+func (d *directory) installNSUpdate() {
 	d.t.Helper()
 	tree, err := serverTree()
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// domain is a domain of Active Directory with one controller, Samba's, which is its server of DNS.
-type domain struct {
+// directory is a domain of Active Directory with one controller, Samba's, which is its server of DNS.
+type directory struct {
 	*nameserver
 	realm string
 }
 
 // newSamba starts a domain of a zone's name, whose controller is dc1.ZONE. It takes updates that
 // are signed with an account of the domain, and no other.
-func newSamba(t testing.TB, n *network, zone string, addr netip.Addr) *domain {
+func newSamba(t testing.TB, n *network, zone string, addr netip.Addr) *directory {
 	t.Helper()
-	d := &domain{newNameserver(t, n, "dc1", zone, addr), strings.ToUpper(zone)}
+	d := &directory{newNameserver(t, n, "dc1", zone, addr), strings.ToUpper(zone)}
 	workgroup, _, _ := strings.Cut(d.realm, ".")
 	d.run("samba-tool", "domain", "provision", "--quiet", "--targetdir=/srv", "--realm="+d.realm, "--domain="+workgroup,
 		"--host-name=dc1", "--host-ip="+addr.String(), "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",
@@ -30,7 +30,7 @@ func newSamba(t testing.TB, n *network, zone string, addr netip.Addr) *domain {
 }
 
 // createComputer makes an account of a computer, NAME$, and returns the file with its password.
-func (d *domain) createComputer(name string) (passwordFile string) {
+func (d *directory) createComputer(name string) (passwordFile string) {
 	d.t.Helper()
 	password := rand.Text() + "-a1"
 	d.run("samba-tool", "computer", "create", name, "--configfile=/srv/etc/smb.conf")
@@ -41,7 +41,7 @@ func (d *domain) createComputer(name string) (passwordFile string) {
 }
 
 // setPassword sets the password of a computer's account.
-func (d *domain) setPassword(name, password string) {
+func (d *directory) setPassword(name, password string) {
 	d.t.Helper()
 	d.run("samba-tool", "user", "setpassword", name+"$", "--newpassword="+password, "--configfile=/srv/etc/smb.conf")
 }

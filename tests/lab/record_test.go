@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"banyan/internal/dnscp/config"
 	"banyan/internal/dnscp/record"
 )
@@ -166,6 +168,47 @@ func (s *nameserver) watch() (stop func() (looks, empty int)) {
 		watching.Wait()
 		return looks, empty
 	}
+}
+
+// TestRecordLate has an update come late: the line is cut when it is sent, and mended when another
+// host has written the record. The kernel has it sent all the same, and the server does not take it.
+func TestRecordLate(t *testing.T) {
+	t.Parallel()
+	sites := newSites(t, 2)
+	s := newBind(t, sites[0], recordZone, siteAddress(0, 41), byAll)
+	c := config.DNS{Servers: servers(s)}
+	s.sets(s.updater(c, record.Options{}), "none", "10.0.0.1")
+	first := s.updater(c, record.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := sites[1].dial(ctx, network, address)
+		return cutter{conn, sites[1].line}, err
+	}})
+	s.fails(first, "no answer within")
+	s.sets(s.updater(c, record.Options{}), "none", "10.0.0.2")
+	sites[1].line.setCut(false)
+	until(t, checkTime, func(context.Context) error {
+		log, err := os.ReadFile(filepath.Join(s.dir, "log"))
+		if err == nil && !strings.Contains(string(log), "prerequisite not satisfied (NXRRSET)") {
+			err = errors.New("the late update has not come")
+		}
+		return err
+	})
+	if got := s.lookup(recordName); !slices.Equal(got, addrs("10.0.0.2")) {
+		t.Errorf("after a late update it has %v", got)
+	}
+}
+
+// cutter is a connection whose line is cut when an update goes over it.
+type cutter struct {
+	net.Conn
+	line *line
+}
+
+func (c cutter) Write(data []byte) (int, error) {
+	m := new(dns.Msg)
+	if len(data) > 2 && m.Unpack(data[2:]) == nil && m.Opcode == dns.OpcodeUpdate { // by TCP, behind its length
+		c.line.setCut(true)
+	}
+	return c.Conn.Write(data)
 }
 
 // TestRecordSamba keeps a record in an Active Directory, with the account of a computer. It

@@ -27,7 +27,12 @@ func (u *Updater) exchange(ctx context.Context, network string, server netip.Add
 		return nil, false, err
 	}
 	c := &dns.Conn{Conn: conn}
-	defer c.Close()
+	defer func() {
+		if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok && err != nil {
+			_ = tcp.SetLinger(0) // the kernel would go on sending for minutes
+		}
+		_ = c.Close() // all was said
+	}()
 	// The connection ends with the context, and the error says why.
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()

@@ -209,7 +209,7 @@ func TestWhereGSSFails(t *testing.T) {
 			if saw := read(t, bin, "kinit.saw"); !strings.HasPrefix(saw, "--\nPG$@DEMO.RU\ns3cret of the computer\n[libdefaults]\n") || !strings.Contains(saw, "kdc = 192.0.2.1:88") {
 				t.Errorf("kinit saw %s", saw)
 			}
-			if saw := read(t, bin, "nsupdate.saw"); !strings.HasPrefix(saw, "-g\n-v\nFILE:") || !strings.Contains(saw, "\nupdate delete pg.demo.ru. AAAA\nupdate add pg.demo.ru. 30 IN A 10.0.0.5\n") {
+			if saw := read(t, bin, "nsupdate.saw"); !strings.HasPrefix(saw, "-g\n-v\nFILE:") || !strings.Contains(saw, "\nupdate delete pg.demo.ru. AAAA\nupdate add pg.demo.ru. 30 A 10.0.0.5\n") {
 				t.Errorf("nsupdate saw %s", saw)
 			}
 			if _, err := os.Stat(strings.TrimSpace(read(t, bin, "dir"))); !errors.Is(err, os.ErrNotExist) {

@@ -9,24 +9,47 @@ import (
 	"github.com/miekg/dns"
 )
 
-// replace is the update that has a name have these addresses and no other: RFC 2136, 2.5.
+// replace is the update that has a name have these addresses and no other, unless it has
+// others by now than were seen: RFC 2136, 2.4 and 2.5. So an update that comes late, by a way
+// that was cut for a while or to a server that hung, does not undo what another host has
+// written since.
+//
 // Its parts come to pass together or not at all (3.4.2 there, and 3.7: no question is
-// answered in between). What else the name has, stays; where that is a CNAME, a server
-// leaves out what would be beside it and says nothing (3.4.2.2).
-func replace(zone string, w Wanted, ttl int) *dns.Msg {
-	header := func(kind uint16) dns.RR_Header {
-		return dns.RR_Header{Name: canonical(w.Name), Rrtype: kind, Class: dns.ClassINET, Ttl: uint32(ttl)}
-	}
+// answered in between). What else the name has, stays.
+func replace(zone string, w Wanted, ttl int, seen Record) *dns.Msg {
 	m := new(dns.Msg).SetUpdate(zone)
-	m.RemoveRRset([]dns.RR{&dns.A{Hdr: header(dns.TypeA)}, &dns.AAAA{Hdr: header(dns.TypeAAAA)}})
-	for _, addr := range set(w.Addresses) {
-		var rr dns.RR = &dns.AAAA{Hdr: header(dns.TypeAAAA), AAAA: addr.AsSlice()}
-		if addr.Is4() {
-			rr = &dns.A{Hdr: header(dns.TypeA), A: addr.AsSlice()}
+	name := canonical(w.Name)
+	had := records(name, seen.Addresses, 0)
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		same := slices.DeleteFunc(slices.Clone(had), func(rr dns.RR) bool { return rr.Header().Rrtype != kind })
+		if len(same) > 0 {
+			m.Used(same)
+		} else {
+			m.RRsetNotUsed([]dns.RR{empty(name, kind)})
 		}
-		m.Insert([]dns.RR{rr})
 	}
+	m.RemoveRRset([]dns.RR{empty(name, dns.TypeA), empty(name, dns.TypeAAAA)})
+	m.Insert(records(name, w.Addresses, ttl))
 	return m
+}
+
+// records are the addresses of a name as records.
+func records(name string, addrs []netip.Addr, ttl int) (all []dns.RR) {
+	for _, addr := range set(addrs) {
+		h := dns.RR_Header{Name: name, Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: uint32(ttl)}
+		if addr.Is4() {
+			h.Rrtype = dns.TypeA
+			all = append(all, &dns.A{Hdr: h, A: addr.AsSlice()})
+			continue
+		}
+		all = append(all, &dns.AAAA{Hdr: h, AAAA: addr.AsSlice()})
+	}
+	return all
+}
+
+// empty stands for all records of a kind.
+func empty(name string, kind uint16) dns.RR {
+	return &dns.ANY{Hdr: dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET}}
 }
 
 // question is one for the records of a kind.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -11,11 +12,16 @@ import (
 // adds those that are wanted.
 func TestReplace(t *testing.T) {
 	var all []string
-	for _, w := range []Wanted{
-		{"pgsql-cl.demo.ru", addrs("172.16.32.180")},
-		{"PGSQL-CL.demo.ru.", addrs("2001:db8::180", "172.16.64.180", "172.16.32.180", "172.16.32.180", "::ffff:172.16.32.180")},
+	for _, test := range []struct {
+		seen []netip.Addr
+		Wanted
+	}{
+		{nil, Wanted{"pgsql-cl.demo.ru", addrs("172.16.32.180")}},
+		{addrs("172.16.32.180"), Wanted{"pgsql-cl.demo.ru", addrs("2001:db8::180")}},
+		{addrs("2001:db8::180", "172.16.32.180", "172.16.64.180"),
+			Wanted{"PGSQL-CL.demo.ru.", addrs("2001:db8::180", "172.16.64.180", "172.16.32.180", "172.16.32.180", "::ffff:172.16.32.180")}},
 	} {
-		m := replace("demo.ru.", w, 30)
+		m := replace("demo.ru.", test.Wanted, 30, Record{Addresses: test.seen})
 		m.Id = 1
 		all = append(all, m.String())
 	}
@@ -28,7 +34,7 @@ func TestNSUpdateScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Check(t, "testdata/nsupdate.golden", nsupdateScript("DEMO.RU", servers[0], replace("demo.ru.", wanted, 30)))
+	golden.Check(t, "testdata/nsupdate.golden", nsupdateScript("DEMO.RU", servers[0], replace("demo.ru.", wanted, 30, Record{Addresses: addrs("10.0.0.1", "10.0.0.2")})))
 }
 
 func TestKrb5Conf(t *testing.T) {

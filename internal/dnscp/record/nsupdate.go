@@ -48,6 +48,9 @@ func (u *Updater) sendByNSUpdate(ctx context.Context, z zone, server Server, m *
 	if err == nil || strings.Contains(err.Error(), "tsig verify failure") { // of the answer, see the package's comment
 		return true, nil
 	}
+	if strings.Contains(err.Error(), "update failed: NXRRSET") || strings.Contains(err.Error(), "update failed: YXRRSET") {
+		err = errChanged
+	}
 	return true, refused{err}
 }
 
@@ -58,13 +61,21 @@ const nsupdateTime = 20 * time.Second
 func nsupdateScript(realm string, server Server, m *dns.Msg) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "realm %s\nserver %s %d\nzone %s\n", realm, server.Address.Addr(), server.Address.Port(), m.Question[0].Name)
+	for _, rr := range m.Answer {
+		h := rr.Header()
+		if h.Class == dns.ClassNONE {
+			fmt.Fprintf(&b, "prereq nxrrset %s %s\n", h.Name, dns.TypeToString[h.Rrtype])
+			continue
+		}
+		fmt.Fprintf(&b, "prereq yxrrset %s %s %s\n", h.Name, dns.TypeToString[h.Rrtype], dns.Field(rr, 1))
+	}
 	for _, rr := range m.Ns {
 		h := rr.Header()
 		if h.Class == dns.ClassANY {
 			fmt.Fprintf(&b, "update delete %s %s\n", h.Name, dns.TypeToString[h.Rrtype])
 			continue
 		}
-		fmt.Fprintf(&b, "update add %s\n", strings.ReplaceAll(rr.String(), "\t", " "))
+		fmt.Fprintf(&b, "update add %s %d %s %s\n", h.Name, h.Ttl, dns.TypeToString[h.Rrtype], dns.Field(rr, 1))
 	}
 	b.WriteString("send\n")
 	return b.String()

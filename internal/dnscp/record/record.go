@@ -8,9 +8,9 @@
 // server that took it: signatures of Samba's and Microsoft's answers do not verify for
 // those who know how, and an answer may get lost.
 //
-// What was sent cannot be called back. A server that hung with an update in its buffers
-// applies it when it wakes up; signed updates it refuses by then, where more than five
-// minutes have passed.
+// What was sent cannot be called back. So a server is asked for the record first, and one
+// that hangs is sent nothing; and an update counts only where the record is still as the
+// server has shown it, so that one which comes late does not undo another host's.
 package record
 
 import (
@@ -122,14 +122,13 @@ func (u *Updater) set(ctx context.Context, w Wanted) (Outcome, error) {
 		return Outcome{}, err
 	}
 	ways := u.ways(zone)
-	change := replace(zone.name, w, u.dns.TTL)
 	var errs []error
 	var refusing *Outcome // of the first server that showed what is wanted and took no update
 	for server, err := range u.servers(ctx, zone) {
 		for i := 0; err == nil && i < len(ways); {
 			way := ways[i]
 			outcome := Outcome{Zone: person(zone.name), Server: server.String(), Auth: way.name}
-			shown, err := u.try(ctx, way, server, change, w)
+			shown, err := u.try(ctx, way, zone, server, w)
 			if shown && !isRefusal(err) {
 				u.prefer(zone, server)
 				outcome.Complaint = err
@@ -160,8 +159,22 @@ func (u *Updater) set(ctx context.Context, w Wanted) (Outcome, error) {
 	return Outcome{}, errors.Join(append(errs, ctx.Err())...)
 }
 
-// try has a server change a record in one way, and looks whether it shows what is wanted.
-func (u *Updater) try(ctx context.Context, way way, server Server, change *dns.Msg, w Wanted) (shown bool, err error) {
+// try has a server change a record in one way, and looks whether it shows what is wanted. Where
+// another host has changed the record meanwhile, it begins anew.
+func (u *Updater) try(ctx context.Context, way way, z zone, server Server, w Wanted) (shown bool, err error) {
+	for range 3 {
+		var seen Record
+		if seen, err = u.at(ctx, server, w.Name); err != nil {
+			return false, err
+		}
+		if shown, err = u.tryOnce(ctx, way, server, replace(z.name, w, u.dns.TTL, seen), w); !errors.Is(err, errChanged) {
+			return shown, err
+		}
+	}
+	return shown, err
+}
+
+func (u *Updater) tryOnce(ctx context.Context, way way, server Server, change *dns.Msg, w Wanted) (shown bool, err error) {
 	sent, err := way.send(ctx, server, change)
 	if !sent {
 		return false, err

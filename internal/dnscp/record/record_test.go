@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -239,6 +240,34 @@ func TestCancelled(t *testing.T) {
 	}
 	if first.came() != 1 || second.came() != 0 {
 		t.Errorf("%d and %d updates came", first.came(), second.came())
+	}
+}
+
+// What another host writes between look and update is not undone unseen: it is looked at again.
+func TestAnotherHostIsFaster(t *testing.T) {
+	for _, was := range [][]string{nil, {"pg.demo.ru. 30 A 10.0.0.1"}, {"pg.demo.ru. 30 AAAA 2001:db8::1"}} {
+		n, s, c := oneServer(t, was...)
+		faster := func(times int) {
+			s.change(func(s *server) {
+				s.before = func(s *server) {
+					if times--; times >= 0 {
+						s.records = append(parse(soaOfDemo), parse(fmt.Sprintf("pg.demo.ru. 30 A 10.0.1.%d", times%200))...)
+					}
+				}
+			})
+		}
+		faster(1)
+		if outcome, err := n.updater(t, c).Set(t.Context(), wanted); err != nil || outcome.Complaint != nil {
+			t.Errorf("%+v, %v", outcome, err)
+		}
+		if got := s.has(); got != "10.0.0.5, 2001:db8::5" || s.came() != 2 {
+			t.Errorf("it has %s after %d updates", got, s.came())
+		}
+		faster(1000)
+		_, err := n.updater(t, c).Set(t.Context(), wanted)
+		if err == nil || !strings.Contains(err.Error(), "another host has changed the record at the same time: does more than one keep it?") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

@@ -17,11 +17,17 @@ func (e refused) Unwrap() error { return e.error }
 
 func isRefusal(err error) bool { return errors.As(err, new(refused)) }
 
+// errChanged is why a server does not take an update whose record is no longer what was seen.
+var errChanged = errors.New("another host has changed the record at the same time: does more than one keep it?")
+
 // refusal is why a server did not take an update, and what to do, or nil where it says that
 // it did. now is the time of this host.
 func refusal(answer *dns.Msg, now time.Time) error {
 	if answer.Rcode == dns.RcodeSuccess {
 		return nil
+	}
+	if answer.Rcode == dns.RcodeYXRrset || answer.Rcode == dns.RcodeNXRrset {
+		return refused{errChanged}
 	}
 	if t := answer.IsTsig(); t != nil && t.Error != 0 {
 		return refused{signature(t, now)}

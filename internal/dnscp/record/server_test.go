@@ -35,6 +35,7 @@ type server struct {
 	badTime   bool                               // its clock is an hour ahead
 	answer    func(dns.ResponseWriter, *dns.Msg) // in place of its own
 	truncated bool                               // answers by UDP are cut
+	before    func(*server)                      // another host, which is a little faster
 	silent    bool                               // nothing is answered, and nothing changed
 }
 
@@ -162,6 +163,12 @@ func (s *server) update(w dns.ResponseWriter, m, a *dns.Msg) int {
 	if !slices.Contains(s.zones, m.Question[0].Name) {
 		return dns.RcodeNotAuth
 	}
+	if s.before != nil {
+		s.before(s)
+	}
+	if code := s.unlike(m.Answer); code != dns.RcodeSuccess {
+		return code
+	}
 	for _, rr := range m.Ns {
 		h := rr.Header()
 		same := func(r dns.RR) bool { return r.Header().Name == h.Name && r.Header().Rrtype == h.Rrtype }
@@ -170,6 +177,35 @@ func (s *server) update(w dns.ResponseWriter, m, a *dns.Msg) int {
 			s.records = slices.DeleteFunc(s.records, same)
 		case !slices.ContainsFunc(s.records, func(r dns.RR) bool { return r.Header().Name == h.Name && r.Header().Rrtype == dns.TypeCNAME }):
 			s.records = append(s.records, rr)
+		}
+	}
+	return dns.RcodeSuccess
+}
+
+// unlike is the code for what is not as the update has it: RFC 2136, 3.2.
+func (s *server) unlike(wanted []dns.RR) int {
+	want, got := map[string][]string{}, map[string][]string{}
+	for _, rr := range wanted {
+		kind := dns.TypeToString[rr.Header().Rrtype]
+		if want[kind] = append(want[kind], dns.Field(rr, 1)); rr.Header().Class == dns.ClassNONE {
+			want[kind] = nil
+		}
+		got[kind] = nil
+		for _, own := range s.records {
+			if own.Header().Name == rr.Header().Name && own.Header().Rrtype == rr.Header().Rrtype {
+				got[kind] = append(got[kind], dns.Field(own, 1))
+			}
+		}
+		slices.Sort(got[kind])
+	}
+	for kind := range want {
+		slices.Sort(want[kind])
+		switch {
+		case slices.Equal(want[kind], got[kind]):
+		case want[kind] == nil:
+			return dns.RcodeYXRrset
+		default:
+			return dns.RcodeNXRrset
 		}
 	}
 	return dns.RcodeSuccess

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -92,7 +93,11 @@ func (m *metrics) write(ctx context.Context, path string) error {
 	again := time.NewTicker(textfileInterval)
 	defer again.Stop()
 	for {
-		if err := prometheus.WriteToTextfile(path, m.registry); err != nil {
+		err := prometheus.WriteToTextfile(path, m.registry)
+		if err == nil { // the guard's umask keeps it from everybody, and so from node_exporter
+			err = os.Chmod(path, 0o644)
+		}
+		if err != nil {
 			return fmt.Errorf("metrics.textfile: %w", err)
 		}
 		select {

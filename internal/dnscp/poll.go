@@ -2,7 +2,6 @@ package dnscp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -35,15 +34,20 @@ const (
 
 // NewPatroni is a client of this host's Patroni.
 func NewPatroni(c config.Patroni) (patroni.Client, error) {
-	var trust *tls.Config
-	if c.CAFile != "" {
-		ca, err := os.ReadFile(c.CAFile)
+	var texts [3]string
+	for i, path := range []string{c.CAFile, c.CertFile, c.KeyFile} {
+		if path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return patroni.Client{}, err
 		}
-		if trust, err = pki.TLS(string(ca), "", ""); err != nil {
-			return patroni.Client{}, fmt.Errorf("%s: %w", c.CAFile, err)
-		}
+		texts[i] = string(text)
+	}
+	trust, err := pki.TLS(texts[0], texts[1], texts[2])
+	if err != nil {
+		return patroni.Client{}, fmt.Errorf("the files of patroni: %w", err)
 	}
 	return patroni.New(c.URL, trust), nil
 }

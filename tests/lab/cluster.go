@@ -82,10 +82,10 @@ const synchronousNodes = 2
 const settleTime = 3 * time.Minute
 
 // clusterName is what clients at any site know the leader by: each node's certificate has it.
-const clusterName = "pgsql-cl." + domain
+const clusterName = "pgsql-cl." + clusterZone
 
-// domain is the zone of that name.
-const domain = "demo.ru"
+// clusterZone is the zone of that name.
+const clusterZone = "demo.ru"
 
 // text is the cluster file.
 func (p plan) text() string {
@@ -108,7 +108,7 @@ func (p plan) text() string {
 		servers = append(servers, siteAddress(i, 1).String())
 	}
 	names := strings.Join(servers, ", ")
-	fmt.Fprintf(&b, "dns: {name: pgsql-cl, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", domain, names)
+	fmt.Fprintf(&b, "dns: {name: pgsql-cl, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", clusterZone, names)
 	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
 	}
@@ -152,7 +152,7 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
 	if sites[0].zone == nil { // else it is another cluster's too
-		sites[0].zone = newZone(t, domain, sites)
+		sites[0].zone = newZone(t, clusterZone, sites)
 	}
 	c := &cluster{t: t, plan: p, sites: sites, zone: sites[0].zone, minted: fixture.Mint(t, p.text())}
 	for i := range p.members {

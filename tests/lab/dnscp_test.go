@@ -54,6 +54,10 @@ func TestGuard(t *testing.T) {
 	}
 	f.lifetimes()
 
+	if numbers := f.sh("curl --silent --fail http://127.0.0.1:9553/metrics"); !strings.Contains(numbers, `dnscp_transition_seconds_count{of="vip"} 2`) {
+		t.Errorf("of two VIPs the numbers do not tell how long it took:\n%s", numbers)
+	}
+
 	// Somebody removes it.
 	f.sh(fmt.Sprintf("ip address del %s/24 dev eth0", vip4))
 	f.waitHas(vip4, true, time.Second)
@@ -134,7 +138,7 @@ func (f *foreign) lifetimes() {
 func (f *foreign) measured() {
 	f.t.Helper()
 	numbers := f.sh("curl --silent --fail http://127.0.0.1:9553/metrics")
-	for _, want := range []string{"dnscp_leader 0", "dnscp_hold_down_seconds 9", `dnscp_vip_held{vip="` + address(180).String() + `"} 0`, `dnscp_transition_seconds_count{of="vip"}`} {
+	for _, want := range []string{"dnscp_leader 0", "dnscp_hold_down_seconds 9", `dnscp_vip_held{vip="` + address(180).String() + `"} 0`, `dnscp_vip_conflicts_total{vip="` + address(180).String() + `"} 0`} {
 		if !strings.Contains(numbers, want) {
 			f.t.Errorf("the numbers have no %q:\n%s", want, numbers)
 		}

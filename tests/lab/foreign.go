@@ -22,6 +22,7 @@ import (
 type foreign struct {
 	*host
 	says *patroniWords
+	user string // who runs Patroni, and so the callbacks
 }
 
 // patroniWords answers as Patroni's REST API does, by HTTP.
@@ -87,7 +88,7 @@ func (p *patroniWords) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // newForeign turns such a host on, at an address of a network.
 func newForeign(t testing.TB, n *network, name string, addr netip.Addr) *foreign {
 	t.Helper()
-	f := &foreign{newHost(t, n, name, addr), new(patroniWords)}
+	f := &foreign{newHost(t, n, name, addr), new(patroniWords), "postgres"}
 	f.says.follows()
 	f.start()
 	f.sh(fmt.Sprintf("ip address add %s dev eth0\nip link set eth0 up\nip route add default via %s || true", f.addr, n.prefix.Addr()))
@@ -122,12 +123,17 @@ func (f *foreign) guard(lines string) {
 	f.sh("systemctl unmask dnscp.socket dnscp.service >&2 || true; systemctl daemon-reload; systemctl start dnscp.socket dnscp.service")
 }
 
-// callback is what Patroni would run, as postgres.
+// callback is what Patroni would run, and what it prints.
 func (f *foreign) callback(arguments string) (string, error) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), checkTime)
 	defer cancel()
-	return f.container.run(ctx, "cd /var/lib/postgresql; runuser -u postgres -- dnscp "+arguments+" 2>&1")
+	return f.container.run(ctx, fmt.Sprintf(`cd /var/lib/postgresql
+if ! out=$(runuser -u %s -- dnscp %s 2>&1); then
+	echo "$out" >&2
+	exit 1
+fi
+echo "$out"`, f.user, arguments))
 }
 
 // has tells whether an address is on the host.

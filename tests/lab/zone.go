@@ -23,6 +23,7 @@ type zone struct {
 	mu      sync.Mutex
 	records map[string][]dns.RR // A and AAAA, by name
 	updates int                 // how many were taken
+	gaps    int                 // how many of them left a name without a record that had one
 }
 
 // newZone has the zone served in these networks until the test ends.
@@ -115,6 +116,15 @@ func (z *zone) update(changes []dns.RR) {
 	defer z.mu.Unlock()
 	z.updates++
 	for _, r := range changes {
+		name := strings.ToLower(r.Header().Name)
+		had := len(z.records[name]) > 0
+		defer func() {
+			if had && len(z.records[name]) == 0 {
+				z.gaps++
+			}
+		}()
+	}
+	for _, r := range changes {
 		h := r.Header()
 		name := strings.ToLower(h.Name)
 		if h.Class == dns.ClassANY {
@@ -144,4 +154,24 @@ func (z *zone) lookup(name string) []netip.Addr {
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return all
+}
+
+// set has a name lead to these addresses.
+func (z *zone) set(name string, addresses ...netip.Addr) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	name = dns.Fqdn(name)
+	z.records[name] = nil
+	for _, a := range addresses {
+		z.records[name] = append(z.records[name], &dns.A{
+			Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 30}, A: a.AsSlice(),
+		})
+	}
+}
+
+// missing is how many updates left a name without a record that had one.
+func (z *zone) missing() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.gaps
 }

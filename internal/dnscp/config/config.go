@@ -40,6 +40,9 @@ type Patroni struct {
 	URL string `yaml:"url" required:"true"`
 	// The authority of its certificate; by default those that the host trusts.
 	CAFile string `yaml:"cafile,omitempty"`
+	// The certificate to show, where restapi.verify_client is required, and its key.
+	CertFile string `yaml:"certfile,omitempty"`
+	KeyFile  string `yaml:"keyfile,omitempty"`
 	// Patroni's use of a watchdog, as in its own configuration.
 	Watchdog Watchdog `yaml:"watchdog"`
 }
@@ -140,6 +143,11 @@ func Parse(name string, data []byte) (Config, error) {
 func check(d *strict.Document, c Config) {
 	if u, err := url.Parse(c.Patroni.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		d.Refuse("patroni.url", "%s is no address of a REST API, such as https://172.16.32.11:8008", strict.Quote(c.Patroni.URL))
+	}
+	if c.Patroni.CertFile != "" {
+		d.Require("patroni.keyfile", "the path of the certificate's key")
+	} else {
+		d.Refuse("patroni.keyfile", "this is the key of patroni.certfile: set that, or remove this key")
 	}
 	if c.Patroni.Watchdog.SafetyMargin < -1 {
 		d.Refuse("patroni.watchdog.safety_margin", "%d s is out of range: use -1 for half of ttl, or 0 s or more", c.Patroni.Watchdog.SafetyMargin)

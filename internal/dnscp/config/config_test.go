@@ -25,6 +25,8 @@ func TestRefused(t *testing.T) {
 		"vips: [172.16.32.180]":                                                 "\"patroni\"",
 		"patroni: {cafile: /ca.crt}":                                            `missing "url"`,
 		"patroni: {url: 172.16.32.11:8008}":                                     "is no address of a REST API",
+		"patroni: {url: 'https://10.0.0.1:8008', certfile: /a.crt}":             `missing "keyfile"`,
+		"patroni: {url: 'https://10.0.0.1:8008', keyfile: /a.key}":              "the key of patroni.certfile",
 		patroni + "vips: [0.0.0.0]":                                             "no address that a host may share",
 		patroni + "vips: [172.16.32.180, 172.16.32.180]":                        "listed twice",
 		patroni + "hold_down: 1":                                                "too short",

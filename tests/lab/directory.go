@@ -16,11 +16,11 @@ type directory struct {
 	realm string
 }
 
-// newSamba starts a domain of a zone's name, whose controller is dc1.ZONE. It takes updates that
+// newSamba starts the domain of the zone's name, whose controller is dc1.ZONE. It takes updates that
 // are signed with an account of the domain, and no other.
-func newSamba(t testing.TB, n *network, zone string, addr netip.Addr) *directory {
+func newSamba(t testing.TB, n *network, addr netip.Addr) *directory {
 	t.Helper()
-	d := &directory{newNameserver(t, n, "dc1", zone, addr), strings.ToUpper(zone)}
+	d := &directory{newNameserver(t, n, "dc1", addr), strings.ToUpper(recordZone)}
 	workgroup, _, _ := strings.Cut(d.realm, ".")
 	d.run("samba-tool", "domain", "provision", "--quiet", "--targetdir=/srv", "--realm="+d.realm, "--domain="+workgroup,
 		"--host-name=dc1", "--host-ip="+addr.String(), "--server-role=dc", "--dns-backend=SAMBA_INTERNAL",

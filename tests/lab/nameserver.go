@@ -24,6 +24,12 @@ import (
 	"banyan/internal/command"
 )
 
+// recordZone is the zone of these servers, and recordName a name in it.
+const (
+	recordZone = "pg.test"
+	recordName = "pgsql-cl.pg.test"
+)
+
 // startTime is how long a server may take to answer.
 const startTime = time.Minute
 
@@ -45,9 +51,9 @@ type nameserver struct {
 var nameservers atomic.Int32
 
 // newNameserver makes one that nothing runs on yet. It is gone when the test ends.
-func newNameserver(t testing.TB, n *network, name, zone string, addr netip.Addr) *nameserver {
+func newNameserver(t testing.TB, n *network, name string, addr netip.Addr) *nameserver {
 	t.Helper()
-	s := &nameserver{t: t, network: n, name: name, zone: zone, addr: addr,
+	s := &nameserver{t: t, network: n, name: name, zone: recordZone, addr: addr,
 		dir: filepath.Join(lab.dir, fmt.Sprintf("dns%d-%s", nameservers.Add(1), name))}
 	s.cgroup = filepath.Join(lab.cgroup, s.id())
 	if err := errors.Join(os.Mkdir(s.dir, 0o755), os.Mkdir(s.cgroup, 0o755)); err != nil {
@@ -74,7 +80,7 @@ func newNameserver(t testing.TB, n *network, name, zone string, addr netip.Addr)
 	t.Cleanup(s.keepLog)
 	t.Cleanup(s.kill)
 	s.write("resolv.conf", fmt.Sprintf("nameserver %s\n", addr))
-	s.write("hosts", fmt.Sprintf("127.0.0.1 localhost\n%s %s.%s %[2]s\n", addr, name, zone))
+	s.write("hosts", fmt.Sprintf("127.0.0.1 localhost\n%s %s.%s %[2]s\n", addr, name, s.zone))
 	return s
 }
 
@@ -283,10 +289,10 @@ const (
 	byKey  = `key "pgsql"`
 )
 
-// newBind starts bind9 as the primary server of a zone, ns1.ZONE. Its key is in keyFile.
-func newBind(t testing.TB, n *network, zone string, addr netip.Addr, update string) *nameserver {
+// newBind starts bind9 as the primary server of the zone, ns1.ZONE. Its key is in keyFile.
+func newBind(t testing.TB, n *network, addr netip.Addr, update string) *nameserver {
 	t.Helper()
-	s := newNameserver(t, n, "ns1", zone, addr)
+	s := newNameserver(t, n, "ns1", addr)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	s.write("key", base64.StdEncoding.EncodeToString(key)+"\n")
@@ -301,7 +307,7 @@ func newBind(t testing.TB, n *network, zone string, addr netip.Addr, update stri
 };
 key "pgsql" { algorithm hmac-sha256; secret "%s"; };
 zone "%s" { type primary; file "zone"; allow-update { %s; }; };
-`, addr, base64.StdEncoding.EncodeToString(key), zone, update))
+`, addr, base64.StdEncoding.EncodeToString(key), s.zone, update))
 	s.write("zone", fmt.Sprintf("$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\nns1 A %s\nalias CNAME ns1\n", addr))
 	s.start("named", "-g", "-n", "1", "-c", "/srv/named.conf")
 	return s

@@ -22,12 +22,6 @@ import (
 	"banyan/internal/dnscp/record"
 )
 
-// recordName is the name that is kept, in the zone of all these tests.
-const (
-	recordZone = "pg.test"
-	recordName = "pgsql-cl.pg.test"
-)
-
 // updater keeps the record from the servers' network, whose resolver is the first of them.
 func (s *nameserver) updater(c config.DNS, o record.Options) *record.Updater {
 	s.t.Helper()
@@ -93,9 +87,9 @@ func (s *nameserver) fails(u *record.Updater, want ...string) {
 func TestRecordBind(t *testing.T) {
 	t.Parallel()
 	sites := newSites(t, 2)
-	open := newBind(t, sites[0], recordZone, siteAddress(0, 41), byAll)
-	keyed := newBind(t, sites[1], recordZone, siteAddress(1, 42), byKey)
-	closed := newBind(t, sites[0], recordZone, siteAddress(0, 43), byNone)
+	open := newBind(t, sites[0], siteAddress(0, 41), byAll)
+	keyed := newBind(t, sites[1], siteAddress(1, 42), byKey)
+	closed := newBind(t, sites[0], siteAddress(0, 43), byNone)
 
 	u := open.updater(config.DNS{}, record.Options{})
 	open.sets(u, "none", "10.0.0.5")
@@ -129,6 +123,10 @@ func TestRecordBind(t *testing.T) {
 	closed.fails(closed.updater(config.DNS{}, record.Options{}), "it answers REFUSED")
 	zone := config.DNS{Zone: "test", Servers: servers(open)}
 	open.fails(open.updater(zone, record.Options{}), "it answers NOTAUTH: it does not have the zone")
+
+	if got := open.lookup("ns1." + recordZone); !slices.Equal(got, []netip.Addr{open.addr}) {
+		t.Errorf("the server's own name has %v", got)
+	}
 
 	// One that hangs, and one that is dead.
 	u = closed.updater(config.DNS{Zone: recordZone, Servers: servers(keyed, open)}, record.Options{})
@@ -175,7 +173,7 @@ func (s *nameserver) watch() (stop func() (looks, empty int)) {
 func TestRecordLate(t *testing.T) {
 	t.Parallel()
 	sites := newSites(t, 2)
-	s := newBind(t, sites[0], recordZone, siteAddress(0, 41), byAll)
+	s := newBind(t, sites[0], siteAddress(0, 41), byAll)
 	c := config.DNS{Servers: servers(s)}
 	s.sets(s.updater(c, record.Options{}), "none", "10.0.0.1")
 	first := s.updater(c, record.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -215,7 +213,7 @@ func (c cutter) Write(data []byte) (int, error) {
 // changes PATH, and so is beside no other test.
 func TestRecordSamba(t *testing.T) {
 	n := newNetwork(t, prefix)
-	d := newSamba(t, n, recordZone, address(51))
+	d := newSamba(t, n, address(51))
 	c := config.DNS{Auth: config.AuthGSSTSIG, SecretFile: d.createComputer("pgsql-cl")}
 
 	u := d.updater(c, record.Options{})

@@ -108,8 +108,8 @@ type DNS struct {
 	Algorithm TSIGAlgorithm `yaml:"algorithm" default:"hmac-sha256" source:"https://www.rfc-editor.org/rfc/rfc8945"`
 	// The account of gss-tsig; by default name with a $ behind it, which is that of a computer.
 	Account string `yaml:"account" example:"PGSQL-CL$" source:"https://learn.microsoft.com/en-us/windows/win32/adschema/a-samaccountname"`
-	// Whether `nsupdate -g` is tried where the node's own gss-tsig fails; for hosts that have
-	// bind9-dnsutils and krb5-user.
+	// Whether `nsupdate -g` is tried where the node's own gss-tsig fails; on hosts that are
+	// not an image's it wants bind9-dnsutils and krb5-user.
 	NSUpdate bool `yaml:"nsupdate" source:"https://bind9.readthedocs.io/en/latest/manpages.html#nsupdate-dynamic-dns-update-utility"`
 }
 

@@ -84,7 +84,10 @@ const settleTime = 3 * time.Minute
 // clusterName is what clients at any site know the leader by: each node's certificate has it.
 const clusterName = "pgsql-cl." + clusterZone
 
-// clusterZone is the zone of that name.
+// readName is what they know the replicas by.
+const readName = "pgsql-cl-ro." + clusterZone
+
+// clusterZone is the zone of those names.
 const clusterZone = "demo.ru"
 
 // text is the cluster file.
@@ -108,7 +111,7 @@ func (p plan) text() string {
 		servers = append(servers, siteAddress(i, 1).String())
 	}
 	names := strings.Join(servers, ", ")
-	fmt.Fprintf(&b, "dns: {name: pgsql-cl, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", clusterZone, names)
+	fmt.Fprintf(&b, "dns: {name: pgsql-cl, read_name: pgsql-cl-ro, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", clusterZone, names)
 	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
 	}

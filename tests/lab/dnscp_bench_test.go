@@ -39,7 +39,7 @@ func BenchmarkConnectionPoint(b *testing.B) {
 		for range times {
 			f.says.follows()
 			f.wake()
-			z.set(clusterName, address(99))
+			z.set(address(99))
 			f.says.leads()
 			took := f.timed(z, own, f.inside("/usr/bin/dnscp", "--", "on_role_change", "primary", "pgsql-cl"))
 			vips, records = append(vips, took.vip), append(records, took.record)
@@ -49,7 +49,7 @@ func BenchmarkConnectionPoint(b *testing.B) {
 		f.sh("systemctl stop dnscp.service")
 		for range times {
 			f.sh(fmt.Sprintf("ip address del %s/24 dev eth0 2>/dev/null || true", own))
-			z.set(clusterName, address(99))
+			z.set(address(99))
 			took := f.timed(z, own, f.steps(own, n.prefix.Addr()))
 			scriptVIPs, scriptRecords = append(scriptVIPs, took.vip), append(scriptRecords, took.record)
 		}

@@ -95,7 +95,7 @@ func (c *cluster) connectTo(ctx context.Context, from *network, to netip.AddrPor
 }
 
 // survives does something to a cluster to which a client writes. Nodes that are left have
-// to settle on one leader. There may be no service for plan.times.recovery, and none of the rows
+// to settle on one leader, which has the VIP of its site and the name. There may be no service for plan.times.recovery, and none of the rows
 // that were acknowledged may be gone. It returns for how long nothing was written.
 func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func()) time.Duration {
 	c.t.Helper()
@@ -105,6 +105,7 @@ func (c *cluster) survives(what string, l *ledger.Client, left []*node, do func(
 	c.writes(l)
 	leader := c.settle(left)
 	stop()
+	c.holds(leader)
 	stopVIPs()
 	outage := l.Log().Outage(began, time.Now())
 	c.t.Logf("%s: %s leads, and for %.1f s nothing was written", what, leader.name, outage.Seconds())

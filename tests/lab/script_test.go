@@ -44,8 +44,8 @@ func TestScript(t *testing.T) {
 		bare()
 		f.sh(fmt.Sprintf("ip address add %s/24 dev eth0", own))
 	}
-	none := func() { z.set(clusterName) }
-	elsewhere := func() { z.set(clusterName, other) }
+	none := func() { z.set() }
+	elsewhere := func() { z.set(other) }
 
 	// postgres may do nothing yet.
 	f.deeds(z, own, []deed{

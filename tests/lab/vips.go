@@ -185,7 +185,8 @@ func (n *node) takesWrites(ctx context.Context) bool {
 	return err == nil && value == "false"
 }
 
-// holds waits until a node has the VIP of its site, and no other node has one.
+// holds waits until a node has the VIP of its site, no other node has one, and the cluster's
+// name leads there.
 func (c *cluster) holds(want *node) {
 	c.t.Helper()
 	w := newVIPWatch(c, c.databases())
@@ -199,6 +200,9 @@ func (c *cluster) holds(want *node) {
 			var wanted []*node
 			if s == want.network {
 				wanted = []*node{want}
+				if name := c.zone.lookup(clusterName); !slices.Equal(name, []netip.Addr{vip(site)}) {
+					err = errors.Join(err, fmt.Errorf("%s leads to %v, and not to %s", clusterName, name, vip(site)))
+				}
 			}
 			if !slices.Equal(found[vip(site)], wanted) {
 				err = errors.Join(err, fmt.Errorf("%s is on %q, and not on %q", vip(site), names(found[vip(site)]), names(wanted)))

@@ -76,14 +76,15 @@ func acceptAll(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }
 func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 	answer := new(dns.Msg).SetReply(m)
 	answer.Authoritative = true
-	if len(m.Question) != 1 || !dns.IsSubDomain(z.name, m.Question[0].Name) {
+	switch {
+	case len(m.Question) != 1 || !dns.IsSubDomain(z.name, m.Question[0].Name):
 		answer.Rcode = dns.RcodeRefused
-	} else if m.Opcode == dns.OpcodeUpdate {
+	case m.Opcode == dns.OpcodeUpdate:
 		z.update(m.Ns)
-	} else {
+	default:
 		z.answer(answer, m.Question[0])
 	}
-	_ = w.WriteMsg(answer) // who asks asks again
+	_ = w.WriteMsg(answer) // who gets none asks again
 }
 
 func (z *zone) answer(answer *dns.Msg, q dns.Question) {
@@ -156,11 +157,11 @@ func (z *zone) lookup(name string) []netip.Addr {
 	return all
 }
 
-// set has a name lead to these addresses.
-func (z *zone) set(name string, addresses ...netip.Addr) {
+// set has the cluster's name lead to these addresses.
+func (z *zone) set(addresses ...netip.Addr) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	name = dns.Fqdn(name)
+	name := dns.Fqdn(clusterName)
 	z.records[name] = nil
 	for _, a := range addresses {
 		z.records[name] = append(z.records[name], &dns.A{

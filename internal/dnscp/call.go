@@ -244,8 +244,9 @@ func (a alone) announce(ctx context.Context, places []vip.Place) error {
 func (a alone) release(ctx context.Context) error {
 	var errs []error
 	for _, addr := range a.call.VIPs {
+		_, severed := a.hands.sever(addr)
 		gone, err := a.hands.release(addr)
-		errs = append(errs, err)
+		errs = append(errs, severed, err)
 		for _, name := range gone {
 			a.log.Info("removed the VIP", "vip", addr, "interface", name)
 		}

@@ -11,6 +11,7 @@ import (
 // hands are what addresses are moved with.
 type hands struct {
 	lease    func(vip.Place, time.Duration) error
+	sever    func(netip.Addr) (int, error)
 	release  func(netip.Addr) ([]string, error)
 	announce func(vip.Place) error
 }
@@ -19,12 +20,13 @@ type hands struct {
 // of dnscp.sh have allowed it.
 func ownHands() hands {
 	admin, raw := vip.Privileged()
-	h := hands{vip.Lease, vip.Release, vip.Announce}
+	h := hands{vip.Lease, vip.Sever, vip.Release, vip.Announce}
 	const lacks = "this process lacks %s, and sudo does not help: %w"
 	if !admin {
 		h.lease = func(p vip.Place, lifetime time.Duration) error {
 			return wrap(lacks, "CAP_NET_ADMIN", vip.Sudo{}.Lease(p, lifetime))
 		}
+		h.sever = func(netip.Addr) (int, error) { return 0, nil } // the script does not
 		h.release = func(addr netip.Addr) ([]string, error) {
 			gone, err := vip.Sudo{}.Release(addr)
 			return gone, wrap(lacks, "CAP_NET_ADMIN", err)

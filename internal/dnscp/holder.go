@@ -149,9 +149,16 @@ func (h *holder) release(why standing) error {
 }
 
 func (h *holder) drop(addr netip.Addr, why string) error {
-	gone, err := vip.Release(addr)
+	ended, severed := 0, error(nil)
+	if _, ok := h.taken[addr]; ok {
+		ended, severed = vip.Sever(addr)
+	}
+	gone, err := vip.Release(addr) // whatever became of the connections
 	for _, name := range gone {
-		h.log.Info("removed the VIP", "vip", addr, "interface", name, "because", why)
+		h.log.Info("removed the VIP", "vip", addr, "interface", name, "connections", ended, "because", why)
+	}
+	if severed != nil {
+		h.log.Warn("clients are not told that the VIP is gone", "vip", addr, "error", severed)
 	}
 	if err != nil {
 		return err

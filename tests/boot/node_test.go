@@ -91,7 +91,8 @@ func (n *node) check() {
 		{"the watchdog", "stat --dereference --format %U /dev/banyan-watchdog", `postgres`},
 		{"/tmp", "findmnt --noheadings --output FSTYPE /tmp", `tmpfs`},
 		{"etcd", etcdHealth, `.* is healthy: .*`},
-		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service", "enabled\nenabled"},
+		{"what the next boot starts", "systemctl is-enabled etcd.service patroni.service dnscp.service", "enabled\nenabled\nenabled"},
+		{"the VIP", "ip -oneline -4 address show to 10.0.2.180 | grep --count 'valid_lft [1-9][0-9]*sec'", `1`},
 		{"what nobody understands", unknownSettings, ``},
 	})
 	n.checkSecrets()

@@ -30,6 +30,7 @@ func newSeed(t testing.TB, sections ...string) *seed {
 	key, authorized := fixture.NewKey(t)
 	file := fmt.Sprintf(`version: banyan/v1
 cluster: {name: pgsql-cl}
+sites: [{name: dc1, subnet: 10.0.2.0/24, vips: [10.0.2.180]}]
 nodes:
   - {name: pgsql-n1, address: 10.0.2.15/24, gateway: 10.0.2.2}
 network: {dns: [10.0.2.3]}

@@ -3,9 +3,12 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -63,10 +66,28 @@ func TestGuard(t *testing.T) {
 	f.waitHas(vip4, true, time.Second)
 
 	// A switchover: PostgreSQL is about to stop, and Patroni waits for this.
+	listen(t, f.id(), "tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), 5432))
+	var clients []net.Conn
+	for _, a := range []netip.Addr{vip4, vip6} {
+		conn, err := n.dial(t.Context(), "tcp", netip.AddrPortFrom(a, 5432).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() // nothing was written
+		clients = append(clients, conn)
+	}
 	f.says.become(true, "primary", "stopping")
 	f.sh("runuser -u postgres -- dnscp before-stop")
 	if f.has(vip4) || f.has(vip6) {
 		t.Error("PostgreSQL is about to stop, and a VIP is there")
+	}
+	for _, conn := range clients {
+		if err := conn.SetReadDeadline(time.Now().Add(checkTime)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a client of %s finds %v, and is to be told", conn.RemoteAddr(), err)
+		}
 	}
 
 	// A promotion that takes its time: the callback comes before PostgreSQL is a primary.

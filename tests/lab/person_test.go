@@ -80,8 +80,10 @@ sudo scripts/lab enter NODE   a shell of root's on a node: firstboot status, pat
                               etcdctl member list
 sudo scripts/lab enter dc1    a shell in the network of a site, where clients are: with a psql of yours
                               psql 'host=%s port=%d user=postgres sslmode=require'; its
-                              password is superuser_password in /var/lib/banyan/seed.yaml of a node
+                              password is superuser_password in /var/lib/banyan/seed.yaml of a node;
+                              the leader itself is at %s or %s, port 5432, by
+                              dig +short @%s %s
 sudo scripts/lab stop         ends all of it, as Ctrl-C does here
-`, c.running(seeds.ServiceHAProxy)[0].addr.Addr(), primaryPort)
+`, c.running(seeds.ServiceHAProxy)[0].addr.Addr(), primaryPort, vip(0), vip(1), c.sites[0].prefix.Addr(), clusterName)
 	return err
 }

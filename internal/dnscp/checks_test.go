@@ -1,0 +1,81 @@
+package dnscp
+
+import (
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"banyan/internal/dnscp/config"
+	"banyan/internal/dnscp/record"
+	"banyan/internal/dnscp/vip"
+	"banyan/internal/golden"
+	"banyan/internal/patroni"
+)
+
+// sound is a leader with all that it should have.
+func sound() sight {
+	here, there := netip.MustParseAddr("172.16.32.180"), netip.MustParseAddr("172.16.64.180")
+	h := usual
+	return sight{
+		config: config.Config{
+			Patroni: config.Patroni{URL: "https://172.16.32.11:8008"},
+			VIPs:    []netip.Addr{here, there},
+			DNS:     config.DNS{Name: "pgsql-cl.demo.ru", TTL: 30, Auth: config.AuthGSSTSIG, SecretFile: "/etc/dnscp/secret"},
+		},
+		patroni: observation{asked: time.Now(), standing: leads, status: patroni.Status{DCSLastSeen: 1}},
+		hold:    &h,
+		interfaces: []vip.Interface{{Index: 2, Name: "eth0", Up: true, Addresses: []netip.Prefix{
+			netip.MustParsePrefix("172.16.32.11/24"), netip.MustParsePrefix("172.16.32.180/24"),
+		}}},
+		found:   record.Found{Zone: "demo.ru", Servers: []record.Server{{Name: "dc1.demo.ru", Address: netip.MustParseAddrPort("172.16.32.2:53")}}, Realm: "DEMO.RU"},
+		records: []seen{{"pgsql-cl.demo.ru", record.Record{Addresses: []netip.Addr{here}, TTL: 30}, "dc1.demo.ru", nil}},
+	}
+}
+
+func TestChecks(t *testing.T) {
+	const addr = "172.16.32.180"
+	for name, change := range map[string]func(*sight){
+		"sound": func(*sight) {},
+		"replica": func(s *sight) {
+			s.patroni.standing = follows
+			s.interfaces[0].Addresses = s.interfaces[0].Addresses[:1]
+		},
+		"stale": func(s *sight) { s.patroni.standing = follows },
+		"silent": func(s *sight) {
+			s.patroni, s.hold = observation{err: errors.New("connection refused")}, nil
+		},
+		"leader-without": func(s *sight) { s.interfaces[0].Addresses = s.interfaces[0].Addresses[:1] },
+		"no-subnet":      func(s *sight) { s.interfaces = nil },
+		"no-guard":       func(s *sight) { s.guard = ErrNoGuard },
+		"guard-is-mute":  func(s *sight) { s.guard = errors.New("the guard was woken, and does not answer") },
+		"other-record": func(s *sight) {
+			s.records[0].record.Addresses = []netip.Addr{netip.MustParseAddr("172.16.64.180")}
+		},
+		"foreign-record": func(s *sight) {
+			s.patroni.standing = follows
+			s.interfaces[0].Addresses = s.interfaces[0].Addresses[:1]
+			s.records[0].record.Addresses = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+		},
+		"no-record": func(s *sight) { s.records[0].record = record.Record{} },
+		"no-server": func(s *sight) { s.records[0].err = errors.New("dc1.demo.ru: no answer"); s.zone = errors.New("no SOA") },
+		"secret":    func(s *sight) { s.secret = errors.New("/etc/dnscp/secret is for everybody to read") },
+		"ttl":       func(s *sight) { s.config.DNS.TTL = 1200 },
+		"too-long":  func(s *sight) { s.hold.Wanted = time.Minute },
+		"no-room":   func(s *sight) { s.hold.Times.LoopWait = 19 * time.Second },
+		"patroni-2": func(s *sight) { s.patroni.status.DCSLastSeen = 0 },
+		"no-dns":    func(s *sight) { s.config.DNS, s.records = config.DNS{}, nil },
+		"other-site": func(s *sight) {
+			s.interfaces[0].Addresses = append(s.interfaces[0].Addresses, netip.MustParsePrefix("172.16.64.180/32"))
+		},
+	} {
+		s := sound()
+		change(&s)
+		r := s.judge()
+		golden.Check(t, filepath.Join("testdata", "check-"+name+".golden"), r.String())
+		if wrong := r.ExitCode() != 0; wrong != (name != "sound" && name != "replica" && name != "no-dns") {
+			t.Errorf("%s: %s is %s", name, addr, r.State)
+		}
+	}
+}

@@ -140,7 +140,7 @@ func TestGuard(t *testing.T) {
 // wake has the guard look, by a callback, whose words count for nothing.
 func (f *foreign) wake() {
 	f.t.Helper()
-	if out, err := f.callback("-vips 10.99.99.99 -- on_role_change standby_leader pgsql-cl"); err != nil {
+	if out, err := f.callback("-vips 10.99.99.99 -- on_role_change standby_leader pgsql-cl"); err != nil || out != "" {
 		f.t.Fatalf("%v\n%s", err, out)
 	}
 }

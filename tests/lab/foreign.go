@@ -123,17 +123,13 @@ func (f *foreign) guard(lines string) {
 	f.sh("systemctl unmask dnscp.socket dnscp.service >&2 || true; systemctl daemon-reload; systemctl start dnscp.socket dnscp.service")
 }
 
-// callback is what Patroni would run, and what it prints.
+// callback is what Patroni would run, and all that it prints; an exit status is the last line.
 func (f *foreign) callback(arguments string) (string, error) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), checkTime)
 	defer cancel()
 	return f.container.run(ctx, fmt.Sprintf(`cd /var/lib/postgresql
-if ! out=$(runuser -u %s -- dnscp %s 2>&1); then
-	echo "$out" >&2
-	exit 1
-fi
-echo "$out"`, f.user, arguments))
+runuser -u %s -- dnscp %s 2>&1 || echo "exit status $?"`, f.user, arguments))
 }
 
 // has tells whether an address is on the host.

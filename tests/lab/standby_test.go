@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,10 @@ func TestStandbyCluster(t *testing.T) {
 	primary.plant(leader)
 	standby.plant(follower) // before there is anybody to follow
 	primary.waitReady()
-	standby.waitReady()
+	until(t, birthTime, func(ctx context.Context) error { // its first attempts may have failed for want of the other
+		_, err := follower.container.run(ctx, "firstboot status --wait >&2")
+		return err
+	})
 	leader.sql("create table kept (word text); insert into kept values ('banyan') returning word")
 	follower.awaits("what the other cluster has written", `su --login postgres --command "psql -tAc 'select word from kept'"`, "banyan")
 	follower.expect([]fixture.Check{{"whom it follows", "firstboot status", "(?s).*standby.leader.*"}})

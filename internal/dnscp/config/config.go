@@ -4,10 +4,13 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"banyan/internal/strict"
@@ -72,8 +75,8 @@ type DNS struct {
 	ReadName string `yaml:"read_name,omitempty"`
 	// The zone that the names are in; by default the one whose SOA record DNS finds.
 	Zone string `yaml:"zone,omitempty"`
-	// The servers that take updates, by address or name; by default those that the zone's SOA
-	// and NS records name. They are tried in turn.
+	// The servers that take updates, by address or name, each with :PORT behind it where that is
+	// not 53; by default those that the zone's SOA and NS records name. They are tried in turn.
 	Servers []string `yaml:"servers,omitempty"`
 	// How long clients may keep the record, in seconds.
 	TTL int `yaml:"ttl" default:"1200"`
@@ -83,6 +86,8 @@ type DNS struct {
 	KeyName string `yaml:"key_name,omitempty"`
 	// Its algorithm.
 	Algorithm Algorithm `yaml:"algorithm,omitempty" default:"hmac-sha256"`
+	// The Kerberos realm of gss-tsig, where it is not the one that DNS has for the zone.
+	Realm string `yaml:"realm,omitempty"`
 	// The account of gss-tsig; by default the first label of name with a $ behind it, which is that of a computer.
 	Account string `yaml:"account,omitempty"`
 	// The file with the TSIG key in base64, or with the password of the account.
@@ -170,7 +175,7 @@ func check(d *strict.Document, c Config) {
 func checkDNS(d *strict.Document, c Config) {
 	dns := c.DNS
 	if dns.Name == "" && !d.Malformed("dns.name") {
-		for _, key := range []string{"read_name", "zone", "servers", "ttl", "auth", "key_name", "algorithm", "account", "secret_file", "nsupdate"} {
+		for _, key := range []string{"read_name", "zone", "servers", "ttl", "auth", "key_name", "algorithm", "realm", "account", "secret_file", "nsupdate"} {
 			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
 		}
 		return
@@ -190,9 +195,13 @@ func checkDNS(d *strict.Document, c Config) {
 		d.Refuse("dns.ttl", "%d s is out of range: use 1 s to a week", dns.TTL)
 	}
 	for i, server := range dns.Servers {
-		if server == "" {
-			d.Refuse(fmt.Sprintf("dns.servers[%d]", i), "the address or name of a server is missing")
+		if !isServer(server) {
+			d.Refuse(fmt.Sprintf("dns.servers[%d]", i), "%s is no server: write an address or a name, such as dc1.demo.ru, "+
+				"and :PORT behind it where that is not 53", strict.Quote(server))
 		}
+	}
+	if dns.Realm != "" && !domain.MatchString(dns.Realm) {
+		d.Refuse("dns.realm", "%s is no realm of Kerberos, such as DEMO.RU", strict.Quote(dns.Realm))
 	}
 	if dns.Auth != AuthNone {
 		d.Require("dns.secret_file", "the path of the file with the key or the password")
@@ -200,7 +209,7 @@ func checkDNS(d *strict.Document, c Config) {
 	if dns.Auth == AuthTSIG {
 		d.Require("dns.key_name", "the name of the TSIG key, such as pgsql-cl.")
 	}
-	for key, auth := range map[string]Auth{"key_name": AuthTSIG, "algorithm": AuthTSIG, "account": AuthGSSTSIG, "nsupdate": AuthGSSTSIG} {
+	for key, auth := range map[string]Auth{"key_name": AuthTSIG, "algorithm": AuthTSIG, "realm": AuthGSSTSIG, "account": AuthGSSTSIG, "nsupdate": AuthGSSTSIG} {
 		if dns.Auth != auth {
 			d.Refuse("dns."+key, "this is for auth %s, and auth is %s: change that, or remove this key", auth, dns.Auth)
 		}
@@ -208,6 +217,25 @@ func checkDNS(d *strict.Document, c Config) {
 	if dns.Auth == AuthNone {
 		d.Refuse("dns.secret_file", "auth is none, which has no secret: change that, or remove this key")
 	}
+}
+
+// domain is a name of DNS, or of a realm, which is in files and arguments of Kerberos.
+var domain = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// isServer tells whether a text is an address or a name, with or without a port.
+func isServer(server string) bool {
+	if _, err := netip.ParseAddr(server); err == nil {
+		return true
+	}
+	host, port, err := net.SplitHostPort(server)
+	if err != nil {
+		return domain.MatchString(strings.TrimSuffix(server, "."))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return err == nil || domain.MatchString(strings.TrimSuffix(host, "."))
 }
 
 // within tells whether a name is in a zone, or is it.

@@ -18,13 +18,21 @@ type unreachable struct{ error }
 
 func (e unreachable) Unwrap() error { return e.error }
 
+// packed is a message as it is sent.
+type packed struct {
+	id    uint16
+	wire  []byte
+	still func() error // of an update, nil of a question
+}
+
 // exchange sends a message, already packed, and reads the answer to it. Whether sent or not
 // decides whether there is a use in asking what became of it. Signatures of answers are not
-// looked at, since nothing is believed of an answer that is not looked up.
-func (u *Updater) exchange(ctx context.Context, network string, server netip.AddrPort, id uint16, wire []byte, limit time.Duration) (answer *dns.Msg, sent bool, err error) {
+// looked at, since nothing is believed of an answer that is not looked up. still, where there is
+// one, may have it not sent at the last moment.
+func (u *Updater) exchange(ctx context.Context, network string, server netip.AddrPort, p packed, limit time.Duration) (answer *dns.Msg, sent bool, err error) {
 	conn, err := u.dial(ctx, network, server)
 	if err != nil {
-		return nil, false, err
+		return nil, false, unreachable{err}
 	}
 	c := &dns.Conn{Conn: conn}
 	defer func() {
@@ -47,7 +55,12 @@ func (u *Updater) exchange(ctx context.Context, network string, server netip.Add
 	if ctx.Err() != nil {
 		return nil, false, failed(nil)
 	}
-	if _, err := c.Write(wire); err != nil {
+	if p.still != nil {
+		if err := p.still(); err != nil {
+			return nil, false, over{err}
+		}
+	}
+	if _, err := c.Write(p.wire); err != nil {
 		return nil, true, failed(err) // a part may have gone
 	}
 	for {
@@ -59,7 +72,7 @@ func (u *Updater) exchange(ctx context.Context, network string, server netip.Add
 		if err := answer.Unpack(data); err != nil && !answer.Truncated {
 			return nil, true, fmt.Errorf("its answer is malformed: %w", err)
 		}
-		if answer.Id == id && answer.Response { // by UDP others may be told to this port
+		if answer.Id == p.id && answer.Response { // by UDP others may be told to this port
 			return answer, true, nil
 		}
 	}
@@ -76,25 +89,23 @@ func (u *Updater) dial(ctx context.Context, network string, server netip.AddrPor
 	if within.Err() != nil {
 		err = context.Cause(within)
 	}
-	return nil, unreachable{fmt.Errorf("%w: is the server up, and does a firewall let this host reach its port %d by %s?", err, server.Port(), network)}
+	return nil, fmt.Errorf("%w: is the server up, and does a firewall let this host reach its port %d by %s?", err, server.Port(), network)
 }
 
-// query asks a server.
-func (u *Updater) query(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg) (*dns.Msg, error) {
-	m = m.Copy()
-	m.Id = dns.Id()
-	wire, err := m.Pack()
+// query asks a server, with the key where it is to be signed.
+func (u *Updater) query(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg, sign bool) (*dns.Msg, error) {
+	p, err := u.packed(m, sign)
 	if err != nil {
-		return nil, fmt.Errorf("ask for %s: %w", m.Question[0].Name, err)
+		return nil, fmt.Errorf("ask for %s: %w", person(m.Question[0].Name), err)
 	}
-	answer, _, err := u.exchange(ctx, network, server, m.Id, wire, u.limits.answer)
+	answer, _, err := u.exchange(ctx, network, server, p, u.limits.answer)
 	return answer, err
 }
 
 // ask asks servers for the records of a name, each a little after the one before it or when
 // that has failed, until one of them has an answer. That there is no such name is one. They are
 // asked by UDP, which may lose it, and then by TCP, which may be closed.
-func (u *Updater) ask(ctx context.Context, servers []netip.AddrPort, name string, kind uint16) (*dns.Msg, error) {
+func (u *Updater) ask(ctx context.Context, s sources, name string, kind uint16) (*dns.Msg, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type attempt struct {
@@ -108,7 +119,7 @@ func (u *Updater) ask(ctx context.Context, servers []netip.AddrPort, name string
 	}
 	var attempts []attempt
 	for _, network := range []string{"udp", "tcp"} {
-		for _, server := range u.ordered(servers) {
+		for _, server := range u.ordered(s.servers) {
 			attempts = append(attempts, attempt{network, server})
 		}
 	}
@@ -127,7 +138,7 @@ func (u *Updater) ask(ctx context.Context, servers []netip.AddrPort, name string
 			attempts = attempts[1:]
 			running++
 			go func() {
-				answer, err := u.answered(ctx, a.network, a.server, m)
+				answer, err := u.answered(ctx, a.network, a.server, m, s.keyed)
 				results <- result{a, answer, err}
 			}()
 			next.Reset(u.limits.stagger)
@@ -147,10 +158,15 @@ func (u *Updater) ask(ctx context.Context, servers []netip.AddrPort, name string
 }
 
 // answered asks one server, and by TCP where the answer is longer than UDP has room for.
-func (u *Updater) answered(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg) (*dns.Msg, error) {
-	answer, err := u.query(ctx, network, server, m)
+func (u *Updater) answered(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg, sign bool) (*dns.Msg, error) {
+	answer, err := u.query(ctx, network, server, m, sign)
 	if err == nil && answer.Truncated && network == "udp" {
-		answer, err = u.query(ctx, "tcp", server, m)
+		answer, err = u.query(ctx, "tcp", server, m, sign)
+	}
+	if err == nil {
+		if t := answer.IsTsig(); t != nil && t.Error != 0 {
+			return nil, signature(t, time.Now())
+		}
 	}
 	if err == nil && answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError {
 		err = fmt.Errorf("it answers %s", rcode(answer.Rcode))

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
 	wrapper "github.com/bodgit/gssapi"
 	"github.com/jcmturner/gokrb5/v8/gssapi"
 	"github.com/miekg/dns"
+
+	"banyan/internal/dnscp/config"
 )
 
 // gssTSIG is the algorithm's name: RFC 3645, 2.
@@ -27,34 +30,62 @@ func (u *Updater) account() string {
 
 // sendWithAccount sends an update that is signed in a context of Kerberos: RFC 3645. The context
 // is made anew for each, since updates are rare and servers forget.
-func (u *Updater) sendWithAccount(ctx context.Context, z zone, server Server, m *dns.Msg) (sent bool, err error) {
-	host, err := u.principal(ctx, z, server)
+func (u *Updater) sendWithAccount(ctx context.Context, z zone, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
+	c, err := u.negotiate(ctx, z, server)
 	if err != nil {
 		return false, err
 	}
-	c, err := u.logIn(ctx, z)
-	if err != nil {
-		return false, hopeless{kerberos(err, u.account(), host)}
-	}
 	defer c.close()
-	key, err := u.negotiate(ctx, c, server, host)
-	if err != nil {
-		return false, kerberos(err, u.account(), host)
-	}
 	m = m.Copy()
 	m.Id = dns.Id()
-	m.SetTsig(key, gssTSIG, fudge, time.Now().Unix())
+	m.SetTsig(c.key, gssTSIG, fudge, time.Now().Unix())
 	wire, _, err := dns.TsigGenerateWithProvider(m, signer{c.initiator}, "", false)
 	if err != nil {
 		return false, fmt.Errorf("sign the update: %w", err)
 	}
-	return u.send(ctx, server, m.Id, wire)
+	return u.send(ctx, server, packed{m.Id, wire, still}, config.AuthGSSTSIG)
 }
 
-// credentials are those of an account that has logged in.
+// negotiated is a context with a server, and the name of the key that this is.
+type negotiated struct {
+	credentials
+	key string
+}
+
+// negotiate makes a context with a server: RFC 3645, 3.1.
+func (u *Updater) negotiate(ctx context.Context, z zone, server Server) (negotiated, error) {
+	host, err := u.principal(ctx, z, server)
+	if err != nil {
+		return negotiated{}, err
+	}
+	c, err := u.logIn(ctx, z, server, "DNS/"+host)
+	if err != nil {
+		return negotiated{}, kerberos(err, u.account(), host)
+	}
+	key := dns.Fqdn(fmt.Sprintf("%d.sig-%s", rand.Uint32(), host)) //nolint:gosec // it has to be new, not secret
+	for token, more := c.token, true; more; {
+		answer, err := u.exchangeToken(ctx, server, key, token)
+		if err == nil {
+			token, more, err = c.initiator.Initiate(c.service, contextFlags, answer)
+		}
+		if err != nil {
+			c.close()
+			return negotiated{}, kerberos(fmt.Errorf("negotiate: %w", err), u.account(), host)
+		}
+	}
+	return negotiated{c, key}, nil
+}
+
+// contextFlags are what a context has to have: RFC 3645, 3.1.1.
+const contextFlags = gssapi.ContextFlagMutual | gssapi.ContextFlagReplay | gssapi.ContextFlagInteg
+
+// credentials are those of an account that has logged in, and the first token to a service,
+// which has the account's ticket of it.
 type credentials struct {
 	initiator *wrapper.Initiator
 	relay     *relay // to the KDC that knows it
+	service   string
+	token     []byte
 }
 
 func (c credentials) close() {
@@ -62,63 +93,81 @@ func (c credentials) close() {
 	c.relay.close()
 }
 
-// logIn gets the account a ticket of its realm, from the first KDC that can be talked to.
-func (u *Updater) logIn(ctx context.Context, z zone) (credentials, error) {
+// logIn gets the account a ticket of its realm and one of a service, from the first KDC that
+// gives both. Where none does, and where a KDC has something against the account, it is hopeless
+// also with other services.
+func (u *Updater) logIn(ctx context.Context, z zone, server Server, service string) (credentials, error) {
 	password, err := u.password()
 	if err != nil {
-		return credentials{}, err
+		return credentials{}, hopeless{err}
 	}
 	r, err := u.realm(ctx, z)
 	if err != nil {
-		return credentials{}, err
+		return credentials{}, hopeless{err}
 	}
 	var errs []error
-	for _, kdc := range r.kdcs {
-		relay, err := u.relay(ctx, kdc.Address)
-		if err != nil {
-			return credentials{}, err
-		}
-		initiator, err := wrapper.NewInitiator(wrapper.WithConfig[wrapper.Initiator](krb5conf(r.name, relay.address())),
-			wrapper.WithRealm[wrapper.Initiator](r.name), wrapper.WithUsername[wrapper.Initiator](u.account()),
-			wrapper.WithPassword[wrapper.Initiator](password))
+	known := false // to a KDC, which has none for the service
+	for _, kdc := range u.near(r.kdcs, server) {
+		c, loggedIn, err := u.logInAt(ctx, r.name, kdc, service, password)
 		if err == nil {
-			return credentials{initiator, relay}, nil
+			u.prefersKDC(kdc)
+			return c, nil
 		}
-		relay.close()
-		failed := relay.failed()
-		err = fmt.Errorf("log in as %s@%s at the KDC %s: %w", u.account(), r.name, kdc, cmp.Or(failed, err))
-		errs = append(errs, err)
 		if ctx.Err() != nil {
-			return credentials{}, context.Cause(ctx)
+			return credentials{}, hopeless{context.Cause(ctx)}
 		}
-		if failed == nil {
-			break // the KDC has said something, and another would say the same
+		known = known || loggedIn
+		errs = append(errs, err)
+		if ofAccount(err) {
+			break
 		}
 	}
-	return credentials{}, errors.Join(errs...)
+	if err = errors.Join(errs...); !known {
+		err = hopeless{err}
+	}
+	return credentials{}, err
 }
 
-// negotiate makes a context with a server, and returns the name of the key that this is: RFC 3645, 3.1.
-func (u *Updater) negotiate(ctx context.Context, c credentials, server Server, host string) (key string, err error) {
-	key = dns.Fqdn(fmt.Sprintf("%d.sig-%s", rand.Uint32(), host)) //nolint:gosec // it has to be new, not secret
-	const flags = gssapi.ContextFlagMutual | gssapi.ContextFlagReplay | gssapi.ContextFlagInteg
-	token, more, err := c.initiator.Initiate("DNS/"+host, flags, nil)
+// logInAt does so at one KDC. Its errors are not those of a server of DNS, even where the two
+// are one host.
+func (u *Updater) logInAt(ctx context.Context, realm string, kdc Server, service, password string) (c credentials, loggedIn bool, err error) {
+	relay, err := u.relay(ctx, kdc.Address)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return "", fmt.Errorf("get a ticket for DNS/%s: %w", host, cmp.Or(c.relay.failed(), err))
+		return credentials{}, false, err
 	}
-	for more {
-		answer, err := u.exchangeToken(ctx, server, key, token)
-		if err != nil {
-			return "", fmt.Errorf("negotiate: %w", err)
-		}
-		if token, more, err = c.initiator.Initiate("DNS/"+host, flags, answer); err != nil {
-			return "", fmt.Errorf("negotiate: %w", err)
-		}
+	initiator, err := wrapper.NewInitiator(wrapper.WithConfig[wrapper.Initiator](krb5conf(realm, false, relay.address())),
+		wrapper.WithRealm[wrapper.Initiator](realm), wrapper.WithUsername[wrapper.Initiator](u.account()),
+		wrapper.WithPassword[wrapper.Initiator](password))
+	if err != nil {
+		relay.close()
+		return credentials{}, false, fmt.Errorf("log in as %s@%s at the KDC %s: %w", u.account(), realm, kdc, cmp.Or(relay.failed(), err))
 	}
-	return key, nil
+	c = credentials{initiator: initiator, relay: relay, service: service}
+	if c.token, _, err = initiator.Initiate(service, contextFlags, nil); err != nil {
+		c.close()
+		return credentials{}, true, fmt.Errorf("get a ticket for %s at the KDC %s: %w", service, kdc, cmp.Or(relay.failed(), err))
+	}
+	return c, true, nil
+}
+
+// near is KDCs in the order in which they are tried: the one at the server's own address, which
+// has just been talked to, then the one that gave a ticket last, and then as DNS has them.
+func (u *Updater) near(kdcs []Server, server Server) []Server {
+	u.mu.Lock()
+	last := u.kdc
+	u.mu.Unlock()
+	kdcs = slices.Clone(kdcs)
+	slices.SortStableFunc(kdcs, func(a, b Server) int {
+		at := server.Address.Addr()
+		return cmp.Or(first(a.Address.Addr() == at, b.Address.Addr() == at), first(a.Address == last, b.Address == last))
+	})
+	return kdcs
+}
+
+func (u *Updater) prefersKDC(kdc Server) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.kdc = kdc.Address
 }
 
 // exchangeToken gives a token to a server and gets one back, in TKEY records: RFC 2930, and RFC 3645, 3.1.2.
@@ -137,7 +186,7 @@ func (u *Updater) exchangeToken(ctx context.Context, server Server, key string, 
 	if err != nil {
 		return nil, err
 	}
-	answer, _, err := u.exchange(ctx, "tcp", server.Address, m.Id, wire, u.limits.exchange)
+	answer, _, err := u.exchange(ctx, "tcp", server.Address, packed{id: m.Id, wire: wire}, u.limits.exchange)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +199,7 @@ func (u *Updater) exchangeToken(ctx context.Context, server Server, key string, 
 		case !ok || canonical(tkey.Hdr.Name) != canonical(key):
 		case tkey.Error != 0:
 			return nil, fmt.Errorf("it answers %s: its own log may say why", rcode(int(tkey.Error)))
-		default:
+		case tkey.Key != "": // without one the library would begin anew, for ever
 			return hex.DecodeString(tkey.Key)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"banyan/internal/dnscp/config"
 )
@@ -32,7 +33,7 @@ func TestRealm(t *testing.T) {
 		"by UDP":              {[]string{soa, host, "_kerberos._udp.demo.ru. 60 SRV 0 0 88 dc1.demo.ru."}, "DEMO.RU", "", "dc1.demo.ru (192.0.2.1:88)"},
 		"of the parent":       {[]string{soa, host, "_kerberos._tcp.ru. 60 SRV 0 0 8888 dc1.demo.ru."}, "RU", "", "dc1.demo.ru (192.0.2.1:8888)"},
 		"named": {[]string{soa, host, `_kerberos.demo.ru. 60 TXT "CORP.ru"`, "_kerberos._tcp.CORP.ru. 60 SRV 0 0 88 dc1.demo.ru."},
-			"CORP.ru", "", "dc1.demo.ru (192.0.2.1:88)"},
+			"CORP.RU", "", "dc1.demo.ru (192.0.2.1:88)"},
 		"named, no KDC":  {[]string{soa, `_kerberos.demo.ru. 60 TXT "CORP.RU"`}, "CORP.RU", "DNS has no KDC of it: add SRV records of _kerberos._tcp.corp.ru", ""},
 		"named to wound": {[]string{soa, `_kerberos.demo.ru. 60 TXT "A\010[realms]"`}, "", "the TXT record of _kerberos.demo.ru is no name of a realm", ""},
 		"none":           {[]string{soa, "_kerberos._tcp.demo.ru. 60 SRV 0 0 0 ."}, "", "DNS knows no realm of demo.ru", ""},
@@ -219,6 +220,34 @@ func TestWhereGSSFails(t *testing.T) {
 	}
 }
 
+// An nsupdate that is cut off may have been heard, and is no refusal.
+func TestNSUpdateHangs(t *testing.T) {
+	n := network{}
+	s := n.add(t, "192.0.2.1", zoneServer(demo, domain...))
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	script(t, bin, "kinit", "exit 0")
+	script(t, bin, "nsupdate", "exec sleep 60")
+	c := accountOf(t, "192.0.2.1")
+	c.NSUpdate = true
+	u := n.updater(t, c)
+	u.limits.nsupdate = time.Second
+	send := func(still func() error) (bool, error) {
+		return u.sendByNSUpdate(t.Context(), zone{name: "demo.ru."}, Server{Address: netip.MustParseAddrPort("192.0.2.1:53")},
+			replace("demo.ru.", wanted, 30, Record{}), still)
+	}
+	if sent, err := send(nil); !sent || err == nil || isRefusal(err) || !strings.Contains(err.Error(), "nsupdate: not done within 1s") {
+		t.Errorf("got %v, %v", sent, err)
+	}
+	lost := errors.New("this host leads no more")
+	if sent, err := send(func() error { return lost }); sent || !errors.Is(err, lost) {
+		t.Errorf("got %v, %v", sent, err)
+	}
+	if s.came() != 0 {
+		t.Errorf("%d updates came", s.came())
+	}
+}
+
 // script makes a program in the place of another.
 func script(t *testing.T, dir, name, text string) {
 	t.Helper()
@@ -242,7 +271,8 @@ func TestKerberos(t *testing.T) {
 		"KRB Error: (24) KDC_ERR_PREAUTH_FAILED Pre-authentication information was invalid": "the password in dns.secret_file is not that of PG$: KRB Error",
 		"KRB Error: (7) KDC_ERR_S_PRINCIPAL_UNKNOWN":                                        "the realm knows no service DNS/192.0.2.1",
 		"KRB Error: (37) KRB_AP_ERR_SKEW":                                                   "the clocks of this host and the domain controller differ",
-		"something":                                                                         "something",
+		"clock skew with KDC too large. Greater than 300 seconds":                           "the clocks of this host and the domain controller differ",
+		"something": "something",
 	} {
 		if got := kerberos(errors.New(said), "PG$", "192.0.2.1"); !strings.HasPrefix(got.Error(), want) {
 			t.Errorf("got %v", got)

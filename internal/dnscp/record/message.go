@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -59,29 +60,45 @@ func question(name string, kind uint16, recurse bool) *dns.Msg {
 	return m
 }
 
-// add adds to a record the addresses in an answer of a server that has the name in a zone of
-// its own.
-func (r *Record) add(answer *dns.Msg, name string) error {
+// own refuses an answer that is not of a server which has the name in a zone of its own and shows it.
+func own(answer *dns.Msg, name string) error {
+	if t := answer.IsTsig(); t != nil && t.Error != 0 {
+		return signature(t, time.Now())
+	}
 	switch {
 	case answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError:
-		return fmt.Errorf("asked for %s it answers %s: does it have the zone, and do its allow-query rules let this host ask?", name, rcode(answer.Rcode))
+		return fmt.Errorf("asked for %s it answers %s: does it have the zone, and do its allow-query and view rules let this host, or its key, ask?",
+			person(name), rcode(answer.Rcode))
 	case !answer.Authoritative:
-		return fmt.Errorf("it does not have the zone of %s itself: name a server under dns.servers that does", name)
+		return fmt.Errorf("it does not have the zone of %s itself: name a server under dns.servers that does", person(name))
 	}
+	return nil
+}
+
+// add adds the addresses of a name in an answer.
+func (s *sight) add(answer *dns.Msg, name string) {
 	for _, rr := range answer.Answer {
 		if canonical(rr.Header().Name) != canonical(name) {
 			continue
 		}
 		switch rr := rr.(type) {
 		case *dns.A:
-			r.insert(rr.A, rr.Hdr.Ttl)
+			s.insert(rr.A, rr.Hdr.Ttl)
 		case *dns.AAAA:
-			r.insert(rr.AAAA, rr.Hdr.Ttl)
+			s.insert(rr.AAAA, rr.Hdr.Ttl)
 		case *dns.CNAME:
-			return fmt.Errorf("%s is an alias, of %s, and so can have no addresses: remove its CNAME record", name, person(rr.Target))
+			s.alias = person(rr.Target)
 		}
 	}
-	return nil
+}
+
+// refuseAlias refuses what is an alias, beside which nothing can be: RFC 1034, 3.6.2. An update
+// of one is taken, and changes nothing: RFC 2136, 3.4.2.2.
+func (s sight) refuseAlias(name string) error {
+	if s.alias == "" {
+		return nil
+	}
+	return fmt.Errorf("%s is an alias, of %s, and so can have no addresses: remove its CNAME record", person(name), s.alias)
 }
 
 func (r *Record) insert(ip []byte, ttl uint32) {

@@ -16,10 +16,10 @@ func TestReplace(t *testing.T) {
 		seen []netip.Addr
 		Wanted
 	}{
-		{nil, Wanted{"pgsql-cl.demo.ru", addrs("172.16.32.180")}},
-		{addrs("172.16.32.180"), Wanted{"pgsql-cl.demo.ru", addrs("2001:db8::180")}},
+		{nil, Wanted{Name: "pgsql-cl.demo.ru", Addresses: addrs("172.16.32.180")}},
+		{addrs("172.16.32.180"), Wanted{Name: "pgsql-cl.demo.ru", Addresses: addrs("2001:db8::180")}},
 		{addrs("2001:db8::180", "172.16.32.180", "172.16.64.180"),
-			Wanted{"PGSQL-CL.demo.ru.", addrs("2001:db8::180", "172.16.64.180", "172.16.32.180", "172.16.32.180", "::ffff:172.16.32.180")}},
+			Wanted{Name: "PGSQL-CL.demo.ru.", Addresses: addrs("2001:db8::180", "172.16.64.180", "172.16.32.180", "172.16.32.180", "::ffff:172.16.32.180")}},
 	} {
 		m := replace("demo.ru.", test.Wanted, 30, Record{Addresses: test.seen})
 		m.Id = 1
@@ -38,5 +38,5 @@ func TestNSUpdateScript(t *testing.T) {
 }
 
 func TestKrb5Conf(t *testing.T) {
-	golden.Check(t, "testdata/krb5.conf.golden", krb5conf("DEMO.RU", "192.0.2.1:88", "[2001:db8::1]:88"))
+	golden.Check(t, "testdata/krb5.conf.golden", krb5conf("DEMO.RU", true, "192.0.2.1:88", "[2001:db8::1]:88"))
 }

@@ -23,10 +23,28 @@ type realm struct {
 // and whoever answers for DNS chooses it.
 var realmName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
-// realm finds the realm of a zone: the one that _kerberos.DOMAIN names in a TXT record, or
+// RealmOf finds the realm that the hosts of a domain are in, such as DEMO.RU of hosts.demo.ru: the
+// configuration's, or as DNS has it, of the domain or one above it.
+func (u *Updater) RealmOf(ctx context.Context, domain string) (string, error) {
+	if _, ok := dns.IsDomainName(domain); !ok || domain == "" {
+		return "", fmt.Errorf("find the realm of %q: it is no name of DNS", domain)
+	}
+	r, err := u.realm(ctx, zone{name: canonical(domain)})
+	if err != nil {
+		return "", failed(ctx, "find the realm of", domain, err)
+	}
+	return r.name, nil
+}
+
+// realm finds the realm of a zone: the configuration's, or the one that _kerberos.DOMAIN names in a TXT record, or
 // that of a domain which has KDCs, of the zone or one above it. Those are the ways of MIT's
 // and Microsoft's: https://web.mit.edu/kerberos/krb5-latest/doc/admin/realm_config.html
+//
+// Names of realms are in upper case here, as all of Active Directory are, however they are written.
 func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
+	if u.dns.Realm != "" {
+		return u.named(ctx, u.dns.Realm)
+	}
 	var errs []error // of servers that know no more than their own zone
 	for domain := range up(z.name) {
 		texts, err := u.lookup(ctx, "_kerberos."+domain, dns.TypeTXT)
@@ -39,17 +57,11 @@ func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
 			if !ok {
 				continue
 			}
-			r := realm{name: strings.Join(txt.Txt, "")}
-			if !realmName.MatchString(r.name) {
+			name := strings.Join(txt.Txt, "")
+			if !realmName.MatchString(name) {
 				return realm{}, fmt.Errorf("the TXT record of _kerberos.%s is no name of a realm", person(domain))
 			}
-			if r.kdcs, err = u.kdcs(ctx, r.name); err == nil && len(r.kdcs) == 0 {
-				err = fmt.Errorf("DNS has no KDC of it: add SRV records of _kerberos._tcp.%s", strings.ToLower(r.name))
-			}
-			if err != nil {
-				err = fmt.Errorf("find the KDCs of the realm %s: %w", r.name, err)
-			}
-			return r, err
+			return u.named(ctx, name)
 		}
 		kdcs, err := u.kdcs(ctx, domain)
 		errs = append(errs, err)
@@ -58,8 +70,20 @@ func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
 		}
 	}
 	errs = append(errs, fmt.Errorf("DNS knows no realm of %s (neither TXT _kerberos nor SRV _kerberos._tcp, up to the root): "+
-		"does the host ask the domain's own DNS servers?", person(z.name)))
+		"does the host ask the domain's own DNS servers? or name it under dns.realm", person(z.name)))
 	return realm{}, errors.Join(errs...)
+}
+
+// named is the realm of a name, whose KDCs are found by it.
+func (u *Updater) named(ctx context.Context, name string) (r realm, err error) {
+	r.name = strings.ToUpper(name)
+	if r.kdcs, err = u.kdcs(ctx, r.name); err == nil && len(r.kdcs) == 0 {
+		err = fmt.Errorf("DNS has no KDC of it: add SRV records of _kerberos._tcp.%s", strings.ToLower(r.name))
+	}
+	if err != nil {
+		err = fmt.Errorf("find the KDCs of the realm %s: %w", r.name, err)
+	}
+	return r, err
 }
 
 // kdcs are the KDCs of a domain, by TCP, those first that are to be asked first: RFC 4120, 7.2.3.2.
@@ -97,20 +121,21 @@ func (u *Updater) kdcs(ctx context.Context, domain string) ([]Server, error) {
 	return kdcs, nil
 }
 
-// krb5conf is a krb5.conf(5) by which libraries need no other file and ask no DNS.
-func krb5conf(realm string, kdcs ...string) string {
+// krb5conf is a krb5.conf(5) by which libraries need no other file, and ask DNS for nothing but,
+// where they may look, the KDCs of other realms: a ticket for a server there goes by way of those.
+func krb5conf(realm string, look bool, kdcs ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `[libdefaults]
 default_realm = %s
 dns_lookup_realm = false
-dns_lookup_kdc = false
+dns_lookup_kdc = %t
 dns_canonicalize_hostname = false
 rdns = false
 udp_preference_limit = 1
 
 [realms]
 %[1]s = {
-`, realm)
+`, realm, look)
 	for _, kdc := range kdcs {
 		fmt.Fprintf(&b, "\tkdc = %s\n", kdc)
 	}

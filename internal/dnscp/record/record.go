@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,6 +48,7 @@ type Updater struct {
 	mu       sync.Mutex
 	takers   map[string]Server // by zone, the one that took the last update, which is tried first
 	resolver netip.AddrPort    // the one that answered last, likewise
+	kdc      netip.AddrPort    // the one that gave a ticket last, likewise
 }
 
 // limits are for how long a step may take.
@@ -58,6 +58,8 @@ type limits struct {
 	answer   time.Duration // a question, likewise
 	stagger  time.Duration // how long one resolver has alone before the next is asked too
 	settle   time.Duration // from the answer to an update until it has to be seen
+	nsupdate time.Duration // logging in by kinit and an update by nsupdate together
+	whole    time.Duration // all of Set, or of Try
 }
 
 // New makes the Updater of a configuration that has a name.
@@ -71,6 +73,7 @@ func New(c config.DNS, o Options) *Updater {
 	return &Updater{dns: c, options: o, takers: map[string]Server{}, limits: limits{
 		dial: 2 * time.Second, exchange: 5 * time.Second, answer: 2 * time.Second,
 		stagger: 300 * time.Millisecond, settle: 500 * time.Millisecond,
+		nsupdate: 20 * time.Second, whole: 45 * time.Second,
 	}}
 }
 
@@ -78,6 +81,10 @@ func New(c config.DNS, o Options) *Updater {
 type Wanted struct {
 	Name      string
 	Addresses []netip.Addr
+	// Still tells why the name may not be written any more, such as that this host no longer
+	// leads; nil where it may. It is asked directly before each update is written to a server,
+	// however long it took to get there. Without it the name may be written always.
+	Still func() error
 }
 
 // Record is what a name has.
@@ -92,129 +99,13 @@ type Outcome struct {
 	Server string        // its name and address
 	Auth   string        // how the update was authorized: one of config's ways, or "nsupdate -g"
 	Took   time.Duration // from the call to the record's being seen
-	// Complaint is why no server took the update, although the record is as wanted: it
-	// has been so before, or the answer got lost. It would fail where the record changes.
+	// Taken is whether a server took the update: it said so, or the record has changed to what
+	// is wanted while the answer got lost. Where it is false the record is as wanted because it
+	// was so before; no server takes updates, and one that changes the record would fail.
+	Taken bool
+	// Complaint is what was wrong although the record is as wanted: where Taken, what became
+	// of the answer, and else why each server did not take the update. It may be nil.
 	Complaint error
-}
-
-// Set replaces all addresses of a name, by one update. It sends it also where the record
-// is right already, so that the servers' way to take updates is tried before it is needed, and
-// a server that forgets old records (scavenging) sees that this one is used.
-//
-// The zone's servers are tried in turn. The errors of all are joined, one a line, each with
-// the server and with what to do. An ended context ends it at once.
-func (u *Updater) Set(ctx context.Context, w Wanted) (Outcome, error) {
-	began := time.Now()
-	outcome, err := u.set(ctx, w)
-	if err != nil {
-		return Outcome{}, failed(ctx, "update", w.Name, err)
-	}
-	outcome.Took = time.Since(began)
-	return outcome, nil
-}
-
-func (u *Updater) set(ctx context.Context, w Wanted) (Outcome, error) {
-	if len(w.Addresses) == 0 {
-		return Outcome{}, errors.New("it would have no address")
-	}
-	zone, err := u.zone(ctx, w.Name)
-	if err != nil {
-		return Outcome{}, err
-	}
-	ways := u.ways(zone)
-	var errs []error
-	var refusing *Outcome // of the first server that showed what is wanted and took no update
-	for server, err := range u.servers(ctx, zone) {
-		for i := 0; err == nil && i < len(ways); {
-			way := ways[i]
-			outcome := Outcome{Zone: person(zone.name), Server: server.String(), Auth: way.name}
-			shown, err := u.try(ctx, way, zone, server, w)
-			if shown && !isRefusal(err) {
-				u.prefer(zone, server)
-				outcome.Complaint = err
-				return outcome, nil
-			}
-			if shown && refusing == nil {
-				refusing = &outcome
-			}
-			errs = append(errs, fmt.Errorf("%s, %s: %w", server, way.name, err))
-			if errors.As(err, new(hopeless)) {
-				ways = slices.Delete(ways, i, i+1)
-				continue
-			}
-			if errors.As(err, new(unreachable)) {
-				break // nor would it be in another way
-			}
-			i++
-		}
-		errs = append(errs, err)
-		if len(ways) == 0 {
-			break
-		}
-	}
-	if refusing != nil && ctx.Err() == nil {
-		refusing.Complaint = errors.Join(errs...)
-		return *refusing, nil
-	}
-	return Outcome{}, errors.Join(append(errs, ctx.Err())...)
-}
-
-// try has a server change a record in one way, and looks whether it shows what is wanted. Where
-// another host has changed the record meanwhile, it begins anew.
-func (u *Updater) try(ctx context.Context, way way, z zone, server Server, w Wanted) (shown bool, err error) {
-	for range 3 {
-		var seen Record
-		if seen, err = u.at(ctx, server, w.Name); err != nil {
-			return false, err
-		}
-		if shown, err = u.tryOnce(ctx, way, server, replace(z.name, w, u.dns.TTL, seen), w); !errors.Is(err, errChanged) {
-			return shown, err
-		}
-	}
-	return shown, err
-}
-
-func (u *Updater) tryOnce(ctx context.Context, way way, server Server, change *dns.Msg, w Wanted) (shown bool, err error) {
-	sent, err := way.send(ctx, server, change)
-	if !sent {
-		return false, err
-	}
-	patience := u.limits.settle
-	if isRefusal(err) {
-		patience = 0
-	}
-	differs := u.settled(ctx, server, w, patience)
-	switch {
-	case differs == nil:
-		return true, err
-	case isRefusal(err):
-		return false, err // the other says no more than that
-	}
-	return false, errors.Join(err, differs)
-}
-
-// settled waits until a server shows what is wanted, for as long as it has patience.
-func (u *Updater) settled(ctx context.Context, server Server, w Wanted, patience time.Duration) error {
-	until := time.Now().Add(patience)
-	for pause := 10 * time.Millisecond; ; pause *= 2 {
-		is, err := u.at(ctx, server, w.Name)
-		if err != nil {
-			return err
-		}
-		if equal(is.Addresses, w.Addresses) {
-			return nil
-		}
-		if time.Now().Add(pause).After(until) {
-			return fmt.Errorf("the record is not there, it shows %s: is this a secondary server? name the primary one under dns.servers", is)
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // Lookup asks the zone's servers, in turn until one answers, for what a name has. A name
@@ -233,7 +124,10 @@ func (u *Updater) Lookup(ctx context.Context, name string) (Record, Outcome, err
 		}
 		is, err := u.at(ctx, server, name)
 		if err == nil {
-			return is, Outcome{Zone: person(zone.name), Server: server.String(), Took: time.Since(began)}, nil
+			err = is.refuseAlias(name)
+		}
+		if err == nil {
+			return is.Record, Outcome{Zone: person(zone.name), Server: server.String(), Took: time.Since(began)}, nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", server, err))
 	}
@@ -249,25 +143,32 @@ func failed(ctx context.Context, what, name string, err error) error {
 	return fmt.Errorf("%s %s: %w", what, name, err)
 }
 
+// sight is what a server shows for a name. An alias has no addresses of its own.
+type sight struct {
+	Record
+	alias string // what the name is an alias of, in its place or by a wildcard
+}
+
 // at asks a server for what a name has in a zone of the server's own.
-func (u *Updater) at(ctx context.Context, server Server, name string) (Record, error) {
+func (u *Updater) at(ctx context.Context, server Server, name string) (sight, error) {
 	kinds := []uint16{dns.TypeA, dns.TypeAAAA}
 	answers := make([]*dns.Msg, len(kinds))
 	var asking errgroup.Group
 	for i, kind := range kinds { // at once, since a server may be far
 		asking.Go(func() (err error) {
-			answers[i], err = u.query(ctx, "tcp", server.Address, question(name, kind, false))
+			answers[i], err = u.query(ctx, "tcp", server.Address, question(name, kind, false), u.keyed())
 			return err
 		})
 	}
 	if err := asking.Wait(); err != nil {
-		return Record{}, err
+		return sight{}, err
 	}
-	var is Record
+	var is sight
 	for _, answer := range answers {
-		if err := is.add(answer, name); err != nil {
-			return Record{}, err
+		if err := own(answer, name); err != nil {
+			return sight{}, err
 		}
+		is.add(answer, name)
 	}
 	return is, nil
 }

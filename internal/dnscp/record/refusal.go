@@ -4,10 +4,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"banyan/internal/dnscp/config"
 )
 
 // refused is the error of an update that a server answered and did not take.
@@ -17,12 +20,19 @@ func (e refused) Unwrap() error { return e.error }
 
 func isRefusal(err error) bool { return errors.As(err, new(refused)) }
 
-// errChanged is why a server does not take an update whose record is no longer what was seen.
-var errChanged = errors.New("another host has changed the record at the same time: does more than one keep it?")
+// errChanged is why a server does not take an update whose record is not what was seen.
+var errChanged = errors.New("it has another record than it has shown: does another host keep the name too? or does the server have views " +
+	"(it shows one and updates another), is the name a wildcard's, or is this a secondary server that hands updates on " +
+	"(name the primary one under dns.servers)?")
+
+// over is the error of a name that may not be written any more.
+type over struct{ error }
+
+func (e over) Unwrap() error { return e.error }
 
 // refusal is why a server did not take an update, and what to do, or nil where it says that
-// it did. now is the time of this host.
-func refusal(answer *dns.Msg, now time.Time) error {
+// it did. auth is how the update was authorized, and now the time of this host.
+func refusal(answer *dns.Msg, auth config.Auth, now time.Time) error {
 	if answer.Rcode == dns.RcodeSuccess {
 		return nil
 	}
@@ -32,10 +42,15 @@ func refusal(answer *dns.Msg, now time.Time) error {
 	if t := answer.IsTsig(); t != nil && t.Error != 0 {
 		return refused{signature(t, now)}
 	}
+	keys := map[config.Auth]string{
+		config.AuthNone:    "or wants a signature: name the zone's primary server under dns.servers, and correct dns.zone or dns.auth",
+		config.AuthTSIG:    "or knows no such key: name the zone's primary server under dns.servers, and correct dns.zone or dns.key_name",
+		config.AuthGSSTSIG: "or does not take the account's signature: name the zone's primary server under dns.servers, and correct dns.zone",
+	}
 	advice := map[int]string{
 		dns.RcodeRefused: "the zone allows no updates from this host, or with this key or account: allow them at the server " +
 			"(allow-update or update-policy in BIND, the record's permissions in Active Directory)",
-		dns.RcodeNotAuth:        "it does not have the zone, or knows no such key: name the zone's primary server under dns.servers, and correct dns.zone or dns.key_name",
+		dns.RcodeNotAuth:        "it does not have the zone, " + keys[auth],
 		dns.RcodeNotZone:        "the name is not in that zone: correct dns.zone",
 		dns.RcodeNotImplemented: "it takes no updates: name the zone's primary server under dns.servers",
 		dns.RcodeServerFailure:  "it failed to write the zone: the record may be another account's (in Samba's Active Directory), or else its own log says why",
@@ -50,6 +65,10 @@ func refusal(answer *dns.Msg, now time.Time) error {
 // signature is what a server has against a signature: RFC 8945, 5.2.
 func signature(t *dns.TSIG, now time.Time) error {
 	key, algorithm := person(t.Hdr.Name), person(t.Algorithm)
+	if canonical(t.Algorithm) == gssTSIG && (t.Error == dns.RcodeBadKey || t.Error == dns.RcodeBadSig) {
+		return fmt.Errorf("%s: it does not take the signature of the account in a context that it has just made: "+
+			"is it one server behind that address, and not several? its own log may say why", rcode(int(t.Error)))
+	}
 	switch t.Error {
 	case dns.RcodeBadKey:
 		return fmt.Errorf("BADKEY: it has no key %s with %s: correct dns.key_name or dns.algorithm, or give it the key", key, algorithm)
@@ -80,18 +99,27 @@ func serverTime(t *dns.TSIG, now time.Time) string {
 // kerberos adds to an error of Kerberos what to do: RFC 4120, 7.5.9. What the library
 // returns has the code in its text alone.
 func kerberos(err error, account, server string) error {
-	for code, advice := range map[string]string{
-		"KDC_ERR_PREAUTH_FAILED":      "the password in dns.secret_file is not that of " + account,
-		"KDC_ERR_C_PRINCIPAL_UNKNOWN": "there is no account " + account + ": make it, or correct dns.account",
-		"KDC_ERR_CLIENT_REVOKED":      "the account " + account + " is disabled or locked: enable it",
-		"KDC_ERR_KEY_EXPIRED":         "the password of " + account + " has expired: set a new one",
-		"KDC_ERR_S_PRINCIPAL_UNKNOWN": "the realm knows no service DNS/" + server + ": name the server by its own name under dns.servers",
-		"KRB_AP_ERR_SKEW":             "the clocks of this host and the domain controller differ: correct them",
-		"KDC_ERR_ETYPE_NOSUPP":        "the account " + account + " has no key of a kind that is known here: allow AES for it and set its password anew",
+	const clocks = "the clocks of this host and the domain controller differ: correct them"
+	for _, known := range []struct{ says, advice string }{
+		{"KDC_ERR_PREAUTH_FAILED", "the password in dns.secret_file is not that of " + account},
+		{"KDC_ERR_C_PRINCIPAL_UNKNOWN", "there is no account " + account + ": make it, or correct dns.account"},
+		{"KDC_ERR_CLIENT_REVOKED", "the account " + account + " is disabled or locked: enable it"},
+		{"KDC_ERR_KEY_EXPIRED", "the password of " + account + " has expired: set a new one"},
+		{"KDC_ERR_S_PRINCIPAL_UNKNOWN", "the realm knows no service DNS/" + server + ": name the server by its own name under dns.servers"},
+		{"KRB_AP_ERR_SKEW", clocks},
+		{"clock skew", clocks}, // by the library's own look at a ticket
+		{"KDC_ERR_ETYPE_NOSUPP", "the account " + account + " has no key of a kind that is known here: allow AES for it and set its password anew"},
 	} {
-		if err != nil && strings.Contains(err.Error(), code) {
-			return fmt.Errorf("%s: %w", advice, err)
+		if err != nil && strings.Contains(err.Error(), known.says) {
+			return fmt.Errorf("%s: %w", known.advice, err)
 		}
 	}
 	return err
+}
+
+// ofAccount tells whether a KDC has something against the account itself, so that any other
+// would say the same.
+func ofAccount(err error) bool {
+	return slices.ContainsFunc([]string{"KDC_ERR_PREAUTH_FAILED", "KDC_ERR_C_PRINCIPAL_UNKNOWN", "KDC_ERR_CLIENT_REVOKED", "KDC_ERR_KEY_EXPIRED", "KDC_ERR_ETYPE_NOSUPP"},
+		func(code string) bool { return strings.Contains(err.Error(), code) })
 }

@@ -37,6 +37,8 @@ type server struct {
 	truncated bool                               // answers by UDP are cut
 	before    func(*server)                      // another host, which is a little faster
 	silent    bool                               // nothing is answered, and nothing changed
+	byKey     bool                               // who asks without a key is refused
+	tkey      func(*dns.TKEY)                    // makes the answer to a token out of it
 }
 
 // network is where servers are found by their addresses.
@@ -113,8 +115,24 @@ func (s *server) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 			s.answer(w, a)
 			return
 		}
+	case m.Question[0].Qtype == dns.TypeTKEY && s.tkey != nil:
+		for _, rr := range m.Extra {
+			if token, ok := rr.(*dns.TKEY); ok {
+				s.tkey(token)
+				a.Answer = append(a.Answer, token)
+			}
+		}
 	default:
-		s.query(m.Question[0], a)
+		a.Rcode = dns.RcodeRefused
+		if signed := m.IsTsig() != nil; signed || !s.byKey {
+			a.Rcode = dns.RcodeSuccess
+			if signed {
+				a.Rcode = s.verify(w, m, a)
+			}
+		}
+		if a.Rcode == dns.RcodeSuccess {
+			s.query(m.Question[0], a)
+		}
 		if _, ok := w.RemoteAddr().(*net.UDPAddr); ok && s.truncated {
 			a.Answer, a.Ns, a.Truncated = nil, nil, true
 		}
@@ -135,6 +153,14 @@ func (s *server) query(q dns.Question, a *dns.Msg) {
 		h := rr.Header()
 		exists = exists || dns.IsSubDomain(q.Name, h.Name)
 		if h.Name == q.Name && (h.Rrtype == q.Qtype || h.Rrtype == dns.TypeCNAME) {
+			a.Answer = append(a.Answer, rr)
+		}
+	}
+	_, above, _ := strings.Cut(q.Name, ".")
+	for _, rr := range s.records {
+		if h := rr.Header(); !exists && h.Name == "*."+above && (h.Rrtype == q.Qtype || h.Rrtype == dns.TypeCNAME) {
+			rr = dns.Copy(rr)
+			rr.Header().Name = q.Name
 			a.Answer = append(a.Answer, rr)
 		}
 	}
@@ -261,14 +287,12 @@ func (s *server) has() string {
 	const name = "pg.demo.ru."
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var r Record
+	var r sight
 	for _, rr := range s.records {
 		if rr.Header().Name != name {
 			continue
 		}
-		if err := r.add(&dns.Msg{MsgHdr: dns.MsgHdr{Authoritative: true}, Answer: []dns.RR{rr}}, name); err != nil {
-			return err.Error()
-		}
+		r.add(&dns.Msg{Answer: []dns.RR{rr}}, name)
 	}
 	return r.String()
 }

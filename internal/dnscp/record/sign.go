@@ -17,9 +17,9 @@ import (
 // way is one to have an update taken.
 type way struct {
 	name string // as an Outcome has it
-	// send sends an update. Where any of it may have reached the server, that is sent. The
-	// error is a refusal where the server did not take it.
-	send func(ctx context.Context, server Server, update *dns.Msg) (sent bool, err error)
+	// send sends an update, if still has nothing against it. Where any of it may have reached the
+	// server, that is sent. The error is a refusal where the server did not take it.
+	send func(ctx context.Context, server Server, update *dns.Msg, still func() error) (sent bool, err error)
 }
 
 // hopeless is the error of a way that ends nowhere with any server.
@@ -34,12 +34,12 @@ func (u *Updater) ways(z zone) []way {
 	case config.AuthTSIG:
 		return []way{{string(config.AuthTSIG), u.sendWithKey}}
 	case config.AuthGSSTSIG:
-		ways := []way{{string(config.AuthGSSTSIG), func(ctx context.Context, server Server, m *dns.Msg) (bool, error) {
-			return u.sendWithAccount(ctx, z, server, m)
+		ways := []way{{string(config.AuthGSSTSIG), func(ctx context.Context, server Server, m *dns.Msg, still func() error) (bool, error) {
+			return u.sendWithAccount(ctx, z, server, m, still)
 		}}}
 		if u.dns.NSUpdate {
-			ways = append(ways, way{"nsupdate -g", func(ctx context.Context, server Server, m *dns.Msg) (bool, error) {
-				return u.sendByNSUpdate(ctx, z, server, m)
+			ways = append(ways, way{"nsupdate -g", func(ctx context.Context, server Server, m *dns.Msg, still func() error) (bool, error) {
+				return u.sendByNSUpdate(ctx, z, server, m, still)
 			}})
 		}
 		if u.options.Plain {
@@ -51,30 +51,48 @@ func (u *Updater) ways(z zone) []way {
 }
 
 // sendPlain sends an update with no signature.
-func (u *Updater) sendPlain(ctx context.Context, server Server, m *dns.Msg) (sent bool, err error) {
-	m = m.Copy()
-	m.Id = dns.Id()
-	wire, err := m.Pack()
+func (u *Updater) sendPlain(ctx context.Context, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
+	p, err := u.packed(m, false)
 	if err != nil {
 		return false, err
 	}
-	return u.send(ctx, server, m.Id, wire)
+	p.still = still
+	return u.send(ctx, server, p, config.AuthNone)
 }
 
 // sendWithKey sends an update that is signed with a TSIG key: RFC 8945.
-func (u *Updater) sendWithKey(ctx context.Context, server Server, m *dns.Msg) (sent bool, err error) {
-	key, err := u.key()
+func (u *Updater) sendWithKey(ctx context.Context, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
+	p, err := u.packed(m, true)
 	if err != nil {
-		return false, hopeless{err}
+		return false, err
 	}
+	p.still = still
+	return u.send(ctx, server, p, config.AuthTSIG)
+}
+
+// keyed tells whether there is a key. Questions to the zone's servers are signed with it too, since
+// they may have views that are chosen by it:
+// https://bind9.readthedocs.io/en/latest/reference.html#namedconf-statement-match-clients
+func (u *Updater) keyed() bool { return u.dns.Auth == config.AuthTSIG }
+
+// packed is a message to send, which may be signed with the key.
+func (u *Updater) packed(m *dns.Msg, sign bool) (packed, error) {
 	m = m.Copy()
 	m.Id = dns.Id()
+	if !sign {
+		wire, err := m.Pack()
+		return packed{id: m.Id, wire: wire}, err
+	}
+	key, err := u.key()
+	if err != nil {
+		return packed{}, hopeless{err}
+	}
 	m.SetTsig(canonical(u.dns.KeyName), dns.Fqdn(string(u.dns.Algorithm)), fudge, time.Now().Unix())
 	wire, _, err := dns.TsigGenerate(m, key, "", false)
 	if err != nil {
-		return false, hopeless{fmt.Errorf("sign the update: %w", err)}
+		return packed{}, hopeless{fmt.Errorf("sign with the key %s: %w", u.dns.KeyName, err)}
 	}
-	return u.send(ctx, server, m.Id, wire)
+	return packed{id: m.Id, wire: wire}, nil
 }
 
 // fudge is by how many seconds the clocks may differ: RFC 8945, 10.
@@ -82,12 +100,12 @@ const fudge = 300
 
 // send sends an update. It goes by TCP, where none is repeated or comes late, and tokens of any
 // size have room.
-func (u *Updater) send(ctx context.Context, server Server, id uint16, wire []byte) (sent bool, err error) {
-	answer, sent, err := u.exchange(ctx, "tcp", server.Address, id, wire, u.limits.exchange)
+func (u *Updater) send(ctx context.Context, server Server, p packed, auth config.Auth) (sent bool, err error) {
+	answer, sent, err := u.exchange(ctx, "tcp", server.Address, p, u.limits.exchange)
 	if err != nil {
 		return sent, err
 	}
-	return true, refusal(answer, time.Now())
+	return true, refusal(answer, auth, time.Now())
 }
 
 // key is the TSIG key, in base64. It is read each time, so that a file that was replaced counts.

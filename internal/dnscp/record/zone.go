@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -123,25 +125,32 @@ func up(name string) iter.Seq[string] {
 	}
 }
 
+// sources are servers to ask.
+type sources struct {
+	servers []netip.AddrPort
+	keyed   bool // questions to them are signed with the key, which a view may be chosen by
+}
+
 // sources are those who are asked for a zone: the servers that the configuration names,
 // who alone may know it, or else the host's resolvers.
-func (u *Updater) sources(ctx context.Context) ([]netip.AddrPort, error) {
+func (u *Updater) sources(ctx context.Context) (sources, error) {
 	if len(u.dns.Servers) == 0 {
-		return u.resolvers()
+		resolvers, err := u.resolvers()
+		return sources{servers: resolvers}, err
 	}
-	var sources []netip.AddrPort
+	own := sources{keyed: u.keyed()}
 	var errs []error
 	for _, s := range u.dns.Servers {
 		at, err := u.resolve(ctx, s)
 		errs = append(errs, err)
 		for _, server := range at {
-			sources = append(sources, server.Address)
+			own.servers = append(own.servers, server.Address)
 		}
 	}
-	if len(sources) == 0 {
-		return nil, errors.Join(errs...)
+	if len(own.servers) == 0 {
+		return sources{}, errors.Join(errs...)
 	}
-	return sources, nil
+	return own, nil
 }
 
 // resolvers are those that the host has.
@@ -168,16 +177,16 @@ func (u *Updater) resolvers() ([]netip.AddrPort, error) {
 // by the servers that the configuration names by address.
 func (u *Updater) lookup(ctx context.Context, name string, kind uint16) ([]dns.RR, error) {
 	resolvers, err := u.resolvers()
-	groups := [][]netip.AddrPort{resolvers, nil}
+	groups := []sources{{servers: resolvers}, {keyed: u.keyed()}}
 	errs := []error{err}
 	for _, s := range u.dns.Servers {
 		if at, ok := address(s); ok {
-			groups[1] = append(groups[1], at)
+			groups[1].servers = append(groups[1].servers, at)
 		}
 	}
 	known := false
 	for _, group := range groups {
-		if len(group) == 0 {
+		if len(group.servers) == 0 {
 			continue
 		}
 		answer, err := u.ask(ctx, group, name, kind)
@@ -202,7 +211,8 @@ func (u *Updater) lookup(ctx context.Context, name string, kind uint16) ([]dns.R
 	return nil, errors.Join(errs...)
 }
 
-// address is that of a server which is named by it, with or without a port.
+// address is that of a server which is named by it, with or without a port: 192.0.2.1, 192.0.2.1:53,
+// 2001:db8::1 or [2001:db8::1]:53.
 func address(server string) (netip.AddrPort, bool) {
 	if addr, err := netip.ParseAddr(server); err == nil {
 		return netip.AddrPortFrom(addr, port), true
@@ -211,10 +221,18 @@ func address(server string) (netip.AddrPort, bool) {
 	return at, err == nil
 }
 
-// resolve finds the addresses of a server.
+// resolve finds the addresses of a server, which may have a port behind its name too.
 func (u *Updater) resolve(ctx context.Context, server string) ([]Server, error) {
 	if at, ok := address(server); ok {
 		return []Server{{Address: at}}, nil
+	}
+	at := uint16(port)
+	if host, text, err := net.SplitHostPort(server); err == nil {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("find the server %s: %s is no port: correct dns.servers", server, text)
+		}
+		server, at = host, uint16(n)
 	}
 	addrs, err := u.addresses(ctx, server)
 	if err != nil {
@@ -222,7 +240,7 @@ func (u *Updater) resolve(ctx context.Context, server string) ([]Server, error) 
 	}
 	var servers []Server
 	for _, addr := range addrs {
-		servers = append(servers, Server{Name: person(canonical(server)), Address: netip.AddrPortFrom(addr, port)})
+		servers = append(servers, Server{Name: person(canonical(server)), Address: netip.AddrPortFrom(addr, at)})
 	}
 	return servers, nil
 }

@@ -57,12 +57,12 @@ func TestTheZoneOfAConfiguredServer(t *testing.T) {
 	n := network{}
 	n.add(t, "192.0.2.53", zoneServer(nil, "ru. 60 SOA a.nic.ru. admin.nic.ru. 1 60 60 60 60", "ns.demo.ru. 60 A 192.0.2.1"))
 	s := n.add(t, "192.0.2.1", zoneServer(demo, soaOfDemo))
-	for _, name := range []string{"192.0.2.1", "192.0.2.1:53", "ns.demo.ru"} {
+	for _, name := range []string{"192.0.2.1", "192.0.2.1:53", "ns.demo.ru", "ns.demo.ru:53"} {
 		if _, err := n.updater(t, config.DNS{Servers: []string{name}}, "192.0.2.53").Set(t.Context(), wanted); err != nil {
 			t.Error(err)
 		}
 	}
-	if s.came() != 3 {
+	if s.came() != 4 {
 		t.Errorf("%d updates came", s.came())
 	}
 }

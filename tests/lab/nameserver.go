@@ -293,6 +293,13 @@ const (
 func newBind(t testing.TB, n *network, addr netip.Addr, update string) *nameserver {
 	t.Helper()
 	s := newNameserver(t, n, "ns1", addr)
+	s.startBind(fmt.Sprintf(`zone "%s" { type primary; file "zone"; allow-update { %s; }; };`, s.zone, update))
+	return s
+}
+
+// startBind starts bind9 with these statements of named.conf(5) and these records more.
+func (s *nameserver) startBind(zones string, records ...string) {
+	s.t.Helper()
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	s.write("key", base64.StdEncoding.EncodeToString(key)+"\n")
@@ -306,11 +313,15 @@ func newBind(t testing.TB, n *network, addr netip.Addr, update string) *nameserv
 	notify no;
 };
 key "pgsql" { algorithm hmac-sha256; secret "%s"; };
-zone "%s" { type primary; file "zone"; allow-update { %s; }; };
-`, addr, base64.StdEncoding.EncodeToString(key), s.zone, update))
-	s.write("zone", fmt.Sprintf("$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\nns1 A %s\nalias CNAME ns1\n", addr))
+%s
+`, s.addr, base64.StdEncoding.EncodeToString(key), zones))
+	s.write("zone", s.zoneFile(records...))
 	s.start("named", "-g", "-n", "1", "-c", "/srv/named.conf")
-	return s
+}
+
+// zoneFile is the zone's with these records more.
+func (s *nameserver) zoneFile(records ...string) string {
+	return fmt.Sprintf("$TTL 60\n@ SOA ns1 admin 1 60 60 60 60\n@ NS ns1\nns1 A %s\nalias CNAME ns1\n%s\n", s.addr, strings.Join(records, "\n"))
 }
 
 // keyName is what the key is called that updates byKey are signed with.

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ import (
 // updater keeps the record from the servers' network, whose resolver is the first of them.
 func (s *nameserver) updater(c config.DNS, o record.Options) *record.Updater {
 	s.t.Helper()
-	c.Name, c.TTL = recordName, 30
+	c.Name, c.TTL = recordName, cmp.Or(c.TTL, 30)
 	if c.Auth == "" {
 		c.Auth = config.AuthNone
 	}
@@ -58,7 +60,7 @@ func (s *nameserver) sets(u *record.Updater, auth string, list ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if outcome.Complaint != nil || outcome.Zone != recordZone || outcome.Auth != auth || !strings.Contains(outcome.Server, s.addr.String()) {
+	if !outcome.Taken || outcome.Complaint != nil || outcome.Zone != recordZone || outcome.Auth != auth || !strings.Contains(outcome.Server, s.addr.String()) {
 		s.t.Errorf("%s: the outcome is %+v", auth, outcome)
 	}
 	if got := s.lookup(recordName); !slices.Equal(got, addrs(list...)) {
@@ -221,8 +223,21 @@ func TestRecordSamba(t *testing.T) {
 	if err != nil || found.Zone != recordZone || found.Realm != d.realm || len(found.KDCs) != 1 || len(found.Servers) != 1 || found.Servers[0].Name != "dc1.pg.test" {
 		t.Errorf("found are %+v, %v", found, err)
 	}
+	if realm, err := u.RealmOf(t.Context(), "hosts."+recordZone); err != nil || realm != d.realm {
+		t.Errorf("the realm is %q: %v", realm, err)
+	}
 	d.sets(u, "gss-tsig", "10.0.0.5")
+	watched := d.watch()
+	for i := range 5 {
+		d.sets(u, "gss-tsig", fmt.Sprintf("10.0.0.%d", 10+i), fmt.Sprintf("2001:db8::%d", 10+i))
+	}
+	if looks, empty := watched(); empty > 0 || looks < 5 {
+		t.Errorf("while the record was replaced, %d of %d looks found none", empty, looks)
+	}
 	d.sets(u, "gss-tsig", "10.0.0.6", "2001:db8::6")
+	if err := u.Try(t.Context(), recordName); err != nil {
+		t.Error(err)
+	}
 	byAddress := c
 	byAddress.Servers = servers(d.nameserver)
 	d.sets(d.updater(byAddress, record.Options{}), "gss-tsig", "10.0.0.7")
@@ -234,6 +249,9 @@ func TestRecordSamba(t *testing.T) {
 	other := c
 	other.SecretFile = d.createComputer("other")
 	d.fails(d.updater(other, record.Options{}), "the password in dns.secret_file is not that of PGSQL-CL$", "KDC_ERR_PREAUTH_FAILED")
+	if err := d.updater(other, record.Options{}).Try(t.Context(), recordName); err == nil || !strings.Contains(err.Error(), "KDC_ERR_PREAUTH_FAILED") {
+		t.Errorf("with another password it says %v", err)
+	}
 	other.Account = "other$"
 	d.fails(d.updater(other, record.Options{}), "it answers SERVFAIL: it failed to write the zone: the record may be another account's")
 	other.Account = "nobody$"
@@ -252,7 +270,19 @@ func TestRecordSamba(t *testing.T) {
 	d.fails(d.updater(c, noKDC), "this test lets nobody through")
 	c.NSUpdate = true
 	d.sets(d.updater(c, noKDC), "nsupdate -g", "10.0.0.9", "2001:db8::9")
-	c.SecretFile = other.SecretFile
+	// And where the KDC goes before it has given the server's ticket, the server is not taken for gone.
+	var times atomic.Int32
+	noTicket := record.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasSuffix(address, ":88") && times.Add(1) > 2 {
+			return nil, errors.New("this test lets nobody through any more")
+		}
+		return n.dial(ctx, network, address)
+	}}
+	d.sets(d.updater(c, noTicket), "nsupdate -g", "10.0.0.8", "2001:db8::8")
+	c.NSUpdate = false
+	times.Store(0)
+	d.fails(d.updater(c, noTicket), "get a ticket for DNS/dc1.pg.test at the KDC dc1.pg.test (10.213.0.51:88): this test lets nobody through any more")
+	c.NSUpdate, c.SecretFile = true, other.SecretFile
 	d.fails(d.updater(c, noKDC), "nsupdate -g: log in as PGSQL-CL$@PG.TEST: kinit: exit status 1")
 }
 

@@ -80,7 +80,7 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 	case len(m.Question) != 1 || !dns.IsSubDomain(z.name, m.Question[0].Name):
 		answer.Rcode = dns.RcodeRefused
 	case m.Opcode == dns.OpcodeUpdate:
-		z.update(m.Ns)
+		answer.Rcode = z.update(m.Answer, m.Ns)
 	default:
 		z.answer(answer, m.Question[0])
 	}
@@ -111,10 +111,14 @@ func (z *zone) answer(answer *dns.Msg, q dns.Question) {
 	}
 }
 
-// update does what the update section says: RFC 2136, 2.5.
-func (z *zone) update(changes []dns.RR) {
+// update does what the update section says, where the records are as the prerequisites have
+// it, and returns the code of its answer: RFC 2136, 2.5 and 3.2.
+func (z *zone) update(prerequisites, changes []dns.RR) int {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if code := z.unlike(prerequisites); code != dns.RcodeSuccess {
+		return code
+	}
 	z.updates++
 	for _, r := range changes {
 		name := strings.ToLower(r.Header().Name)
@@ -136,6 +140,44 @@ func (z *zone) update(changes []dns.RR) {
 		}
 		z.records[name] = append(z.records[name], r)
 	}
+	return dns.RcodeSuccess
+}
+
+// unlike is the code for records that are not as prerequisites have it. A set of records is held
+// against those of its class IN, value by value, where there are any: RFC 2136, 3.2.3.
+func (z *zone) unlike(prerequisites []dns.RR) int {
+	type set struct {
+		name string
+		kind uint16
+	}
+	want := map[set][]string{}
+	for _, r := range prerequisites {
+		h := r.Header()
+		of := set{strings.ToLower(h.Name), h.Rrtype}
+		there := slices.ContainsFunc(z.records[of.name], func(own dns.RR) bool { return own.Header().Rrtype == of.kind })
+		switch {
+		case h.Class == dns.ClassNONE && there:
+			return dns.RcodeYXRrset
+		case h.Class == dns.ClassANY && !there:
+			return dns.RcodeNXRrset
+		case h.Class == dns.ClassINET:
+			want[of] = append(want[of], dns.Field(r, 1))
+		}
+	}
+	for of, values := range want {
+		var own []string
+		for _, r := range z.records[of.name] {
+			if r.Header().Rrtype == of.kind {
+				own = append(own, dns.Field(r, 1))
+			}
+		}
+		slices.Sort(values)
+		slices.Sort(own)
+		if !slices.Equal(slices.Compact(values), own) {
+			return dns.RcodeNXRrset
+		}
+	}
+	return dns.RcodeSuccess
 }
 
 // lookup is what a name has, in order.

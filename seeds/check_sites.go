@@ -111,7 +111,7 @@ const aWeek = 7 * 24 * 3600
 func (d document) checkDNS(s Seed) {
 	dns := s.DNS
 	if !d.Given("dns.name") && !d.Malformed("dns.name") {
-		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm", "account", "nsupdate"} {
+		for _, key := range []string{"zone", "read_name", "servers", "ttl", "auth", "key_name", "algorithm", "realm", "account", "nsupdate"} {
 			d.Refuse("dns."+key, "without dns.name there is no record: set it, or remove %s", key)
 		}
 		return
@@ -154,7 +154,7 @@ const longestComputer = 15
 
 // checkDNSAuth holds each key to the way of authorization that it is for.
 func (d document) checkDNSAuth(dns DNS) {
-	for key, auth := range map[string]DNSAuth{"key_name": DNSAuthTSIG, "algorithm": DNSAuthTSIG, "account": DNSAuthGSSTSIG, "nsupdate": DNSAuthGSSTSIG} {
+	for key, auth := range map[string]DNSAuth{"key_name": DNSAuthTSIG, "algorithm": DNSAuthTSIG, "realm": DNSAuthGSSTSIG, "account": DNSAuthGSSTSIG, "nsupdate": DNSAuthGSSTSIG} {
 		if dns.Auth != auth {
 			d.Refuse("dns."+key, "this is for auth %s, and auth is %s: change that, or remove this key", auth, dns.Auth)
 		}
@@ -174,6 +174,9 @@ func (d document) checkDNSAuth(dns DNS) {
 	}
 	if !isDomain(strings.TrimSuffix(dns.KeyName, ".")) {
 		d.Refuse("dns.key_name", "%s is not the name of a TSIG key, such as pgsql-cl.", quote(dns.KeyName))
+	}
+	if !isDomain(dns.Realm) {
+		d.Refuse("dns.realm", "%s is not the name of a Kerberos realm, such as DEMO.RU", quote(dns.Realm))
 	}
 	if !accountName.MatchString(dns.Account) {
 		d.Refuse("dns.account", "%s is not the name of an account, such as PGSQL-CL$: leave out the domain", quote(dns.Account))

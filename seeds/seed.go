@@ -106,6 +106,8 @@ type DNS struct {
 	KeyName string `yaml:"key_name" example:"pgsql-cl." source:"https://www.rfc-editor.org/rfc/rfc8945"`
 	// The algorithm of the TSIG key.
 	Algorithm TSIGAlgorithm `yaml:"algorithm" default:"hmac-sha256" source:"https://www.rfc-editor.org/rfc/rfc8945"`
+	// The Kerberos realm of gss-tsig; by default the one that DNS has for the zone or a domain above it.
+	Realm string `yaml:"realm" example:"DEMO.RU" source:"https://web.mit.edu/kerberos/krb5-latest/doc/admin/realm_config.html"`
 	// The account of gss-tsig; by default name with a $ behind it, which is that of a computer.
 	Account string `yaml:"account" example:"PGSQL-CL$" source:"https://learn.microsoft.com/en-us/windows/win32/adschema/a-samaccountname"`
 	// Whether `nsupdate -g` is tried where the node's own gss-tsig fails; on hosts that are

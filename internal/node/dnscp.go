@@ -104,7 +104,7 @@ func dnscpRecord(s seeds.Seed) config.DNS {
 	case config.AuthTSIG:
 		d.KeyName, d.Algorithm, d.SecretFile = s.DNS.KeyName, config.Algorithm(s.DNS.Algorithm), dnscpSecret
 	case config.AuthGSSTSIG:
-		d.Account, d.NSUpdate, d.SecretFile = s.DNS.Account, s.DNS.NSUpdate, dnscpSecret
+		d.Realm, d.Account, d.NSUpdate, d.SecretFile = s.DNS.Realm, s.DNS.Account, s.DNS.NSUpdate, dnscpSecret
 	}
 	return d
 }

@@ -37,7 +37,7 @@ secrets: {tsig_secret: Zml4dHVyZS10c2ln, dns_password: fixture-dns}
 func TestDNSCP(t *testing.T) {
 	for name, s := range map[string]*seeds.Seed{
 		"tsig":     guarded(t, "auth: tsig, key_name: pgsql-cl., read_name: pgsql-cl-ro, ttl: 30", "dnscp: {hold_down: 3, metrics_port: 9999}\n"),
-		"gss-tsig": guarded(t, "auth: gss-tsig, account: DB$, nsupdate: true, servers: [dc1.demo.ru, dc2.demo.ru]", ""),
+		"gss-tsig": guarded(t, "auth: gss-tsig, realm: CORP.DEMO.RU, account: DB$, nsupdate: true, servers: [dc1.demo.ru, dc2.demo.ru]", ""),
 		"none":     guarded(t, "auth: none", ""),
 	} {
 		var b strings.Builder

@@ -138,8 +138,11 @@ func (d document) checkDNS(s Seed) {
 	}
 	d.checkHosts("dns.servers", dns.Servers)
 	d.checkRange("dns.ttl", int64(dns.TTL), 1, aWeek, "s")
-	if len(s.Sites) > 1 && dns.TTL > dnsTTLSites {
-		d.Warn("dns.ttl", "for up to %d s clients look for the leader at the site that it left: with several sites, %d is usual", dns.TTL, dnsTTLSites)
+	if len(s.Sites) > 1 && dns.TTL > dnsTTLMoving {
+		d.Warn("dns.ttl", "for up to %d s clients look for the leader at the site that it left: with several sites, %d is usual", dns.TTL, dnsTTLMoving)
+	}
+	if dns.ReadName != "" && dns.TTL > dnsTTLMoving {
+		d.Warn("dns.ttl", "for up to %d s clients look for replicas that are gone: with read_name, %d is usual", dns.TTL, dnsTTLMoving)
 	}
 	d.checkDNSAuth(dns)
 }

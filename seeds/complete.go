@@ -4,8 +4,8 @@ import "fmt"
 
 // Defaults that follow from other keys.
 const (
-	dnsTTL      Seconds = 1200 // pgsql_cluster's
-	dnsTTLSites Seconds = 30   // what it recommends across sites
+	dnsTTL       Seconds = 1200 // pgsql_cluster's
+	dnsTTLMoving Seconds = 30   // what it recommends across sites, where what the name leads to changes
 
 	// etcd's own, and what its tuning guide asks for where members are far apart:
 	// https://etcd.io/docs/v3.5/tuning/
@@ -17,7 +17,7 @@ const (
 func (d document) complete(s *Seed) {
 	several := len(s.Sites) > 1
 	if s.DNS.TTL == 0 && !d.Given("dns.ttl") {
-		s.DNS.TTL = pick(several, dnsTTLSites, dnsTTL)
+		s.DNS.TTL = pick(several || s.DNS.ReadName != "", dnsTTLMoving, dnsTTL)
 	}
 	d.completeEtcd("etcd.", &s.Etcd, s.Cluster, several)
 	for i := range s.Nodes {

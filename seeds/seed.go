@@ -97,7 +97,7 @@ type DNS struct {
 	// zone's SOA and NS records name.
 	Servers []string `yaml:"servers" example:"[dc1.demo.ru]"`
 	// How long clients may keep the record, in seconds; by default 1200, and 30
-	// where the cluster has several sites.
+	// where the cluster has several sites, or read_name.
 	TTL Seconds `yaml:"ttl" example:"30" source:"https://www.rfc-editor.org/rfc/rfc1035"`
 	// How an update is authorized: none, tsig, or gss-tsig with the account of the
 	// virtual computer, as Active Directory wants it.

@@ -171,8 +171,7 @@ type alone struct {
 	hands hands
 }
 
-// take has the VIPs here, and the record lead to them; unlock is called when only the
-// subnet is to be told again.
+// take has the VIPs here, and the record lead to them; unlock is called once they are here.
 func (a alone) take(ctx context.Context, unlock func()) error {
 	all, err := vip.Interfaces()
 	if err != nil {
@@ -203,12 +202,12 @@ func (a alone) take(ctx context.Context, unlock func()) error {
 		a.log.Info("took the VIP", "vip", p.Address.Addr(), "interface", p.Interface, "took", time.Since(began).Round(time.Millisecond))
 		taken = append(taken, p)
 	}
+	unlock() // a later call may have to give them up
 	announced := make(chan error, 1)
 	go func() { announced <- a.announce(ctx, taken) }()
 	if errors.Join(errs...) == nil {
 		errs = append(errs, a.register(ctx, slices.SortedFunc(maps.Keys(places), netip.Addr.Compare)))
 	}
-	unlock()
 	return errors.Join(append(errs, <-announced)...)
 }
 
@@ -271,14 +270,33 @@ func (a alone) register(ctx context.Context, vips []netip.Addr) error {
 		}
 		d.Name += "." + domain
 	}
-	o, err := record.New(d, record.Options{Plain: true}).Set(ctx, record.Wanted{Name: d.Name, Addresses: vips})
+	if err := schedule(ctx, a.call, true); err != nil {
+		a.log.Warn("the record is not refreshed daily, which zones with scavenging want", "error", err)
+	}
+	o, err := record.New(d, record.Options{Plain: true}).Set(ctx, record.Wanted{Name: d.Name, Addresses: vips, Still: func() error { return a.leads(ctx) }})
+	if err == nil && !o.Taken {
+		err = o.Complaint
+	}
 	if err != nil {
 		return err
 	}
 	a.log.Info("wrote the record", "name", d.Name, "addresses", vips, "ttl", d.TTL,
 		"zone", o.Zone, "server", o.Server, "auth", o.Auth, "took", o.Took.Round(time.Millisecond))
-	if err := schedule(ctx, a.call, true); err != nil {
-		a.log.Warn("the record is not refreshed daily, which zones with scavenging want", "error", err)
+	return nil
+}
+
+// leads refuses what another host is to do by now, as far as Patroni can be asked.
+func (a alone) leads(ctx context.Context) error {
+	found, err := FindPatroni()
+	if err != nil {
+		return nil //nolint:nilerr // then it was not asked before, either
+	}
+	client, err := NewPatroni(found)
+	if err != nil {
+		return err
+	}
+	if o := (question{limit: askTime}).ask(ctx, client); o.standing == follows {
+		return errNotLeading
 	}
 	return nil
 }

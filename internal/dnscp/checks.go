@@ -197,8 +197,12 @@ func (s sight) checkZone() []check.Check {
 	if s.secret != nil {
 		v.Fail(fmt.Sprintf("chown dnscp: %[1]s; chmod 600 %[1]s", s.config.DNS.SecretFile), "the secret: %v", s.secret)
 	}
-	if ttl := s.config.DNS.TTL; ttl > ttlSites && len(s.own()) < len(s.config.VIPs) {
+	ttl := s.config.DNS.TTL
+	if ttl > ttlMoving && len(s.own()) < len(s.config.VIPs) {
 		v.Warn("dns.ttl: 30 is usual", "for up to %d s clients look for the leader at the site that it left", ttl)
+	}
+	if ttl > ttlMoving && s.config.DNS.ReadName != "" {
+		v.Warn("dns.ttl: 30 is usual", "for up to %d s clients look for replicas that are gone", ttl)
 	}
 	by := string(s.config.DNS.Auth)
 	if s.found.Realm != "" {
@@ -230,8 +234,8 @@ func (s sight) checkRecords() []check.Check {
 	return checks
 }
 
-// ttlSites is the longest that a record may be kept where it leads to several sites.
-const ttlSites = 30
+// ttlMoving is the longest that a record may be kept where what it leads to changes.
+const ttlMoving = 30
 
 // own are the VIPs of this host's subnets, in order; what is wrong with them checkVIPs says.
 func (s sight) own() []netip.Addr {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -223,7 +224,11 @@ func (g *Guard) apply(ctx context.Context) {
 	}
 	g.failed = err
 	if g.record != nil && g.lease.known {
-		g.record.follow(ctx, g.holder.held(), g.holder.adopted(), g.lease.until, g.since())
+		var vips []netip.Addr
+		if g.lease.held(time.Now()) {
+			vips = g.holder.held()
+		}
+		g.record.follow(ctx, vips, g.holder.adopted(), g.lease.until, g.since())
 	}
 }
 
@@ -257,6 +262,9 @@ func (g *Guard) reply(ctx context.Context, o observation) (again bool) {
 	return again
 }
 
+// recordPatience is for how long who waits waits for the record, beside the VIP.
+const recordPatience = 15 * time.Second
+
 // answer tells one of them, once the record has been tried.
 func (g *Guard) answer(ctx context.Context, w wake, o observation) {
 	a := Answer{Standing: o.standing.String(), Leads: o.standing == leads, Holds: g.holder.held()}
@@ -270,11 +278,9 @@ func (g *Guard) answer(ctx context.Context, w wake, o observation) {
 	}
 	go func() {
 		if t != nil {
-			select {
-			case <-t.tried:
-				failed = errors.Join(failed, t.err)
-			case <-ctx.Done():
-			}
+			ctx, cancel := context.WithTimeoutCause(ctx, recordPatience, fmt.Errorf("not done after %v", recordPatience))
+			defer cancel()
+			failed = errors.Join(failed, t.settled(ctx))
 		}
 		if failed != nil {
 			a.Error = failed.Error()

@@ -10,6 +10,9 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +35,7 @@ const (
 	refreshInterval = 24 * time.Hour
 )
 
-// registrar keeps the record while this host has the VIPs, and never else: what it does
+// registrar keeps the records while this host has the VIPs, and never else: what it does
 // ends with the lease.
 type registrar struct {
 	dns     config.DNS
@@ -50,14 +53,40 @@ type term struct {
 	addresses []netip.Addr
 	end       context.CancelFunc
 	tried     chan struct{} // closed once the first attempt is over
-	err       error         // what came of it
+
+	mu     sync.Mutex
+	result error // of the last attempt
+}
+
+// attempted takes note of what came of an attempt.
+func (t *term) attempted(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.result = err
+	select {
+	case <-t.tried:
+	default:
+		close(t.tried)
+	}
+}
+
+// settled waits until the record was tried, and returns what came of the last attempt.
+func (t *term) settled(ctx context.Context) error {
+	select {
+	case <-t.tried:
+	case <-ctx.Done():
+		return fmt.Errorf("the record is still being tried: %w", context.Cause(ctx))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.result
 }
 
 func newRegistrar(c config.DNS, client patroni.Client, log *slog.Logger, m *metrics) *registrar {
 	return &registrar{dns: c, updater: record.New(c, record.Options{}), patroni: client, log: log, metrics: m}
 }
 
-// follow has the record lead to these VIPs until then; none is that this host does not lead.
+// follow has the name lead to these VIPs until then; none is that this host does not lead.
 // adopted is that they were here before the guard, and since is when they had to be.
 func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted bool, until, since time.Time) {
 	r.until.Store(&until)
@@ -72,46 +101,71 @@ func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted 
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	r.term = &term{addresses: addresses, end: func() { cancel(errNotLeading) }, tried: make(chan struct{})}
-	go r.serve(ctx, r.term, adopted, since)
+	t := &term{addresses: addresses, end: func() { cancel(errNotLeading) }, tried: make(chan struct{})}
+	r.term = t
+	go r.keep(ctx, kept{
+		name: r.dns.Name, every: checkInterval, fresh: !adopted,
+		addresses: func(context.Context) ([]netip.Addr, error) { return addresses, nil },
+		attempted: func(err error) {
+			t.attempted(err)
+			if err == nil && !adopted {
+				adopted = true
+				r.metrics.transition.WithLabelValues(aboutRecord).Observe(time.Since(since).Seconds())
+			}
+		},
+	})
+	if r.dns.ReadName != "" {
+		go r.keep(ctx, kept{
+			name: r.dns.ReadName, every: readersInterval, fresh: !adopted,
+			addresses: func(ctx context.Context) ([]netip.Addr, error) { return r.readers(ctx, addresses) },
+			attempted: func(error) {},
+		})
+	}
 }
 
 // errNotLeading is why a former leader writes no record.
 var errNotLeading = errors.New("this host does not lead any more")
 
-// serve keeps the record until the term ends.
-func (r *registrar) serve(ctx context.Context, t *term, adopted bool, since time.Time) {
-	fresh, retry := !adopted, retryLeast
-	refresh := nextRefresh(time.Now(), hostSeed()+r.dns.Name)
-	for first := true; ; first = false {
-		now := time.Now()
-		write := fresh || now.After(refresh)
-		err := r.ensure(ctx, r.dns.Name, t.addresses, write)
-		if first {
-			t.err = err
-			close(t.tried)
-			if err == nil && fresh {
-				r.metrics.transition.WithLabelValues(aboutRecord).Observe(time.Since(since).Seconds())
-			}
-		}
-		if err == nil && r.dns.ReadName != "" {
-			err = r.ensureReaders(ctx, t, write)
+// leads refuses what comes after the lease: a process that was frozen may go on long after it.
+func (r *registrar) leads() error {
+	if time.Now().Before(*r.until.Load()) {
+		return nil
+	}
+	return errNotLeading
+}
+
+// kept is a name that is kept.
+type kept struct {
+	name      string
+	every     time.Duration // how often it is looked at
+	fresh     bool          // it is written at first, whatever it is
+	addresses func(context.Context) ([]netip.Addr, error)
+	attempted func(error) // is told what came of each attempt
+}
+
+// keep keeps a name until the term ends.
+func (r *registrar) keep(ctx context.Context, k kept) {
+	retry, capped := retryLeast, false
+	refresh := nextRefresh(time.Now(), hostSeed()+k.name)
+	for {
+		daily := time.Now().After(refresh)
+		addresses, err := k.addresses(ctx)
+		if err == nil {
+			capped, err = r.ensure(ctx, k.name, addresses, k.fresh || daily, capped)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		wait := checkInterval
-		switch {
-		case err != nil:
+		k.attempted(err)
+		wait := k.every
+		if err != nil {
 			r.metrics.failures.WithLabelValues(aboutRecord).Inc()
 			wait, retry = retry, min(2*retry, retryMost)
-			r.log.Error("the record is not as it should be", "error", err, "again_in", wait)
-		default:
-			if fresh, retry = false, retryLeast; now.After(refresh) {
-				refresh = nextRefresh(time.Now(), hostSeed()+r.dns.Name)
-			}
-			if r.dns.ReadName != "" {
-				wait = readersInterval
+			r.log.Error("the record is not as it should be", "name", k.name, "error", err, "again_in", wait)
+		} else {
+			k.fresh, retry = false, retryLeast
+			if daily {
+				refresh = nextRefresh(time.Now(), hostSeed()+k.name)
 			}
 		}
 		select {
@@ -123,77 +177,111 @@ func (r *registrar) serve(ctx context.Context, t *term, adopted bool, since time
 }
 
 // ensure has a name lead to these addresses. Unless it is to be written whatever it is, it is
-// looked at first.
-func (r *registrar) ensure(ctx context.Context, name string, addresses []netip.Addr, write bool) error {
+// looked at first. The server may allow a shorter TTL only: one that is capped was written
+// for its TTL, and is not again.
+func (r *registrar) ensure(ctx context.Context, name string, addresses []netip.Addr, write, capped bool) (nowCapped bool, err error) {
 	if !write {
 		is, _, err := r.updater.Lookup(ctx, name)
 		if err != nil {
-			return err
+			return capped, err
 		}
-		if slices.Equal(is.Addresses, slices.SortedFunc(slices.Values(addresses), netip.Addr.Compare)) && is.TTL == r.dns.TTL {
-			return nil
+		same := slices.Equal(is.Addresses, slices.SortedFunc(slices.Values(addresses), netip.Addr.Compare))
+		switch {
+		case same && (is.TTL == r.dns.TTL || capped):
+			return capped, nil
+		case same:
+			r.log.Warn("the record has another TTL", "name", name, "ttl", is.TTL)
+			capped = true
+		default:
+			r.log.Warn("the record leads elsewhere", "name", name, "found", is)
 		}
-		r.log.Warn("the record is not this host's", "name", name, "found", is)
 	}
-	// A process that was frozen may find itself here long after its lease.
-	if !time.Now().Before(*r.until.Load()) {
-		return errNotLeading
+	o, err := r.updater.Set(ctx, record.Wanted{Name: name, Addresses: addresses, Still: r.leads})
+	if err == nil && !o.Taken {
+		err = o.Complaint
 	}
-	o, err := r.updater.Set(ctx, record.Wanted{Name: name, Addresses: addresses})
 	if err != nil {
-		return err
+		return capped, err
 	}
 	r.metrics.updated.WithLabelValues(name).SetToCurrentTime()
 	r.log.Info("wrote the record", "name", name, "addresses", addresses, "ttl", r.dns.TTL,
 		"zone", o.Zone, "server", o.Server, "auth", o.Auth, "took", o.Took.Round(time.Millisecond))
-	if o.Complaint != nil {
-		r.log.Warn("the record is right, and no server took the update", "name", name, "error", o.Complaint)
-	}
-	return nil
+	return capped, nil
 }
 
-// ensureReaders has the second name lead to the replicas, or where there is none to the
-// leader, so that nobody who reads is without.
-func (r *registrar) ensureReaders(ctx context.Context, t *term, write bool) error {
-	within, cancel := context.WithTimeout(ctx, askTime)
+// readers are the addresses of the replicas, or where there is none those of the leader, so
+// that nobody who reads is without.
+func (r *registrar) readers(ctx context.Context, leader []netip.Addr) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	cluster, err := r.patroni.Cluster(within)
+	cluster, err := r.patroni.Cluster(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	addresses, err := resolve(within, readers(cluster))
+	self, err := r.patroni.Status(ctx)
 	if err != nil {
-		return fmt.Errorf("the addresses of the replicas: %w", err)
+		return nil, err
+	}
+	hosts := streaming(cluster, self.Software.Version)
+	addresses, err := resolve(ctx, hosts)
+	if err != nil {
+		return nil, fmt.Errorf("the addresses of the replicas: %w", err)
 	}
 	if len(addresses) == 0 {
-		addresses = t.addresses
+		return leader, nil
 	}
-	return r.ensure(ctx, r.dns.ReadName, addresses, write)
+	return addresses, nil
 }
 
-// readers are the hosts of the replicas that stream and take clients. Before Patroni 3.0.4
-// one that streams is "running".
-func readers(c patroni.Cluster) []string {
+// streaming are the hosts of the replicas that stream and take clients. Patroni says that of
+// one from 3.0.4 on; before, one that streams is running.
+func streaming(c patroni.Cluster, version string) []string {
+	state := "streaming"
+	if !semver(version).atLeast(3, 0, 4) {
+		state = "running"
+	}
 	var hosts []string
 	for _, m := range c.Members {
-		if !m.Leads() && (m.State == "streaming" || m.State == "running") && m.Tags["noloadbalance"] != true {
+		if !m.Leads() && m.State == state && m.Tags["noloadbalance"] != true {
 			hosts = append(hosts, m.Host)
 		}
 	}
 	return hosts
 }
 
-// resolve finds the addresses of hosts, which Patroni may know by name.
+// semver is a version such as 3.0.2.
+type semver string
+
+// atLeast compares number by number; what is missing, or is no number, is 0.
+func (v semver) atLeast(want ...int) bool {
+	var has []int
+	for word := range strings.SplitSeq(string(v), ".") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			n = 0
+		}
+		has = append(has, n)
+	}
+	return slices.Compare(has, want) >= 0
+}
+
+// resolve finds the addresses of hosts, which Patroni may know by name. Who has none is left
+// out; that nobody has is an error.
 func resolve(ctx context.Context, hosts []string) ([]netip.Addr, error) {
 	var all []netip.Addr
+	var errs []error
 	for _, host := range hosts {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		for _, a := range found {
 			all = append(all, a.Unmap())
 		}
+	}
+	if len(all) == 0 {
+		return nil, errors.Join(errs...)
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all), nil

@@ -12,14 +12,18 @@ func TestReaders(t *testing.T) {
 	c := patroni.Cluster{Members: []patroni.Member{
 		{Host: "10.0.0.1", Role: "leader", State: "running"},
 		{Host: "10.0.0.2", Role: "sync_standby", State: "streaming"},
-		{Host: "10.0.0.3", Role: "replica", State: "running"}, // Patroni 2 and 3
+		{Host: "10.0.0.3", Role: "replica", State: "running"}, // which is as much, before Patroni 3.0.4
 		{Host: "10.0.0.4", Role: "replica", State: "streaming", Tags: map[string]any{"noloadbalance": true}},
 		{Host: "10.0.0.5", Role: "replica", State: "in archive recovery"},
 		{Host: "10.0.0.6", Role: "replica", State: "stopped"},
 		{Host: "10.0.0.7", Role: "standby_leader", State: "running"},
 	}}
-	if got, want := readers(c), []string{"10.0.0.2", "10.0.0.3"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	for version, want := range map[string][]string{
+		"4.0.7": {"10.0.0.2"}, "3.0.4": {"10.0.0.2"}, "3.1": {"10.0.0.2"}, "3.0.2": {"10.0.0.3"}, "2.0.2": {"10.0.0.3"},
+	} {
+		if got := streaming(c, version); !reflect.DeepEqual(got, want) {
+			t.Errorf("of Patroni %s: %v, want %v", version, got, want)
+		}
 	}
 }
 

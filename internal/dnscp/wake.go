@@ -47,7 +47,7 @@ func wakeAt(ctx context.Context, socket string) (Answer, error) {
 		return Answer{}, ErrNoGuard
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("wake the guard: %w", err)
+		return Answer{}, fmt.Errorf("wake the guard: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	defer conn.Close()                                                          // nothing was written
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // fails only where it is closed

@@ -27,9 +27,10 @@ const (
 func dnscp(s seeds.Seed, self seeds.Node, left bool) ([]converge.Resource, error) {
 	secret := converge.File{Path: dnscpSecret, Mode: 0o600, Owner: "dnscp", Content: dnscpSecretOf(s), Secret: true}
 	if !s.KeepsVIPs(self) || left {
-		// A VIP that is there goes by itself, in seconds.
+		// A VIP that is there goes by itself, in seconds. Without its service, and without the
+		// configuration, the socket is not there; masked, it would keep the service from coming back.
 		return []converge.Resource{
-			converge.Unit{Name: dnscpUnit, Masked: true}, converge.Unit{Name: dnscpSocket, Masked: true},
+			converge.Unit{Name: dnscpUnit, Masked: true}, converge.Unit{Name: dnscpSocket},
 			converge.Absent{Path: config.File}, converge.Absent{Path: secret.Path},
 		}, nil
 	}
@@ -43,10 +44,11 @@ func dnscp(s seeds.Seed, self seeds.Node, left bool) ([]converge.Resource, error
 	} else {
 		resources = append(resources, secret)
 	}
-	// A restart takes no VIP away: see there.
+	// A restart takes no VIP away: see there. The service brings the socket, which could not
+	// come before it on a node that was masked.
 	return append(resources,
-		converge.Unit{Name: dnscpSocket, Enabled: true, Running: true},
-		converge.Unit{Name: dnscpUnit, Enabled: true, Running: true, RestartOn: []string{config.File, secret.Path, CAFile}}), nil
+		converge.Unit{Name: dnscpUnit, Enabled: true, Running: true, RestartOn: []string{config.File, secret.Path, CAFile}},
+		converge.Unit{Name: dnscpSocket, Enabled: true, Running: true}), nil
 }
 
 // dnscpSecretOf is the file with what updates of DNS are authorized by; "" where nothing is.

@@ -112,8 +112,8 @@ func TestDNSCPMasked(t *testing.T) {
 	f := machine()
 	for place, left := range map[int]bool{0: true, 2: false} {
 		f.Left = left
-		if got := desired(t, *s, s.Nodes[place], f); !masked(got, dnscpUnit) || !masked(got, dnscpSocket) || got[config.File] != (converge.Absent{Path: config.File}) {
-			t.Errorf("%s: %v, %v", s.Nodes[place].Name, got[dnscpUnit], got[config.File])
+		if got := desired(t, *s, s.Nodes[place], f); !masked(got, dnscpUnit) || !reflect.DeepEqual(got[dnscpSocket], converge.Unit{Name: dnscpSocket}) || got[config.File] != (converge.Absent{Path: config.File}) {
+			t.Errorf("%s: %v, %v, %v", s.Nodes[place].Name, got[dnscpUnit], got[dnscpSocket], got[config.File])
 		}
 	}
 }

@@ -31,11 +31,18 @@ type Status struct {
 	DCSLastSeen    int64 `json:"dcs_last_seen"`
 	FailsafeActive bool  `json:"failsafe_mode_is_active"`
 
+	Software Software `json:"patroni"`
+
 	// Replication is who replicates from this node.
 	Replication []Stream `json:"replication,omitempty"`
 
 	// Leader tells whether the node holds the cluster's leader lock.
 	Leader bool `json:"leader"`
+}
+
+// Software is Patroni itself.
+type Software struct {
+	Version string `json:"version"` // such as 4.0.7
 }
 
 // XLog is how far a server that runs has come in the WAL, in bytes: as a primary, or as

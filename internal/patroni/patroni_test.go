@@ -24,37 +24,38 @@ var answers = map[string]struct {
 	"2.0.2, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:18:49.486 MSK", "role": "master", "server_version": 170011, "cluster_unlocked": false, "xlog": {"location": 50333160}, "timeline": 5, "database_system_identifier": "7711122671713509495", "patroni": {"version": "2.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{State: "running", Role: "master", ServerVersion: 170011, Timeline: 5, Leader: true, XLog: XLog{Location: 50333160}}, leads: true, postgresql: "17.11",
+		want: Status{Software: Software{"2.0.2"}, State: "running", Role: "master", ServerVersion: 170011, Timeline: 5, Leader: true, XLog: XLog{Location: 50333160}}, leads: true, postgresql: "17.11",
 	},
 	"2.0.2, starting": {
 		code: 503,
 		body: `{"state": "starting", "postmaster_start_time": "2026-11-23 01:18:49.486 MSK", "role": "replica", "server_version": 170011, "cluster_unlocked": true, "xlog": {"received_location": 50332688, "replayed_location": 50332688, "replayed_timestamp": null, "paused": false}, "timeline": null, "database_system_identifier": "7711122671713509495", "patroni": {"version": "2.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{State: "starting", Role: "replica", ServerVersion: 170011, XLog: XLog{Received: 50332688, Replayed: 50332688}}, postgresql: "17.11",
+		want: Status{Software: Software{"2.0.2"}, State: "starting", Role: "replica", ServerVersion: 170011, XLog: XLog{Received: 50332688, Replayed: 50332688}}, postgresql: "17.11",
 	},
 	"3.0.2, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:17:47.788884+03:00", "role": "master", "server_version": 170011, "xlog": {"location": 50332512}, "timeline": 4, "dcs_last_seen": 1795385868, "database_system_identifier": "7711122671713509495", "patroni": {"version": "3.0.2", "scope": "pgsql-cl"}}`,
-		want: Status{DCSLastSeen: 1795385868, State: "running", Role: "master", ServerVersion: 170011, Timeline: 4, Leader: true, XLog: XLog{Location: 50332512}}, leads: true, postgresql: "17.11",
+		want: Status{Software: Software{"3.0.2"}, DCSLastSeen: 1795385868, State: "running", Role: "master", ServerVersion: 170011, Timeline: 4, Leader: true, XLog: XLog{Location: 50332512}}, leads: true, postgresql: "17.11",
 	},
 	"4.0.7, initdb": {
 		code: 503,
 		body: `{"state": "initializing new cluster", "role": "uninitialized", "cluster_unlocked": true, "dcs_last_seen": 1795384214, "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
-		want: Status{DCSLastSeen: 1795384214, State: "initializing new cluster", Role: "uninitialized"},
+		want: Status{Software: Software{"4.0.7"}, DCSLastSeen: 1795384214, State: "initializing new cluster", Role: "uninitialized"},
 	},
 	"4.0.7, a primary whose bootstrap goes on": {
 		code: 503,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 01:19:47.439375+03:00", "role": "primary", "server_version": 170011, "xlog": {"location": 24401200}, "timeline": 1, "cluster_unlocked": true, "dcs_last_seen": 1795384214, "database_system_identifier": "7711124069901553799", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
-		want: Status{DCSLastSeen: 1795384214, State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, XLog: XLog{Location: 24401200}}, postgresql: "17.11",
+		want: Status{Software: Software{"4.0.7"}, DCSLastSeen: 1795384214, State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, XLog: XLog{Location: 24401200}}, postgresql: "17.11",
 	},
 	"4.0.7, leader": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-23 00:49:33.194638+03:00", "role": "primary", "server_version": 170011, "xlog": {"location": 24401320}, "timeline": 1, "dcs_last_seen": 1795384214, "database_system_identifier": "7711116296981745808", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
-		want: Status{DCSLastSeen: 1795384214, State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true, XLog: XLog{Location: 24401320}}, leads: true, postgresql: "17.11",
+		want: Status{Software: Software{"4.0.7"}, DCSLastSeen: 1795384214, State: "running", Role: "primary", ServerVersion: 170011, Timeline: 1, Leader: true, XLog: XLog{Location: 24401320}}, leads: true, postgresql: "17.11",
 	},
 	"4.0.7, leader of two": {
 		code: 200,
 		body: `{"state": "running", "postmaster_start_time": "2026-11-26 15:43:11.678539+03:00", "role": "primary", "server_version": 170012, "xlog": {"location": 84020472}, "timeline": 1, "replication": [{"usename": "replicator", "application_name": "pgsql-n2", "client_addr": "10.213.0.12", "state": "streaming", "sync_state": "sync", "sync_priority": 1}], "dcs_last_seen": 1795697542, "database_system_identifier": "7712459830623954231", "patroni": {"version": "4.0.7", "scope": "pgsql-cl", "name": "pgsql-n1"}}`,
 		want: Status{
+			Software:    Software{"4.0.7"},
 			DCSLastSeen: 1795697542,
 			State:       "running", Role: "primary", ServerVersion: 170012, Timeline: 1, XLog: XLog{Location: 84020472},
 			Replication: []Stream{{"pgsql-n2", "streaming"}}, Leader: true,

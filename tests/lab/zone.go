@@ -31,6 +31,10 @@ func newZone(t testing.TB, name string, networks []*network) *zone {
 	t.Helper()
 	z := &zone{name: dns.Fqdn(name), records: map[string][]dns.RR{}}
 	for _, n := range networks {
+		name := "ns." + z.name // which the SOA record names
+		z.records[name] = append(z.records[name], &dns.A{
+			Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: n.prefix.Addr().AsSlice(),
+		})
 		at := netip.AddrPortFrom(n.prefix.Addr(), 53).String()
 		packets, err := inNamespace(n.namespace, func() (net.PacketConn, error) {
 			return new(net.ListenConfig).ListenPacket(context.Background(), "udp", at)

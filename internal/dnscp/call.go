@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"banyan/internal/dnscp/config"
 	"banyan/internal/dnscp/record"
 	"banyan/internal/dnscp/vip"
 	"banyan/internal/patroni"
@@ -264,11 +265,12 @@ func (a alone) register(ctx context.Context, vips []netip.Addr) error {
 		return nil
 	}
 	if d.Zone == "" {
-		domain, err := hostDomain()
+		domain, err := zoneOf(ctx, d)
 		if err != nil {
 			return fmt.Errorf("the record's zone is not given: %w", err)
 		}
 		d.Name += "." + domain
+		a.log.Info("the name is in the zone of this host's realm", "name", d.Name)
 	}
 	if err := schedule(ctx, a.call, true); err != nil {
 		a.log.Warn("the record is not refreshed daily, which zones with scavenging want", "error", err)
@@ -299,6 +301,17 @@ func (a alone) leads(ctx context.Context) error {
 		return errNotLeading
 	}
 	return nil
+}
+
+// zoneOf is where a name belongs whose zone is not given: as dnscp.sh has it, in the zone
+// of the realm that this host is in.
+func zoneOf(ctx context.Context, d config.DNS) (string, error) {
+	domain, err := hostDomain()
+	if err != nil {
+		return "", err
+	}
+	realm, err := record.New(d, record.Options{}).RealmOf(ctx, domain)
+	return strings.ToLower(realm), err
 }
 
 // hostDomain is the domain that this host is in.

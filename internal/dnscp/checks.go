@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
+	"os/user"
 	"slices"
+	"syscall"
 	"time"
 
 	"banyan/internal/check"
@@ -47,6 +50,7 @@ type sight struct {
 	secret     error // cannot be read, or others may read it
 	found      record.Found
 	zone       error // the zone, its servers or the realm are not found
+	way        error // an update would be refused
 	records    []seen
 }
 
@@ -75,11 +79,14 @@ func Check(ctx context.Context, c config.Config) (Result, error) {
 		return Result{}, err
 	}
 	if c.DNS.SecretFile != "" {
-		s.secret = readableByOwner(c.DNS.SecretFile)
+		s.secret = checkSecret(c.DNS.SecretFile)
 	}
 	if c.DNS.Name != "" {
 		updater := record.New(c.DNS, record.Options{})
 		s.found, s.zone = updater.Find(ctx, c.DNS.Name)
+		if s.zone == nil {
+			s.way = updater.Try(ctx, c.DNS.Name)
+		}
 		for _, name := range []string{c.DNS.Name, c.DNS.ReadName} {
 			if name == "" {
 				continue
@@ -91,16 +98,37 @@ func Check(ctx context.Context, c config.Config) (Result, error) {
 	return s.judge(), nil
 }
 
-// readableByOwner refuses a secret that is for more than its owner.
-func readableByOwner(path string) error {
+// guardUser is who the guard runs as, by the package.
+const guardUser = "dnscp"
+
+// checkSecret refuses a secret that the guard may not read, or that everybody may.
+func checkSecret(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return fmt.Errorf("%s is for everybody to read", path)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s has no owner", path)
 	}
-	return nil
+	guard, err := user.Lookup(guardUser)
+	if errors.As(err, new(user.UnknownUserError)) { // dnscp is not from its package
+		guard, err = user.Current()
+	}
+	if err != nil {
+		return err
+	}
+	return secretFor(path, info.Mode(), fmt.Sprint(stat.Uid), fmt.Sprint(stat.Gid), *guard)
+}
+
+func secretFor(path string, mode fs.FileMode, uid, gid string, guard user.User) error {
+	switch {
+	case mode.Perm()&0o007 != 0:
+		return fmt.Errorf("%s is for everybody to read", path)
+	case guard.Uid == "0", uid == guard.Uid && mode.Perm()&0o400 != 0, gid == guard.Gid && mode.Perm()&0o040 != 0:
+		return nil
+	}
+	return fmt.Errorf("%s is not for %s to read", path, guard.Username)
 }
 
 // judge makes the checks of what was seen.
@@ -193,6 +221,9 @@ func (s sight) checkZone() []check.Check {
 	v := check.Begin("zone")
 	if s.zone != nil {
 		v.Fail("dns.zone and dns.servers of the configuration, or the host's resolvers", "%v", s.zone)
+	}
+	if s.way != nil {
+		v.Fail("the secret, the account or key, and the way to the servers", "an update would fail: %v", s.way)
 	}
 	if s.secret != nil {
 		v.Fail(fmt.Sprintf("chown dnscp: %[1]s; chmod 600 %[1]s", s.config.DNS.SecretFile), "the secret: %v", s.secret)

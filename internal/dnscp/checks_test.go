@@ -2,8 +2,11 @@ package dnscp
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
+	"os/user"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +37,23 @@ func sound() sight {
 	}
 }
 
+func TestSecretFor(t *testing.T) {
+	guard := user.User{Username: "dnscp", Uid: "906", Gid: "906"}
+	for _, c := range []struct {
+		mode     fs.FileMode
+		uid, gid string
+		want     string
+	}{
+		{0o600, "906", "906", ""}, {0o440, "0", "906", ""}, {0o400, "906", "0", ""},
+		{0o600, "0", "0", "not for dnscp"}, {0o600, "0", "906", "not for dnscp"}, {0o640, "0", "0", "not for dnscp"},
+		{0o644, "906", "906", "everybody"},
+	} {
+		if err := secretFor("/etc/dnscp/secret", c.mode, c.uid, c.gid, guard); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v of %s:%s: %v, want %q", c.mode, c.uid, c.gid, err, c.want)
+		}
+	}
+}
+
 func TestChecks(t *testing.T) {
 	const addr = "172.16.32.180"
 	for name, change := range map[string]func(*sight){
@@ -61,6 +81,7 @@ func TestChecks(t *testing.T) {
 		"no-record": func(s *sight) { s.records[0].record = record.Record{} },
 		"no-server": func(s *sight) { s.records[0].err = errors.New("dc1.demo.ru: no answer"); s.zone = errors.New("no SOA") },
 		"secret":    func(s *sight) { s.secret = errors.New("/etc/dnscp/secret is for everybody to read") },
+		"no-way":    func(s *sight) { s.way = errors.New("dc1.demo.ru: KDC_ERR_PREAUTH_FAILED") },
 		"ttl":       func(s *sight) { s.config.DNS.TTL = 1200 },
 		"too-long":  func(s *sight) { s.hold.Wanted = time.Minute },
 		"no-room":   func(s *sight) { s.hold.Times.LoopWait = 19 * time.Second },

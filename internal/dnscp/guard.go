@@ -262,7 +262,7 @@ func (g *Guard) reply(ctx context.Context, o observation) (again bool) {
 	return again
 }
 
-// recordPatience is for how long who waits waits for the record, beside the VIP.
+// recordPatience is how long a callback is kept for the record, once the VIP is here.
 const recordPatience = 15 * time.Second
 
 // answer tells one of them, once the record has been tried.

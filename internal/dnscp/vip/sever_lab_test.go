@@ -29,7 +29,7 @@ func TestSever(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+		port := netip.MustParseAddrPort(of.listen).Port()
 		dial := func(a netip.Addr) net.Conn {
 			client, err := net.Dial("tcp", netip.AddrPortFrom(a, port).String())
 			if err != nil {

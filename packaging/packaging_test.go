@@ -80,7 +80,7 @@ func TestTheExampleIsAConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.HoldDown == 0 || c.Interface == "" || c.DNS.ReadName == "" || len(c.DNS.Servers) == 0 || !c.DNS.NSUpdate || c.Metrics.Textfile == "" {
+	if c.HoldDown == 0 || c.Interface == "" || c.DNS.ReadName == "" || len(c.DNS.Servers) == 0 || !c.DNS.NSUpdate || c.DNS.Realm == "" || c.Patroni.KeyFile == "" || c.Metrics.Textfile == "" {
 		t.Errorf("a key is missing: %+v", c)
 	}
 }

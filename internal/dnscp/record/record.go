@@ -10,7 +10,8 @@
 //
 // What was sent cannot be called back. So a server is asked for the record first, and one
 // that hangs is sent nothing; and an update counts only where the record is still as the
-// server has shown it, so that one which comes late does not undo another host's.
+// server has shown it, so that one which comes late does not undo another host's. Whether it may
+// be sent at all is asked last, when the connection is there.
 package record
 
 import (

@@ -14,8 +14,9 @@ import (
 //
 // The zone's servers are tried in turn. The errors of all are joined, one a line, each with
 // the server and with what to do. An ended context ends it at once, and so does an error of
-// w.Still, which the error wraps. It never takes longer than 45 s, however many servers there
-// are and whatever they do; the error says where that is why it ended.
+// w.Still, which the error wraps. It is given up after 45 s, however many servers there are and
+// whatever they do, and the error says so. An nsupdate that does not mind being told to end is
+// killed ten seconds later.
 func (u *Updater) Set(ctx context.Context, w Wanted) (Outcome, error) {
 	began := time.Now()
 	within, cancel := u.within(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -26,6 +27,8 @@ import (
 func (c Call) Run(ctx context.Context, log *slog.Logger) error {
 	answer, err := Wake(ctx)
 	switch {
+	case errors.Is(err, ErrNoGuard) && hasGuard():
+		return errNotRunning // who does its work leaves a VIP that it would not know of
 	case errors.Is(err, ErrNoGuard):
 		return c.alone(ctx, log)
 	case err != nil:
@@ -37,11 +40,20 @@ func (c Call) Run(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// errNotRunning is that a host has a guard which does not run.
+var errNotRunning = errors.New("the guard does not run: systemctl start dnscp.socket dnscp.service")
+
+// hasGuard tells whether this host is to have a guard.
+func hasGuard() bool {
+	_, err := os.Stat(config.File)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // BeforeStop has the VIPs go before PostgreSQL stops. Without a guard those in vips, separated
 // by commas, are removed here.
 func BeforeStop(ctx context.Context, vips string, log *slog.Logger) error {
 	answer, err := Wake(ctx)
-	if errors.Is(err, ErrNoGuard) && vips != "" {
+	if errors.Is(err, ErrNoGuard) && vips != "" && !hasGuard() {
 		c := Call{Action: "on_stop"}
 		if c.VIPs, err = parseVIPs(vips); err != nil {
 			return err
@@ -93,9 +105,6 @@ const registerRole = "registerdns"
 // the caller.
 func (c Call) standing(ctx context.Context, log *slog.Logger) (is standing, vouched bool, err error) {
 	wants := c.wants()
-	if wants == follows && c.Action == "on_stop" {
-		return follows, false, nil
-	}
 	found, err := FindPatroni()
 	if err != nil {
 		log.Debug("Patroni is not asked", "error", err)
@@ -105,17 +114,15 @@ func (c Call) standing(ctx context.Context, log *slog.Logger) (is standing, vouc
 	if err != nil {
 		return silent, false, err
 	}
-	o := settled(ctx, client)
-	switch o.standing {
-	case silent:
-		log.Warn("Patroni does not answer", "error", o.err)
+	switch o := settled(ctx, client); o.standing {
+	case silent, unlocked:
+		log.Warn("Patroni does not tell who leads", "standing", o.standing, "error", o.err)
 		return c.otherwise(wants), false, nil
-	case promoting:
-		return silent, false, fmt.Errorf("PostgreSQL is no primary after %v", promotionTime)
-	case retains:
+	case promoting, retains: // it has the lock
 		return leads, true, nil
+	default:
+		return o.standing, true, nil
 	}
-	return o.standing, true, nil
 }
 
 // otherwise is what the caller wants; one who is to register again wants nothing changed.
@@ -126,12 +133,17 @@ func (c Call) otherwise(wants standing) standing {
 	return wants
 }
 
-// settled asks until a promotion is over.
+// settleTime is for how long a call waits for Patroni to settle: on_role_change comes before
+// the promotion, and only once.
+const settleTime = 45 * time.Second
+
+// settled asks until a promotion is over, or for as long as there is time.
 func settled(ctx context.Context, client patroni.Client) observation {
 	began := time.Now()
 	for {
-		o := question{limit: askTime}.ask(ctx, client)
-		if o.standing != promoting || time.Since(began) > promotionTime {
+		o := ask(ctx, client, askTime)
+		waits := map[standing]time.Duration{promoting: settleTime, unlocked: promotionTime}[o.standing]
+		if time.Since(began) >= waits {
 			return o
 		}
 		select {
@@ -297,7 +309,7 @@ func (a alone) leads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o := (question{limit: askTime}).ask(ctx, client); o.standing == follows {
+	if o := ask(ctx, client, askTime); o.standing == follows {
 		return errNotLeading
 	}
 	return nil

@@ -70,9 +70,9 @@ func Check(ctx context.Context, c config.Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	s.patroni = question{askTime, true}.ask(ctx, client)
-	if s.patroni.times != nil {
-		s.hold = &HoldDown{*s.patroni.times, c.Patroni.Watchdog, time.Duration(c.HoldDown) * time.Second}
+	s.patroni = ask(ctx, client, askTime)
+	if times, err := askTimes(ctx, client); err == nil { // else Patroni's check says why, or it is silent on this
+		s.hold = &HoldDown{times, c.Patroni.Watchdog, time.Duration(c.HoldDown) * time.Second}
 	}
 	_, s.guard = Wake(ctx)
 	if s.interfaces, err = vip.Interfaces(); err != nil {
@@ -158,7 +158,7 @@ func (s sight) checkHoldDown() []check.Check {
 		return v.Skip("Patroni has not told its times")
 	}
 	h := s.hold
-	_, watched := h.reset()
+	watched := s.config.Patroni.Watchdog.Mode == config.WatchdogRequired // what is automatic may not be there
 	switch {
 	case h.Duration() == 0:
 		v.Fail("patronictl edit-config: lower loop_wait or retry_timeout, or raise ttl", "Patroni's times leave no room for a VIP")

@@ -22,9 +22,8 @@ func schedule(ctx context.Context, c Call, wanted bool) error {
 			return err
 		}
 	}
-	// It exits with 1 where there is none yet, and then prints nothing.
 	old, err := command.Run(ctx, "crontab", "-l")
-	if err != nil && len(old) > 0 {
+	if err != nil && !strings.Contains(err.Error(), "no crontab for") { // as it says where there is none yet
 		return err
 	}
 	var line string

@@ -10,8 +10,9 @@ import (
 type standing int
 
 const (
-	silent    standing = iota // no answer, or none that is understood
+	silent    standing = iota // no answer, or none that is understood: a lease runs out
 	follows                   // another node leads, or nobody: the VIPs go at once
+	unlocked                  // PostgreSQL is a primary, and Patroni does not say that it has the lock: a lease runs out
 	promoting                 // it has the lock, and PostgreSQL is no primary yet: VIPs that are there stay
 	leads                     // it has the lock, and PostgreSQL takes writes: the VIPs are its
 	retains                   // it has the lock, and PostgreSQL is away for a moment: VIPs that are there stay
@@ -19,30 +20,34 @@ const (
 
 // String is for the journal.
 func (s standing) String() string {
-	return [...]string{"does not answer", "does not lead", "is being promoted", "leads", "leads, and its PostgreSQL does not run"}[s]
+	return [...]string{
+		"does not answer", "does not lead", "has not said yet that its primary leads", "is being promoted", "leads",
+		"leads, and its PostgreSQL does not run",
+	}[s]
 }
 
-// standingOf reads an answer. The lock is Patroni's word that nobody else leads; a primary
-// without it may be one of the past, or one that is being bootstrapped.
+// standingOf reads an answer. The lock is Patroni's word that nobody else leads.
 func standingOf(s patroni.Status) standing {
 	primary := s.Role == "primary" || s.Role == "master"
 	switch {
-	case !s.Leader:
+	case !s.Leader && s.State == "running" && primary:
+		// Patroni was started again, and has not renewed the lock yet; or it has lost it, and
+		// PostgreSQL is about to be stopped; or it is a primary of the past, or of a bootstrap.
+		return unlocked
+	case !s.Leader, s.Role == "standby_leader":
 		return follows
 	case s.State == "running" && primary:
 		return leads
-	case s.State == "running" && (s.Role == "replica" || s.Role == "promoted"):
-		// A standby leader's role is standby_leader, and before Patroni has read as much replica.
-		return promoting
-	case primary:
-		// Clients of a VIP without PostgreSQL are refused and come back; those of no VIP
-		// hang. But one that is being stopped will not come back: see before_stop.
-		switch s.State {
-		case "restarting", "starting", "crashed", "unknown":
-			return retains
-		}
+	case s.State == "running":
+		return promoting // a standby leader's role is replica before Patroni has read as much
 	}
-	return follows
+	switch s.State {
+	case "restarting", "starting", "crashed", "unknown":
+		// Clients of a VIP without PostgreSQL are refused and come back; those of no VIP hang.
+		// Patroni 2 and 3 recover one that crashed in the role of a replica.
+		return retains
+	}
+	return follows // one that is being stopped will not come back: see before_stop
 }
 
 // observation is an answer of Patroni, or that there was none.
@@ -51,13 +56,15 @@ type observation struct {
 	err      error
 	standing standing
 	status   patroni.Status
-	times    *patroni.Times // nil where it was not asked for them, or did not tell
 }
 
 // lease is until when the VIPs may be here by what Patroni said.
 type lease struct {
-	known bool      // Patroni has said something since the guard started
+	known bool      // Patroni has said who leads since the guard started
 	until time.Time // zero: they may not
+
+	seen   int64     // dcs_last_seen of the last answer
+	seenAt time.Time // when it was that, by the monotonic clock
 }
 
 // held tells whether the VIPs may be here.
@@ -65,36 +72,61 @@ func (l lease) held(now time.Time) bool { return now.Before(l.until) }
 
 // after is the lease once Patroni has said that. Silence changes nothing: the lease runs out.
 func (l lease) after(o observation, h HoldDown) lease {
+	if o.standing == silent {
+		return l
+	}
+	l = l.noting(o)
 	switch o.standing {
-	case silent:
+	case unlocked:
 		return l
 	case follows:
-		return lease{known: true}
-	case leads:
-	default:
+		l.known, l.until = true, time.Time{}
+		return l
+	case promoting, retains:
+		if l.known && !l.held(o.asked) {
+			l.until = time.Time{}
+		}
 		if !l.held(o.asked) {
-			return lease{known: true}
+			return l // what a guard finds here at its start runs out by itself, or is this one's in the end
 		}
 	}
-	until := o.asked.Add(h.Duration())
-	if limit, ok := vouched(o.status, h.Times); ok {
-		// Where Patroni's main loop hangs and its REST API does not, that says leader until
-		// ttl has passed since the last round. The wall clock that last_seen is of is
-		// compared with itself, and the result is counted as the monotonic clock does.
-		if left := limit.Sub(o.asked.Round(0)); left < h.Duration() {
-			until = o.asked.Add(max(left, 0))
-		}
+	l.known, l.until = true, o.asked.Add(h.Duration())
+	if l.seen == 0 || o.status.FailsafeActive || o.status.Pause || h.Duration() == 0 {
+		return l
 	}
-	return lease{known: true, until: until}
+	// Where Patroni's main loop hangs and its REST API does not, that says leader until ttl has
+	// passed since the last renewal. It is believed for the hold-down until the key may be gone
+	// that was renewed the round before the DCS was last seen; from then on for as long as that of
+	// the same round is there, and from one question to the next: in an outage of the DCS the main
+	// loop may wait that long before failsafe mode begins, in which the members vouch for the
+	// leader. In maintenance nobody is promoted but by hand.
+	// https://patroni.readthedocs.io/en/latest/dcs_failsafe_mode.html and pause.html
+	round, key := l.seenAt.Add(h.Times.TTL-h.Times.LoopWait-expiryDelay), l.seenAt.Add(h.Times.TTL-expiryDelay)
+	step := o.asked.Add(leastHoldDown)
+	if key.Before(step) {
+		step = key
+	}
+	if step.After(round) {
+		round = step
+	}
+	if round.Before(l.until) {
+		l.until = round
+	}
+	return l
 }
 
-// vouched is until when the key that Patroni renewed in its last round is there, where it
-// tells when that was: last_seen is read before the renewal, which may be of the round before.
-// In failsafe mode the other members vouch for the leader, and in maintenance nobody is
-// promoted: https://patroni.readthedocs.io/en/latest/dcs_failsafe_mode.html and pause.html
-func vouched(s patroni.Status, t patroni.Times) (time.Time, bool) {
-	if s.DCSLastSeen == 0 || s.FailsafeActive || s.Pause {
-		return time.Time{}, false
+// noting takes note of when Patroni has seen the DCS. The wall clock that it tells this by
+// may be set; so it counts from when the answer changed, and by that clock at first alone.
+func (l lease) noting(o observation) lease {
+	seen := o.status.DCSLastSeen
+	switch {
+	case seen == l.seen:
+	case l.seen == 0:
+		age := max(o.asked.Round(0).Sub(time.Unix(seen, 0)), 0)
+		l.seenAt = o.asked.Add(-age)
+	default:
+		l.seenAt = o.asked.Add(-pollInterval)
 	}
-	return time.Unix(s.DCSLastSeen, 0).Add(t.TTL - t.LoopWait - expiryDelay), true
+	l.seen = seen
+	return l
 }

@@ -18,7 +18,8 @@ func TestStanding(t *testing.T) {
 		{"a leader", patroni.Status{Leader: true, State: "running", Role: "primary"}, leads},
 		{"a leader of Patroni 2 and 3", patroni.Status{Leader: true, State: "running", Role: "master"}, leads},
 		{"a replica", patroni.Status{State: "running", Role: "replica"}, follows},
-		{"a primary without the lock", patroni.Status{State: "running", Role: "primary"}, follows},
+		{"a primary without the lock, yet or any more", patroni.Status{State: "running", Role: "primary"}, unlocked},
+		{"a primary of Patroni 2 and 3, likewise", patroni.Status{State: "running", Role: "master"}, unlocked},
 		{"a promotion", patroni.Status{Leader: true, State: "running", Role: "replica"}, promoting},
 		{"a standby leader", patroni.Status{Leader: true, State: "running", Role: "standby_leader"}, follows},
 		{"a switchover", patroni.Status{Leader: true, State: "stopping", Role: "primary"}, follows},
@@ -26,7 +27,10 @@ func TestStanding(t *testing.T) {
 		{"a restart", patroni.Status{Leader: true, State: "restarting", Role: "primary"}, retains},
 		{"a crash", patroni.Status{Leader: true, State: "crashed", Role: "primary"}, retains},
 		{"PostgreSQL does not answer Patroni", patroni.Status{Leader: true, State: "unknown", Role: "primary"}, retains},
-		{"a bootstrap", patroni.Status{State: "running", Role: "primary"}, follows},
+		{"a crash, as Patroni 2 and 3 recover from it", patroni.Status{Leader: true, State: "starting", Role: "replica"}, retains},
+		{"a promotion that PostgreSQL does not answer in", patroni.Status{Leader: true, State: "unknown", Role: "promoted"}, retains},
+		{"a standby leader that starts", patroni.Status{Leader: true, State: "starting", Role: "standby_leader"}, follows},
+		{"a replica that starts", patroni.Status{State: "starting", Role: "replica"}, follows},
 		{"what is not known", patroni.Status{Leader: true, State: "dreaming", Role: "primary"}, follows},
 	} {
 		if got := standingOf(c.said); got != c.want {
@@ -40,43 +44,73 @@ var usual = HoldDown{Times: patroni.Times{TTL: 30 * time.Second, LoopWait: 10 * 
 
 func TestLease(t *testing.T) {
 	asked := time.Now()
-	from := func(s standing, seen time.Duration) observation {
-		o := observation{asked: asked, standing: s}
-		if seen != 0 {
-			o.status.DCSLastSeen = asked.Add(-seen).Unix()
-		}
-		return o
+	seconds := func(n float64) time.Time { return asked.Add(time.Duration(n * float64(time.Second))) }
+	// seen is an answer while the DCS was last seen so many seconds ago.
+	seen := func(s standing, ago float64) (lease, observation) {
+		o := observation{asked: asked, standing: s, status: patroni.Status{DCSLastSeen: 1000}}
+		return lease{seen: 1000, seenAt: seconds(-ago)}, o
 	}
-	failsafe, pause := from(leads, 25*time.Second), from(leads, 25*time.Second)
-	failsafe.status.FailsafeActive, pause.status.Pause = true, true
-	had := lease{true, asked.Add(3 * time.Second)}
 	for _, c := range []struct {
 		what   string
-		before lease
-		said   observation
-		want   lease
+		before lease // known and until
+		said   standing
+		ago    float64 // that the DCS was seen; 0 for a Patroni that does not tell
+		status patroni.Status
+		until  float64 // of the lease; 0 for none
+		known  bool
 	}{
-		{"a leader", lease{}, from(leads, 0), lease{true, asked.Add(9 * time.Second)}},
-		{"silence at first", lease{}, from(silent, 0), lease{}},
-		{"silence", had, from(silent, 0), had},
-		{"another leads", had, from(follows, 0), lease{known: true}},
-		{"PostgreSQL is away, and the VIP is here", had, from(retains, 0), lease{true, asked.Add(9 * time.Second)}},
-		{"PostgreSQL is away, and the VIP is not here", lease{true, asked}, from(retains, 0), lease{known: true}},
-		{"a promotion", lease{}, from(promoting, 0), lease{known: true}},
-		{"the DCS was seen in this round", lease{}, from(leads, 8*time.Second), lease{true, asked.Add(9 * time.Second)}},
-		{"failsafe mode", lease{}, failsafe, lease{true, asked.Add(9 * time.Second)}},
-		{"maintenance mode", lease{}, pause, lease{true, asked.Add(9 * time.Second)}},
+		{what: "a leader", said: leads, until: 9, known: true},
+		{what: "silence at first", said: silent},
+		{what: "silence", before: lease{known: true, until: seconds(3)}, said: silent, until: 3, known: true},
+		{what: "another leads", before: lease{known: true, until: seconds(3)}, said: follows, known: true},
+		{what: "Patroni was started again", before: lease{known: true, until: seconds(3)}, said: unlocked, until: 3, known: true},
+		{what: "a primary without the lock at first", said: unlocked},
+		{what: "PostgreSQL is away, and the VIP is here", before: lease{known: true, until: seconds(3)}, said: retains, until: 9, known: true},
+		{what: "PostgreSQL is away, and the VIP is not here", before: lease{known: true, until: seconds(-1)}, said: retains, known: true},
+		{what: "PostgreSQL is away at first: a VIP that is here may run out, or stay", said: retains},
+		{what: "a promotion", before: lease{known: true}, said: promoting, known: true},
+		{what: "the DCS was seen in this round", said: leads, ago: 10, until: 9, known: true},
+		{what: "the round is late", said: leads, ago: 15, until: 30 - 10 - 1 - 15, known: true},
+		{what: "the DCS is away, and failsafe mode is about to begin", said: leads, ago: 20, until: 2, known: true},
+		{what: "the key is about to be gone", said: leads, ago: 28, until: 1, known: true},
+		{what: "the key may be gone", said: leads, ago: 29.5, until: -0.5, known: true},
+		{what: "failsafe mode", said: leads, ago: 60, status: patroni.Status{FailsafeActive: true}, until: 9, known: true},
+		{what: "maintenance mode", said: leads, ago: 60, status: patroni.Status{Pause: true}, until: 9, known: true},
 	} {
-		if got := c.before.after(c.said, usual); got != c.want {
-			t.Errorf("%s: until %v, want %v", c.what, got.until.Sub(asked), c.want.until.Sub(asked))
+		l, o := seen(c.said, c.ago)
+		if c.ago == 0 {
+			l, o.status = lease{}, patroni.Status{}
+		}
+		l.known, l.until = c.before.known, c.before.until
+		o.status.FailsafeActive, o.status.Pause = c.status.FailsafeActive, c.status.Pause
+		got := l.after(o, usual)
+		want := time.Time{}
+		if c.until != 0 {
+			want = seconds(c.until)
+		}
+		if got.known != c.known || !got.until.Equal(want) {
+			t.Errorf("%s: known %t, until %v; want %t, %v s", c.what, got.known, got.until.Sub(asked), c.known, c.until)
 		}
 	}
-	// The main loop of Patroni hangs: the lease ends before the key that was renewed by then.
-	hung := lease{}.after(from(leads, 15*time.Second), usual)
-	if left := hung.until.Sub(asked); left > 4*time.Second || left < 3*time.Second-time.Millisecond {
-		t.Errorf("15 s after the DCS was seen the lease is for %v, want 30 - 10 - 1 - 15 and what is cut off", left)
+}
+
+// TestSeen: a clock that is set neither ends a lease nor lengthens it.
+func TestSeen(t *testing.T) {
+	asked := time.Now()
+	at := func(after time.Duration, seen int64) observation {
+		return observation{asked: asked.Add(after), standing: leads, status: patroni.Status{DCSLastSeen: seen}}
 	}
-	if late := hung.after(from(leads, 29*time.Second), usual); late.held(asked) {
-		t.Errorf("29 s after the DCS was seen the lease is for %v", late.until.Sub(asked))
+	first := lease{}.after(at(0, asked.Unix()-5), usual)
+	if age := asked.Sub(first.seenAt); age < 5*time.Second || age > 6*time.Second {
+		t.Errorf("at first the DCS was seen %v ago, want 5 s by the wall clock", age)
+	}
+	same := first.after(at(3*time.Second, asked.Unix()-5), usual)
+	if same.seenAt != first.seenAt {
+		t.Errorf("the same answer moves %v to %v", first.seenAt, same.seenAt)
+	}
+	for _, seen := range []int64{asked.Unix() + 3600, asked.Unix() - 3600} {
+		if set := same.after(at(4*time.Second, seen), usual); set.seenAt != asked.Add(3*time.Second) {
+			t.Errorf("with the clock set by an hour the DCS was seen at %v", set.seenAt.Sub(asked))
+		}
 	}
 }

@@ -20,7 +20,6 @@ import (
 
 	"banyan/internal/dnscp/config"
 	"banyan/internal/dnscp/vip"
-	"banyan/internal/patroni"
 )
 
 // Guard keeps what its configuration says on this host.
@@ -28,12 +27,11 @@ type Guard struct {
 	config  config.Config
 	log     *slog.Logger
 	metrics *metrics
-	patroni patroni.Client
+	patroni *line
 	holder  *holder
 	record  *registrar // nil where there is none
 
-	hold           *HoldDown // nil until Patroni has told its times
-	holdAt         time.Time // when it did
+	hold           *HoldDown // nil until Patroni's times are known
 	lease          lease
 	last           observation
 	promotingSince time.Time
@@ -43,14 +41,14 @@ type Guard struct {
 
 // NewGuard makes the guard of a configuration.
 func NewGuard(c config.Config, log *slog.Logger) (*Guard, error) {
-	client, err := NewPatroni(c.Patroni)
-	if err != nil {
+	to := &line{config: c.Patroni}
+	if err := to.renew(); err != nil {
 		return nil, err
 	}
 	m := newMetrics(c.VIPs)
-	g := &Guard{config: c, log: log, metrics: m, patroni: client, holder: newHolder(c, log, m)}
+	g := &Guard{config: c, log: log, metrics: m, patroni: to, holder: newHolder(c, log, m)}
 	if c.DNS.Name != "" {
-		g.record = newRegistrar(c.DNS, client, log, m)
+		g.record = newRegistrar(c.DNS, to.client, log, m)
 	}
 	return g, nil
 }
@@ -71,16 +69,18 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 		defer l.Close() // who waits there meets the next guard
 	}
 	unpublished := g.metrics.publish(ctx, g.config.Metrics)
+	times := newTimekeeper(g.patroni.client, g.log)
+	go times.run(ctx)
 	alive, stop := heartbeat()
 	defer stop()
 
 	answers := make(chan observation, 1)
 	asking := false
-	ask := func() {
+	look := func() {
 		if !asking {
 			asking = true
-			q := g.question()
-			go func() { answers <- q.ask(ctx, g.patroni) }()
+			client, limit := g.patroni.client(), g.limit()
+			go func() { answers <- ask(ctx, client, limit) }()
 		}
 	}
 	next, expiry := time.NewTimer(0), time.NewTimer(0)
@@ -103,17 +103,22 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 			}
 		case w := <-wakes:
 			g.waiting = append(g.waiting, w)
-			ask()
+			look()
 		case e, open := <-events:
-			if !open {
+			switch {
+			case ctx.Err() != nil: // which closes it
+			case !open:
 				return errors.New("the kernel no longer tells what becomes of addresses")
-			}
-			if g.holder.concerns(e) {
+			case g.holder.concerns(e):
 				g.log.Warn("looking again", "because", e)
-				ask()
+				g.holder.announceAgain(ctx)
+				look()
 			}
+		case t := <-times.times:
+			g.setHoldDown(HoldDown{t, g.config.Patroni.Watchdog, time.Duration(g.config.HoldDown) * time.Second})
+			look()
 		case <-next.C:
-			ask()
+			look()
 		case <-expiry.C:
 			g.apply(ctx)
 		case o := <-answers:
@@ -121,10 +126,14 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 			o = g.learn(o)
 			g.apply(ctx)
 			if g.reply(ctx, o) {
-				ask()
+				look()
 			}
 			next.Reset(g.interval())
-			expiry.Reset(max(time.Until(g.lease.until), 0))
+			if g.lease.until.IsZero() {
+				expiry.Stop()
+			} else {
+				expiry.Reset(max(time.Until(g.lease.until), 0))
+			}
 			if !ready {
 				ready = true
 				if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
@@ -145,12 +154,12 @@ func heartbeat() (ticks <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// question is the next one. Who waits is not to wait for Patroni's times too.
-func (g *Guard) question() question {
+// limit is how long the next question may take.
+func (g *Guard) limit() time.Duration {
 	if g.hold == nil {
-		return question{askTime, true}
+		return askTime
 	}
-	return question{g.hold.limit(), len(g.waiting) == 0 && time.Since(g.holdAt) > timesAge}
+	return g.hold.limit()
 }
 
 // interval is when to ask again.
@@ -164,12 +173,13 @@ func (g *Guard) interval() time.Duration {
 // learn takes note of an answer. One that came before Patroni's times are known is none:
 // nobody could tell for how long it counts.
 func (g *Guard) learn(o observation) observation {
-	if o.times != nil {
-		g.setHoldDown(HoldDown{*o.times, g.config.Patroni.Watchdog, time.Duration(g.config.HoldDown) * time.Second})
-		g.holdAt = o.asked
-	}
 	if g.hold == nil && o.err == nil {
-		o.standing, o.err = silent, errors.New("it has not told its ttl, loop_wait and retry_timeout yet")
+		o.standing, o.err = silent, errors.New("its ttl, loop_wait and retry_timeout are not known yet")
+	}
+	if o.standing == silent && o.err != nil {
+		if err := g.patroni.renew(); err != nil { // a certificate may have been renewed
+			o.err = errors.Join(o.err, err)
+		}
 	}
 	if o.standing == silent {
 		g.metrics.failures.WithLabelValues(aboutPatroni).Inc()
@@ -197,6 +207,11 @@ func (g *Guard) setHoldDown(h HoldDown) {
 	}
 	g.hold = &h
 	g.metrics.holdDown.Set(h.Duration().Seconds())
+	if !g.lease.until.IsZero() { // by the one before
+		if limit := g.last.asked.Add(h.Duration()); limit.Before(g.lease.until) {
+			g.lease.until = limit
+		}
+	}
 	attrs := []any{"hold_down", h.Duration(), "ttl", h.Times.TTL, "loop_wait", h.Times.LoopWait, "retry_timeout", h.Times.RetryTimeout}
 	if h.Duration() == 0 {
 		g.log.Error("Patroni's times leave no room for a VIP, see dnscp check", attrs...)
@@ -208,7 +223,8 @@ func (g *Guard) setHoldDown(h HoldDown) {
 // apply has the VIPs and the record be as the lease says.
 func (g *Guard) apply(ctx context.Context) {
 	var err error
-	switch held := g.lease.held(time.Now()); {
+	held := g.lease.held(time.Now())
+	switch {
 	case held:
 		err = g.holder.keep(ctx, g.lease.until, g.since())
 	case g.lease.known:
@@ -225,7 +241,7 @@ func (g *Guard) apply(ctx context.Context) {
 	g.failed = err
 	if g.record != nil && g.lease.known {
 		var vips []netip.Addr
-		if g.lease.held(time.Now()) {
+		if held {
 			vips = g.holder.held()
 		}
 		g.record.follow(ctx, vips, g.holder.adopted(), g.lease.until, g.since())
@@ -252,7 +268,7 @@ func (g *Guard) reply(ctx context.Context, o observation) (again bool) {
 		case w.at.After(o.asked):
 			again = true
 			waiting = append(waiting, w)
-		case o.standing == promoting && o.asked.Sub(w.at) < promotionTime:
+		case (o.standing == promoting || o.standing == unlocked) && o.asked.Sub(w.at) < promotionTime:
 			waiting = append(waiting, w)
 		default:
 			g.answer(ctx, w, o)

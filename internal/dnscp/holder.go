@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"banyan/internal/dnscp/config"
@@ -23,6 +24,10 @@ const probeTime = 25 * time.Millisecond
 // is not enough: switches learn, and hosts wake up.
 var announcements = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
+// announceInterval is how often it is told after that, while the VIP is here: a host that was
+// frozen may have said something else.
+const announceInterval = time.Minute
+
 // holder has the VIPs on this host, or not.
 type holder struct {
 	vips    []netip.Addr
@@ -31,6 +36,7 @@ type holder struct {
 	metrics *metrics
 
 	taken map[netip.Addr]taken
+	until atomic.Pointer[time.Time] // of the lease
 }
 
 // taken is a VIP that this guard leases.
@@ -47,6 +53,7 @@ func newHolder(c config.Config, log *slog.Logger, m *metrics) *holder {
 // keep leases the VIPs of this host's subnets until then, and takes those that are not here
 // or that were not this guard's. since is when it was known that they are this host's.
 func (h *holder) keep(ctx context.Context, until, since time.Time) error {
+	h.until.Store(&until)
 	all, err := vip.Interfaces()
 	if err != nil {
 		return err
@@ -72,6 +79,11 @@ func (h *holder) keep(ctx context.Context, until, since time.Time) error {
 			continue // the lease that is there runs out
 		}
 		if err := vip.Lease(p, lifetime); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !h.leads() { // this process was frozen on the way
+			_, err := vip.Release(addr)
 			errs = append(errs, err)
 			continue
 		}
@@ -123,42 +135,78 @@ func (h *holder) take(ctx context.Context, addr netip.Addr, p vip.Place, adopted
 	h.log.Info("took the VIP", "vip", addr, "interface", p.Interface, "took", took.Round(time.Millisecond))
 }
 
-// announce tells the subnet, and again over some seconds.
+// leads tells whether the lease still lasts.
+func (h *holder) leads() bool { return time.Now().Before(*h.until.Load()) }
+
+// announce tells the subnet, again over some seconds, and then now and then.
 func (h *holder) announce(ctx context.Context, p vip.Place) {
-	began := time.Now()
-	for _, at := range announcements {
+	began, failed := time.Now(), false
+	for n := 0; ; n++ {
+		next := began.Add(announcements[len(announcements)-1] + time.Duration(n-len(announcements)+1)*announceInterval)
+		if n < len(announcements) {
+			next = began.Add(announcements[n])
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Until(began.Add(at))):
+		case <-time.After(time.Until(next)):
 		}
-		if err := vip.Announce(p); err != nil {
+		if !h.leads() {
+			continue // nobody is to be told of a VIP that is not this host's any more
+		}
+		if err := vip.Announce(p); err != nil && !failed {
+			failed = true
 			h.log.Warn("the VIP is not announced", "vip", p.Address.Addr(), "interface", p.Interface, "error", err)
-			return
 		}
 	}
 }
 
-// release removes the VIPs, whoever has brought them here.
+// announceAgain begins anew, for VIPs whose interface was away.
+func (h *holder) announceAgain(ctx context.Context) {
+	for addr, t := range h.taken {
+		t.announcing()
+		ctx, cancel := context.WithCancel(ctx)
+		h.taken[addr] = taken{t.place, t.adopted, cancel}
+		go h.announce(ctx, t.place)
+	}
+}
+
+// release removes the VIPs, whoever has brought them here. Where Patroni says that this host
+// does not lead its clients are told, too; where a lease is over it may lead again in a moment.
 func (h *holder) release(why standing) error {
 	var errs []error
 	for _, addr := range h.vips {
+		if why == follows {
+			h.sever(addr)
+		}
 		errs = append(errs, h.drop(addr, "Patroni "+why.String()))
 	}
 	return errors.Join(errs...)
 }
 
+// sever tells the clients of a VIP that is still here that it goes.
+func (h *holder) sever(addr netip.Addr) {
+	all, err := vip.Interfaces()
+	if err != nil || len(vip.Held(all, addr)) == 0 {
+		return // nobody could be told any more
+	}
+	ended, err := 0, error(nil)
+	for n, tries := 1, 0; err == nil && n > 0 && tries < 5; tries++ { // some come back at once
+		n, err = vip.Sever(addr)
+		ended += n
+	}
+	if err != nil {
+		h.log.Warn("clients are not told that the VIP is gone", "vip", addr, "error", err)
+	}
+	if ended > 0 {
+		h.log.Info("ended the connections to the VIP", "vip", addr, "connections", ended)
+	}
+}
+
 func (h *holder) drop(addr netip.Addr, why string) error {
-	ended, severed := 0, error(nil)
-	if _, ok := h.taken[addr]; ok {
-		ended, severed = vip.Sever(addr)
-	}
-	gone, err := vip.Release(addr) // whatever became of the connections
+	gone, err := vip.Release(addr)
 	for _, name := range gone {
-		h.log.Info("removed the VIP", "vip", addr, "interface", name, "connections", ended, "because", why)
-	}
-	if severed != nil {
-		h.log.Warn("clients are not told that the VIP is gone", "vip", addr, "error", severed)
+		h.log.Info("removed the VIP", "vip", addr, "interface", name, "because", why)
 	}
 	if err != nil {
 		return err
@@ -199,11 +247,16 @@ func (h *holder) bound() error {
 // concerns tells whether an event may be about a VIP. What this holder removes itself it
 // has not taken any more.
 func (h *holder) concerns(e vip.Event) bool {
-	if e.Kind != vip.Removed {
-		return len(h.taken) > 0
+	if e.Kind == vip.Removed {
+		_, ok := h.taken[e.Address.Addr()]
+		return ok
 	}
-	_, ok := h.taken[e.Address.Addr()]
-	return ok
+	for _, t := range h.taken {
+		if e.Kind == vip.Lost || t.place.Index == e.Index {
+			return true
+		}
+	}
+	return false
 }
 
 // held are the VIPs that are on this host by this guard, in order.

@@ -2,10 +2,12 @@ package dnscp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
@@ -42,9 +44,20 @@ func (h *journalHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup is for those who name groups, which nobody does here.
 func (h *journalHandler) WithGroup(string) slog.Handler { return h }
 
+// journalPatience is for how long a journal that does not read may keep what is to be done:
+// a VIP does not wait for its line.
+const journalPatience = 100 * time.Millisecond
+
 func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 	message, fields := journalEntry(h.attrs, r)
-	return journal.Send(message, journalPriority(r.Level), fields)
+	sent := make(chan error, 1)
+	go func() { sent <- journal.Send(message, journalPriority(r.Level), fields) }()
+	select {
+	case err := <-sent:
+		return err
+	case <-time.After(journalPatience):
+		return errors.New("the journal does not read")
+	}
 }
 
 // journalEntry is the line and its fields. The line has them all, for those who read it as

@@ -88,8 +88,10 @@ func (m *metrics) serve(ctx context.Context, address string) error {
 // textfileInterval is how often the numbers are written where a file is wanted.
 const textfileInterval = 15 * time.Second
 
-// write writes them to a file until the context ends, as a whole each time.
-func (m *metrics) write(ctx context.Context, path string) error {
+// write writes them to a file until the context ends, as a whole each time. What fails is
+// told, once, and tried again.
+func (m *metrics) write(ctx context.Context, path string, failed chan<- error) {
+	told := false
 	again := time.NewTicker(textfileInterval)
 	defer again.Stop()
 	for {
@@ -97,25 +99,26 @@ func (m *metrics) write(ctx context.Context, path string) error {
 		if err == nil { // the guard's umask keeps it from everybody, and so from node_exporter
 			err = os.Chmod(path, 0o644)
 		}
-		if err != nil {
-			return fmt.Errorf("metrics.textfile: %w", err)
+		if err != nil && !told {
+			failed <- fmt.Errorf("metrics.textfile: %w", err)
 		}
+		told = err != nil
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-again.C:
 		}
 	}
 }
 
-// publish does both as far as they are wanted, and returns what keeps it from one of them.
+// publish does both as far as they are wanted, and tells what keeps it from one of them.
 func (m *metrics) publish(ctx context.Context, c config.Metrics) <-chan error {
 	failed := make(chan error, 2)
 	if c.Listen != "" {
 		go func() { failed <- m.serve(ctx, c.Listen) }()
 	}
 	if c.Textfile != "" {
-		go func() { failed <- m.write(ctx, c.Textfile) }()
+		go m.write(ctx, c.Textfile, failed)
 	}
 	return failed
 }

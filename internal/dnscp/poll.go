@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"banyan/internal/dnscp/config"
@@ -27,9 +28,6 @@ const (
 
 	// askTime bounds a question: Patroni asks PostgreSQL first, which may take 2 s.
 	askTime = 3 * time.Second
-
-	// timesAge is how old what is known of Patroni's times may be.
-	timesAge = 30 * time.Second
 )
 
 // NewPatroni is a client of this host's Patroni.
@@ -52,34 +50,33 @@ func NewPatroni(c config.Patroni) (patroni.Client, error) {
 	return patroni.New(c.URL, trust), nil
 }
 
-// question is what Patroni is asked.
-type question struct {
-	limit time.Duration // for each answer
-	times bool          // its times too
+// line is the way to Patroni, by what its files say at the moment.
+type line struct {
+	config config.Patroni
+	to     atomic.Pointer[patroni.Client]
 }
 
-// ask asks Patroni.
-func (q question) ask(ctx context.Context, client patroni.Client) observation {
-	o := observation{asked: time.Now()}
-	bounded := func() (context.Context, context.CancelFunc) {
-		return context.WithTimeoutCause(ctx, q.limit, fmt.Errorf("no answer within %v", q.limit))
+func (l *line) client() patroni.Client { return *l.to.Load() }
+
+// renew reads the files again.
+func (l *line) renew() error {
+	client, err := NewPatroni(l.config)
+	if err == nil {
+		l.to.Store(&client)
 	}
-	within, cancel := bounded()
+	return err
+}
+
+// ask asks Patroni who leads.
+func ask(ctx context.Context, client patroni.Client, limit time.Duration) observation {
+	o := observation{asked: time.Now()}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
-	o.status, o.err = client.Status(within)
-	if o.err != nil {
-		o.err = errors.Join(o.err, context.Cause(within))
+	if o.status, o.err = client.Status(ctx); o.err != nil {
+		o.err = errors.Join(o.err, context.Cause(ctx))
 		return o
 	}
 	o.standing = standingOf(o.status)
-	if q.times {
-		within, cancel := bounded()
-		defer cancel()
-		if c, err := client.Config(within); err == nil { // what was known of them goes on to count
-			times := c.Times()
-			o.times = &times
-		}
-	}
 	return o
 }
 
@@ -90,7 +87,7 @@ func (h HoldDown) interval(o observation, promotingSince time.Time) time.Duratio
 		usual = min(usual, d/pollsPerHoldDown)
 	}
 	switch {
-	case o.standing == silent:
+	case o.standing == silent, o.standing == unlocked:
 		return min(usual, retryInterval)
 	case o.standing == promoting && o.asked.Sub(promotingSince) < promotionTime:
 		return promotionInterval
@@ -98,10 +95,11 @@ func (h HoldDown) interval(o observation, promotingSince time.Time) time.Duratio
 	return usual
 }
 
-// limit is how long a question may take: a second one has to fit into the hold-down.
+// limit is how long a question may take: an answer has to come before the hold-down is over,
+// and longer than PostgreSQL's, which Patroni gives 2 s.
 func (h HoldDown) limit() time.Duration {
 	if d := h.Duration(); d > 0 {
-		return min(askTime, d/2)
+		return min(askTime, max(d/2, d-time.Second))
 	}
 	return askTime
 }

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +37,7 @@ const (
 type registrar struct {
 	dns     config.DNS
 	updater *record.Updater
-	patroni patroni.Client
+	patroni func() patroni.Client
 	log     *slog.Logger
 	metrics *metrics
 
@@ -82,7 +79,7 @@ func (t *term) settled(ctx context.Context) error {
 	return t.result
 }
 
-func newRegistrar(c config.DNS, client patroni.Client, log *slog.Logger, m *metrics) *registrar {
+func newRegistrar(c config.DNS, client func() patroni.Client, log *slog.Logger, m *metrics) *registrar {
 	return &registrar{dns: c, updater: record.New(c, record.Options{}), patroni: client, log: log, metrics: m}
 }
 
@@ -103,22 +100,22 @@ func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted 
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &term{addresses: addresses, end: func() { cancel(errNotLeading) }, tried: make(chan struct{})}
 	r.term = t
+	written := adopted
 	go r.keep(ctx, kept{
 		name: r.dns.Name, every: checkInterval, fresh: !adopted,
 		addresses: func(context.Context) ([]netip.Addr, error) { return addresses, nil },
 		attempted: func(err error) {
 			t.attempted(err)
-			if err == nil && !adopted {
-				adopted = true
+			if err == nil && !written {
+				written = true
 				r.metrics.transition.WithLabelValues(aboutRecord).Observe(time.Since(since).Seconds())
 			}
 		},
 	})
 	if r.dns.ReadName != "" {
+		readers := &readers{patroni: r.patroni, leader: addresses}
 		go r.keep(ctx, kept{
-			name: r.dns.ReadName, every: readersInterval, fresh: !adopted,
-			addresses: func(ctx context.Context) ([]netip.Addr, error) { return r.readers(ctx, addresses) },
-			attempted: func(error) {},
+			name: r.dns.ReadName, every: readersInterval, fresh: !adopted, addresses: readers.addresses, attempted: func(error) {},
 		})
 	}
 }
@@ -207,84 +204,6 @@ func (r *registrar) ensure(ctx context.Context, name string, addresses []netip.A
 	r.log.Info("wrote the record", "name", name, "addresses", addresses, "ttl", r.dns.TTL,
 		"zone", o.Zone, "server", o.Server, "auth", o.Auth, "took", o.Took.Round(time.Millisecond))
 	return capped, nil
-}
-
-// readers are the addresses of the replicas, or where there is none those of the leader, so
-// that nobody who reads is without.
-func (r *registrar) readers(ctx context.Context, leader []netip.Addr) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	cluster, err := r.patroni.Cluster(ctx)
-	if err != nil {
-		return nil, err
-	}
-	self, err := r.patroni.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	hosts := streaming(cluster, self.Software.Version)
-	addresses, err := resolve(ctx, hosts)
-	if err != nil {
-		return nil, fmt.Errorf("the addresses of the replicas: %w", err)
-	}
-	if len(addresses) == 0 {
-		return leader, nil
-	}
-	return addresses, nil
-}
-
-// streaming are the hosts of the replicas that stream and take clients. Patroni says that of
-// one from 3.0.4 on; before, one that streams is running.
-func streaming(c patroni.Cluster, version string) []string {
-	state := "streaming"
-	if !semver(version).atLeast(3, 0, 4) {
-		state = "running"
-	}
-	var hosts []string
-	for _, m := range c.Members {
-		if !m.Leads() && m.State == state && m.Tags["noloadbalance"] != true {
-			hosts = append(hosts, m.Host)
-		}
-	}
-	return hosts
-}
-
-// semver is a version such as 3.0.2.
-type semver string
-
-// atLeast compares number by number; what is missing, or is no number, is 0.
-func (v semver) atLeast(want ...int) bool {
-	var has []int
-	for word := range strings.SplitSeq(string(v), ".") {
-		n, err := strconv.Atoi(word)
-		if err != nil {
-			n = 0
-		}
-		has = append(has, n)
-	}
-	return slices.Compare(has, want) >= 0
-}
-
-// resolve finds the addresses of hosts, which Patroni may know by name. Who has none is left
-// out; that nobody has is an error.
-func resolve(ctx context.Context, hosts []string) ([]netip.Addr, error) {
-	var all []netip.Addr
-	var errs []error
-	for _, host := range hosts {
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, a := range found {
-			all = append(all, a.Unmap())
-		}
-	}
-	if len(all) == 0 {
-		return nil, errors.Join(errs...)
-	}
-	slices.SortFunc(all, netip.Addr.Compare)
-	return slices.Compact(all), nil
 }
 
 // nextRefresh is the first time after now that is the host's own of each day, so that all

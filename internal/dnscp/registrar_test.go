@@ -21,7 +21,7 @@ func TestReaders(t *testing.T) {
 	for version, want := range map[string][]string{
 		"4.0.7": {"10.0.0.2"}, "3.0.4": {"10.0.0.2"}, "3.1": {"10.0.0.2"}, "3.0.2": {"10.0.0.3"}, "2.0.2": {"10.0.0.3"},
 	} {
-		if got := streaming(c, version); !reflect.DeepEqual(got, want) {
+		if got := streaming(c, patroni.Software{Version: version}); !reflect.DeepEqual(got, want) {
 			t.Errorf("of Patroni %s: %v, want %v", version, got, want)
 		}
 	}

@@ -102,16 +102,35 @@ func (c Config) MaximumLag() int64 {
 // call of the DCS is tried again.
 type Times struct{ TTL, LoopWait, RetryTimeout time.Duration }
 
-// Times are those that count; what is not said is Patroni's default.
-func (c Config) Times() Times {
-	seconds := func(key string, otherwise float64) time.Duration {
-		value, ok := c.All[key].(float64)
-		if !ok || value <= 0 {
-			value = otherwise
+// Times are those that Patroni goes by: what is not said is its default, and from 3.2 on it
+// lowers loop_wait, and at last retry_timeout, until loop_wait + 2*retry_timeout <= ttl, without
+// a word in the configuration: _validate_and_adjust_timeouts of patroni/config.py.
+func (c Config) Times(software Software) Times {
+	adjusts := software.AtLeast(3, 2)
+	seconds := func(key string, otherwise, least int64) int64 {
+		value := otherwise
+		switch v := c.All[key].(type) {
+		case float64:
+			value = int64(v)
+		case string:
+			if n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
+				value = n
+			}
 		}
-		return time.Duration(value * float64(time.Second))
+		if adjusts {
+			value = max(value, least)
+		}
+		return value
 	}
-	return Times{TTL: seconds("ttl", 30), LoopWait: seconds("loop_wait", 10), RetryTimeout: seconds("retry_timeout", 10)}
+	ttl, loopWait, retryTimeout := seconds("ttl", 30, 20), seconds("loop_wait", 10, 1), seconds("retry_timeout", 10, 3)
+	switch {
+	case !adjusts:
+	case 1+2*retryTimeout > ttl:
+		loopWait, retryTimeout = 1, (ttl-1)/2
+	case loopWait+2*retryTimeout > ttl:
+		loopWait = ttl - 2*retryTimeout
+	}
+	return Times{time.Duration(ttl) * time.Second, time.Duration(loopWait) * time.Second, time.Duration(retryTimeout) * time.Second}
 }
 
 // Synchronous tells whether commits wait for standbys, and for how many. What counts as on

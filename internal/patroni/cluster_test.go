@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The answers of GET /cluster and /config are Patroni's: of 4.0.7 as it gave them, of
@@ -135,6 +136,31 @@ func TestMemberWorks(t *testing.T) {
 	} {
 		if got := test.member.Works(); got != test.want {
 			t.Errorf("%+v: %t", test.member, got)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for _, c := range []struct {
+		version, config string
+		want            [3]int // seconds: ttl, loop_wait, retry_timeout
+	}{
+		{"4.0.7", `{}`, [3]int{30, 10, 10}},
+		{"4.0.7", `{"ttl": 20, "loop_wait": "5", "retry_timeout": 5}`, [3]int{20, 5, 5}},
+		{"4.0.7", `{"ttl": 30, "loop_wait": 10, "retry_timeout": 1}`, [3]int{30, 10, 3}},
+		{"4.0.7", `{"ttl": 20, "loop_wait": 10, "retry_timeout": 10}`, [3]int{20, 1, 9}},
+		{"4.0.7", `{"ttl": 30, "loop_wait": 20, "retry_timeout": 10}`, [3]int{30, 10, 10}},
+		{"4.0.7", `{"ttl": 5}`, [3]int{20, 1, 9}},
+		{"3.0.2", `{"ttl": 20, "loop_wait": 10, "retry_timeout": 10}`, [3]int{20, 10, 10}},
+		{"2.0.2", `{"ttl": "soon"}`, [3]int{30, 10, 10}},
+	} {
+		var config Config
+		if err := json.Unmarshal([]byte(c.config), &config); err != nil {
+			t.Fatal(err)
+		}
+		want := Times{time.Duration(c.want[0]) * time.Second, time.Duration(c.want[1]) * time.Second, time.Duration(c.want[2]) * time.Second}
+		if got := config.Times(Software{c.version}); got != want {
+			t.Errorf("%s of Patroni %s: %v, want %v", c.config, c.version, got, want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,20 @@ type Status struct {
 // Software is Patroni itself.
 type Software struct {
 	Version string `json:"version"` // such as 4.0.7
+}
+
+// AtLeast tells whether it is of that version or later; what is missing, or is no number,
+// is 0.
+func (s Software) AtLeast(version ...int) bool {
+	var has []int
+	for word := range strings.SplitSeq(s.Version, ".") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			n = 0
+		}
+		has = append(has, n)
+	}
+	return slices.Compare(has, version) >= 0
 }
 
 // XLog is how far a server that runs has come in the WAL, in bytes: as a primary, or as

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -123,10 +124,19 @@ func TestGuard(t *testing.T) {
 	f.sh("systemctl start dnscp.service")
 	f.waitHas(vip4, true, foreignHoldDown)
 
-	// An upgrade restarts it: the VIP stays, whoever looks.
+	// An upgrade restarts it: the VIP stays, whoever looks, and though Patroni has lost its DCS.
+	f.says.lose(true)
 	f.sh("systemctl restart dnscp.service")
+	f.stays(vip4, foreignHoldDown+2*time.Second)
+	f.says.lose(false)
+
+	// Patroni is started again, and answers before it has renewed its lock.
+	f.says.become(false, "primary", "running")
+	f.stays(vip4, 2*time.Second)
+	f.says.leads()
+	f.wake()
 	if !f.has(vip4) {
-		t.Error("the VIP is gone with a restart of the guard")
+		t.Error("Patroni is back, and the VIP is not here")
 	}
 	f.says.become(false, "replica", "running")
 	f.wake()
@@ -135,6 +145,25 @@ func TestGuard(t *testing.T) {
 	}
 	f.measured()
 	f.refuses()
+}
+
+// stays wants an address to be here all the time.
+func (f *foreign) stays(addr netip.Addr, during time.Duration) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), during)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		if !f.has(addr) {
+			f.t.Errorf("%s is gone", addr)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+	}
 }
 
 // wake has the guard look, by a callback, whose words count for nothing.

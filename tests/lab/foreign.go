@@ -30,6 +30,14 @@ type patroniWords struct {
 	mu     sync.Mutex
 	status patroni.Status
 	pause  chan struct{} // what waits for an answer waits until this is closed; nil for nobody
+	away   bool          // its DCS, so that it does not tell its configuration
+}
+
+// lose takes its DCS away, or brings it back.
+func (p *patroniWords) lose(away bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = away
 }
 
 // become sets what it says from now on.
@@ -69,11 +77,15 @@ func (p *patroniWords) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	p.mu.Lock()
-	status := p.status
+	status, away := p.status, p.away
 	p.mu.Unlock()
 	var answer any = status
 	switch r.URL.Path {
 	case "/config":
+		if away {
+			<-r.Context().Done()
+			return
+		}
 		answer = map[string]any{"ttl": 20, "loop_wait": 5, "retry_timeout": 5}
 	case "/cluster":
 		answer = patroni.Cluster{}

@@ -51,7 +51,7 @@ func TestVIP(t *testing.T) {
 	}
 	c.freezeGuard(leader)
 
-	c.survives("etcd hangs on all nodes", l, c.nodes, func() { c.stopEtcd(leader) })
+	c.survives("etcd is killed on all nodes", l, c.nodes, func() { c.stopEtcd(leader) })
 	leader = c.leader()
 
 	c.survives("the network of "+leader.name+" is cut", l, c.without(leader), func() {
@@ -117,17 +117,23 @@ func (c *cluster) gone(n *node) {
 	}
 }
 
-// stopEtcd freezes etcd on all nodes for longer than ttl: in failsafe mode the leader goes on,
-// and with it its VIP. (One that is stopped may answer an update of the lock with an error, upon
-// which Patroni demotes its leader, failsafe mode or not.)
+// stopEtcd kills etcd on all nodes for a minute: in failsafe mode the leader goes on, and with
+// it its VIP, also of a guard that is started meanwhile. (One that is stopped may answer an
+// update of the lock with an error, upon which Patroni demotes its leader, failsafe mode or not.)
 func (c *cluster) stopEtcd(leader *node) {
 	c.t.Helper()
 	c.each(c.nodes, func(n *node) error {
-		_, err := n.container.run(c.t.Context(), "systemctl kill --kill-who=main --signal=STOP etcd.service")
+		_, err := n.container.run(c.t.Context(), "systemctl mask --runtime etcd.service >&2; systemctl kill --signal=KILL etcd.service")
 		return err
 	})
-	ctx, cancel := context.WithTimeout(c.t.Context(), c.plan.times.ttl+c.plan.times.loopWait)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
+	restart := time.AfterFunc(c.plan.times.ttl+c.plan.times.loopWait, func() {
+		if _, err := leader.container.run(ctx, "systemctl restart dnscp.service"); err != nil {
+			c.t.Error(err)
+		}
+	})
+	defer restart.Stop()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	w := newVIPWatch(c, []*node{leader})
@@ -146,7 +152,7 @@ func (c *cluster) stopEtcd(leader *node) {
 		}
 	}
 	c.each(c.nodes, func(n *node) error {
-		_, err := n.container.run(c.t.Context(), "systemctl kill --kill-who=main --signal=CONT etcd.service")
+		_, err := n.container.run(c.t.Context(), "systemctl unmask --runtime etcd.service >&2; systemctl start etcd.service")
 		return err
 	})
 }

@@ -61,11 +61,16 @@ type Watchdog struct {
 // WatchdogMode is whether Patroni uses a watchdog.
 type WatchdogMode string
 
-// WatchdogOff is that it does not.
-const WatchdogOff WatchdogMode = "off"
+// WatchdogOff is that it does not, WatchdogRequired that nobody leads without one.
+const (
+	WatchdogOff      WatchdogMode = "off"
+	WatchdogRequired WatchdogMode = "required"
+)
 
 // Enum lists the modes.
-func (WatchdogMode) Enum() []string { return []string{string(WatchdogOff), "automatic", "required"} }
+func (WatchdogMode) Enum() []string {
+	return []string{string(WatchdogOff), "automatic", string(WatchdogRequired)}
+}
 
 // DNS is the record, and how it is kept: https://www.rfc-editor.org/rfc/rfc2136
 type DNS struct {

@@ -25,8 +25,11 @@ type HoldDown struct {
 }
 
 // promotion is how long after the last good answer of a Patroni that then fell silent
-// another node can be promoted at the earliest. The key of that answer was renewed one
-// round and its retries before, at the most; it expires ttl after its renewal.
+// another node can be promoted. The key of that answer was renewed one round before, and for as
+// long as Patroni tries again where the DCS does not answer; it expires ttl after its renewal. (In
+// one round it may do so twice, for reading and for the renewal. Who falls silent in just that round
+// has a key that is older by a retry_timeout: at Patroni's own ttl of loop_wait + 2*retry_timeout
+// nothing would be left.)
 // https://patroni.readthedocs.io/en/latest/watchdog.html
 func (h HoldDown) promotion() time.Duration {
 	return h.Times.TTL - h.Times.LoopWait - h.Times.RetryTimeout

@@ -38,7 +38,7 @@ type Call struct {
 const Usage = `  dnscp [OPTION...] -- <on_start|on_stop|on_role_change> <role> <scope>
 
 Options:
-  -vips {address[,address..]}    the virtual addresses, at most some of each subnet
+  -vips {address[,address..]}    the virtual addresses, those of all subnets
   -pwdfile {passwordfile}        the file with the password of the virtual computer's
                                  account; none is that the record is updated unsigned
   -dnszonefqdn {zonename}        the zone of the record; it is found if not given

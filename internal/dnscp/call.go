@@ -60,7 +60,12 @@ func BeforeStop(ctx context.Context, vips string, log *slog.Logger) error {
 		}
 		return c.alone(ctx, log)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoGuard) && hasGuard():
+		return errNotRunning
+	case errors.Is(err, ErrNoGuard):
+		return fmt.Errorf("%w: name the VIPs by --vips", err)
+	case err != nil:
 		return err
 	}
 	if len(answer.Holds) > 0 {

@@ -3,7 +3,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -133,6 +135,9 @@ type Metrics struct {
 // Read reads a configuration file.
 func Read(path string) (Config, error) {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("%w: there is no guard without it; an example is in /usr/share/doc/banyan-dnscp/examples", err)
+	}
 	if err != nil {
 		return Config{}, err
 	}

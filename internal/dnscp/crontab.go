@@ -24,7 +24,7 @@ func schedule(ctx context.Context, c Call, wanted bool) error {
 		}
 	}
 	if _, err := exec.LookPath("crontab"); err != nil && !wanted {
-		return nil //nolint:nilerr // without the program there is no line
+		return nil // without the program there is no line
 	}
 	old, err := command.Run(ctx, "crontab", "-l")
 	if err != nil && !strings.Contains(err.Error(), "no crontab for") { // as it says where there is none yet

@@ -53,17 +53,29 @@ func (n network) dial(ctx context.Context, network, address string) (net.Conn, e
 	return new(net.Dialer).DialContext(ctx, network, at)
 }
 
+// listen finds a port that is free for both protocols.
+func listen(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	var errs []error
+	for range 10 {
+		tcp, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", tcp.Addr().String())
+		if err == nil {
+			return tcp, udp
+		}
+		errs = append(errs, err, tcp.Close())
+	}
+	t.Fatal(errors.Join(errs...))
+	return nil, nil
+}
+
 // add starts a server until the test ends.
 func (n network) add(t *testing.T, addr string, s *server) *server {
 	t.Helper()
-	tcp, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", tcp.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	tcp, udp := listen(t)
 	var serving sync.WaitGroup
 	t.Cleanup(serving.Wait) // after they were shut down
 	for _, d := range []*dns.Server{{Listener: tcp}, {PacketConn: udp}} {

@@ -118,8 +118,8 @@ type DNS struct {
 // DNSCP is the guard, which keeps the virtual addresses and the record.
 type DNSCP struct {
 	// For how long a virtual address may stay where Patroni no longer says that the node leads,
-	// in seconds; by default, and at the most, what ttl, loop_wait, retry_timeout and the
-	// watchdog leave until another node can lead.
+	// in seconds; by default what ttl, loop_wait, retry_timeout and the watchdog leave until
+	// another node can lead, and at the most what they leave without the watchdog.
 	HoldDown Seconds `yaml:"hold_down" example:"4"`
 	// The port that has numbers for Prometheus, on the node itself alone.
 	MetricsPort uint16 `yaml:"metrics_port" default:"9553" source:"https://prometheus.io/docs/instrumenting/exposition_formats/"`

@@ -33,10 +33,7 @@ It changes nothing. Exit status: 0 nothing is wrong, 1 there are warnings alone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), checkTime, fmt.Errorf("not done after %v", checkTime))
 			defer cancel()
-			if err := printCheck(ctx, path, asJSON); err != nil {
-				return err
-			}
-			return nil
+			return printCheck(ctx, path, asJSON)
 		},
 	}
 	configFlag(cmd, &path)

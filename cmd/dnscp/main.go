@@ -35,12 +35,12 @@ func run(args []string) int {
 	} else {
 		err = callback(ctx, root, args)
 	}
-	var worst exitCode
+	var code exitCode
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &worst):
-		return int(worst)
+	case errors.As(err, &code):
+		return int(code)
 	default:
 		fmt.Fprintf(os.Stderr, "dnscp: %v\n", err)
 		return 1

@@ -29,8 +29,8 @@ type Call struct {
 	Version      bool
 	Help         bool
 
-	Action string // on_start, on_stop, on_role_change, or on_schedule of cron
-	Role   string // of the member; registerdns of cron
+	Action string // one of actions
+	Role   string // of the member; registerRole of cron
 	Scope  string // the cluster's name, which is that of the record
 }
 
@@ -52,6 +52,9 @@ Options:
 
 // defaultPasswordFile is read in the current directory where no other is named.
 const defaultPasswordFile = "dnscp.secret"
+
+// registerRole is what dnscp.sh has cron say once a day.
+const registerRole = "registerdns"
 
 // actions are Patroni's callbacks, and cron's.
 var actions = []string{"on_start", "on_stop", "on_restart", "on_reload", "on_role_change", "on_schedule"}
@@ -142,10 +145,8 @@ func (c Call) wants() standing {
 		return follows
 	}
 	switch c.Role {
-	case "master", "primary", "promoted":
+	case "master", "primary", "promoted", registerRole:
 		return leads
-	case "registerdns":
-		return retains
 	}
 	return follows // replica, demoted, standby_leader, uninitialized
 }

@@ -11,7 +11,6 @@ import (
 	"os/user"
 	"slices"
 	"syscall"
-	"time"
 
 	"banyan/internal/check"
 	"banyan/internal/dnscp/config"
@@ -44,7 +43,7 @@ func (r Result) String() string {
 type sight struct {
 	config     config.Config
 	patroni    observation
-	hold       *HoldDown // nil where Patroni has not told its times
+	hold       *holdDown // nil where Patroni has not told its times
 	guard      error     // does not answer
 	interfaces []vip.Interface
 	secret     error // cannot be read, or others may read it
@@ -72,9 +71,10 @@ func Check(ctx context.Context, c config.Config) (Result, error) {
 	}
 	s.patroni = ask(ctx, client, askTime)
 	if times, err := askTimes(ctx, client); err == nil { // else Patroni's check says why, or it is silent on this
-		s.hold = &HoldDown{times, c.Patroni.Watchdog, time.Duration(c.HoldDown) * time.Second}
+		h := holdDownOf(c, times)
+		s.hold = &h
 	}
-	_, s.guard = Wake(ctx)
+	_, s.guard = wakeUp(ctx, Socket)
 	if s.interfaces, err = vip.Interfaces(); err != nil {
 		return Result{}, err
 	}
@@ -173,7 +173,7 @@ func (s sight) checkHoldDown() []check.Check {
 func (s sight) checkGuard() []check.Check {
 	v := check.Begin("guard")
 	switch {
-	case errors.Is(s.guard, ErrNoGuard):
+	case errors.Is(s.guard, errNoGuard):
 		v.Fail("systemctl enable --now dnscp.socket dnscp.service", "it does not run")
 	case s.guard != nil:
 		v.Fail("journalctl -u dnscp", "%v", s.guard)

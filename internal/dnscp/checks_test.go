@@ -55,7 +55,6 @@ func TestSecretFor(t *testing.T) {
 }
 
 func TestChecks(t *testing.T) {
-	const addr = "172.16.32.180"
 	for name, change := range map[string]func(*sight){
 		"sound": func(*sight) {},
 		"replica": func(s *sight) {
@@ -68,7 +67,7 @@ func TestChecks(t *testing.T) {
 		},
 		"leader-without": func(s *sight) { s.interfaces[0].Addresses = s.interfaces[0].Addresses[:1] },
 		"no-subnet":      func(s *sight) { s.interfaces = nil },
-		"no-guard":       func(s *sight) { s.guard = ErrNoGuard },
+		"no-guard":       func(s *sight) { s.guard = errNoGuard },
 		"guard-is-mute":  func(s *sight) { s.guard = errors.New("the guard was woken, and does not answer") },
 		"other-record": func(s *sight) {
 			s.records[0].record.Addresses = []netip.Addr{netip.MustParseAddr("172.16.64.180")}
@@ -96,7 +95,7 @@ func TestChecks(t *testing.T) {
 		r := s.judge()
 		golden.Check(t, filepath.Join("testdata", "check-"+name+".golden"), r.String())
 		if wrong := r.ExitCode() != 0; wrong != (name != "sound" && name != "replica" && name != "no-dns") {
-			t.Errorf("%s: %s is %s", name, addr, r.State)
+			t.Errorf("%s: the state is %s", name, r.State)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package dnscp
 
 import (
+	"sync/atomic"
 	"time"
 
 	"banyan/internal/patroni"
@@ -18,7 +19,7 @@ const (
 	retains                   // it has the lock, and PostgreSQL is away for a moment: VIPs that are there stay
 )
 
-// String is for the journal.
+// String is for people.
 func (s standing) String() string {
 	return [...]string{
 		"does not answer", "does not lead", "has not said yet that its primary leads", "is being promoted", "leads",
@@ -71,7 +72,7 @@ type lease struct {
 func (l lease) held(now time.Time) bool { return now.Before(l.until) }
 
 // after is the lease once Patroni has said that. Silence changes nothing: the lease runs out.
-func (l lease) after(o observation, h HoldDown) lease {
+func (l lease) after(o observation, h holdDown) lease {
 	if o.standing == silent {
 		return l
 	}
@@ -83,36 +84,40 @@ func (l lease) after(o observation, h HoldDown) lease {
 		l.known, l.until = true, time.Time{}
 		return l
 	case promoting, retains:
-		if l.known && !l.held(o.asked) {
-			l.until = time.Time{}
-		}
 		if !l.held(o.asked) {
+			l.until = time.Time{}
 			return l // what a guard finds here at its start runs out by itself, or is this one's in the end
 		}
 	}
 	l.known, l.until = true, o.asked.Add(h.Duration())
-	if l.seen == 0 || o.status.FailsafeActive || o.status.Pause || h.Duration() == 0 {
-		return l
-	}
-	// Where Patroni's main loop hangs and its REST API does not, that says leader until ttl has
-	// passed since the last renewal. It is believed for the hold-down until the key may be gone
-	// that was renewed the round before the DCS was last seen; from then on for as long as that of
-	// the same round is there, and from one question to the next: in an outage of the DCS the main
-	// loop may wait that long before failsafe mode begins, in which the members vouch for the
-	// leader. In maintenance nobody is promoted but by hand.
-	// https://patroni.readthedocs.io/en/latest/dcs_failsafe_mode.html and pause.html
-	round, key := l.seenAt.Add(h.Times.TTL-h.Times.LoopWait-expiryDelay), l.seenAt.Add(h.Times.TTL-expiryDelay)
-	step := o.asked.Add(leastHoldDown)
-	if key.Before(step) {
-		step = key
-	}
-	if step.After(round) {
-		round = step
-	}
-	if round.Before(l.until) {
-		l.until = round
+	if l.seen != 0 && !o.status.FailsafeActive && !o.status.Pause {
+		l.until = earliest(l.until, l.bound(o, h.Times))
 	}
 	return l
+}
+
+// bound is the latest that an answer counts, by when Patroni's main loop has seen the DCS. Where
+// that hangs and the REST API does not, the API says leader until ttl has passed since the last
+// renewal. It is believed as ever until the key may be gone that was renewed the round before the
+// DCS was last seen; from then on as long as that of the same round is there, and from one
+// question to the next: in an outage of the DCS the main loop may wait that long before failsafe
+// mode begins, in which the members vouch for the leader. In maintenance nobody is promoted but
+// by hand.
+// https://patroni.readthedocs.io/en/latest/dcs_failsafe_mode.html and pause.html
+func (l lease) bound(o observation, t patroni.Times) time.Time {
+	before := l.seenAt.Add(t.TTL - t.LoopWait - expiryDelay)
+	same := l.seenAt.Add(t.TTL - expiryDelay)
+	if step := earliest(same, o.asked.Add(leastHoldDown)); step.After(before) {
+		return step
+	}
+	return before
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // noting takes note of when Patroni has seen the DCS. The wall clock that it tells this by
@@ -129,4 +134,15 @@ func (l lease) noting(o observation) lease {
 	}
 	l.seen = seen
 	return l
+}
+
+// deadline is the end of the lease, for those who work beside the guard: a process that was
+// frozen may go on long after it.
+type deadline struct{ at atomic.Pointer[time.Time] }
+
+func (d *deadline) set(at time.Time) { d.at.Store(&at) }
+
+func (d *deadline) passed() bool {
+	at := d.at.Load()
+	return at == nil || !time.Now().Before(*at)
 }

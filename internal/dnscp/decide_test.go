@@ -40,7 +40,7 @@ func TestStanding(t *testing.T) {
 }
 
 // usual has a hold-down of 9 s: 30 - 10 - 10, and one for the kernel.
-var usual = HoldDown{Times: patroni.Times{TTL: 30 * time.Second, LoopWait: 10 * time.Second, RetryTimeout: 10 * time.Second}, Watchdog: config.Watchdog{Mode: config.WatchdogOff}}
+var usual = holdDown{Times: patroni.Times{TTL: 30 * time.Second, LoopWait: 10 * time.Second, RetryTimeout: 10 * time.Second}, Watchdog: config.Watchdog{Mode: config.WatchdogOff}}
 
 func TestLease(t *testing.T) {
 	asked := time.Now()

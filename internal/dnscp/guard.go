@@ -3,7 +3,7 @@
 //
 // A guard on each host asks the Patroni of that host alone. The addresses are leases, which
 // each good answer renews and which the kernel ends by itself, so that whatever dies or
-// freezes, they are gone before another node can be promoted; [HoldDown] has the arithmetic.
+// freezes, they are gone before another node can be promoted; [holdDown] has the arithmetic.
 // Patroni's callbacks may be killed, skipped and reordered, and only wake the guard.
 package dnscp
 
@@ -24,15 +24,16 @@ import (
 
 // Guard keeps what its configuration says on this host.
 type Guard struct {
-	config  config.Config
-	log     *slog.Logger
-	metrics *metrics
-	patroni *line
-	holder  *holder
-	record  *registrar // nil where there is none
+	config    config.Config
+	log       *slog.Logger
+	metrics   *metrics
+	patroni   *line
+	holder    *holder
+	registrar *registrar // nil where there is no record
 
-	hold           *HoldDown // nil until Patroni's times are known
+	hold           holdDown // zero until Patroni's times are known
 	lease          lease
+	deadline       deadline // its end
 	last           observation
 	promotingSince time.Time
 	waiting        []wake
@@ -46,9 +47,10 @@ func NewGuard(c config.Config, log *slog.Logger) (*Guard, error) {
 		return nil, err
 	}
 	m := newMetrics(c.VIPs)
-	g := &Guard{config: c, log: log, metrics: m, patroni: to, holder: newHolder(c, log, m)}
+	g := &Guard{config: c, log: log, metrics: m, patroni: to}
+	g.holder = newHolder(c, &g.deadline, log, m)
 	if c.DNS.Name != "" {
-		g.record = newRegistrar(c.DNS, to.client, log, m)
+		g.registrar = newRegistrar(c.DNS, to.client, &g.deadline, log, m)
 	}
 	return g, nil
 }
@@ -79,7 +81,7 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 	look := func() {
 		if !asking {
 			asking = true
-			client, limit := g.patroni.client(), g.limit()
+			client, limit := g.patroni.client(), g.hold.limit()
 			go func() { answers <- ask(ctx, client, limit) }()
 		}
 	}
@@ -95,7 +97,7 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 			}
 		case err := <-unpublished:
 			if err != nil {
-				g.log.Error("no numbers are published", "error", err)
+				g.log.Error("the metrics are not published", "error", err)
 			}
 		case <-alive:
 			if _, err := daemon.SdNotify(false, daemon.SdNotifyWatchdog); err != nil {
@@ -115,7 +117,7 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 				look()
 			}
 		case t := <-times.times:
-			g.setHoldDown(HoldDown{t, g.config.Patroni.Watchdog, time.Duration(g.config.HoldDown) * time.Second})
+			g.setHoldDown(holdDownOf(g.config, t))
 			look()
 		case <-next.C:
 			look()
@@ -128,7 +130,7 @@ func (g *Guard) Run(ctx context.Context, sockets []*net.UnixListener) error {
 			if g.reply(ctx, o) {
 				look()
 			}
-			next.Reset(g.interval())
+			next.Reset(g.hold.interval(g.last, g.promotingSince))
 			if g.lease.until.IsZero() {
 				expiry.Stop()
 			} else {
@@ -154,35 +156,17 @@ func heartbeat() (ticks <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-// limit is how long the next question may take.
-func (g *Guard) limit() time.Duration {
-	if g.hold == nil {
-		return askTime
-	}
-	return g.hold.limit()
-}
-
-// interval is when to ask again.
-func (g *Guard) interval() time.Duration {
-	if g.hold == nil {
-		return retryInterval
-	}
-	return g.hold.interval(g.last, g.promotingSince)
-}
-
 // learn takes note of an answer. One that came before Patroni's times are known is none:
 // nobody could tell for how long it counts.
 func (g *Guard) learn(o observation) observation {
-	if g.hold == nil && o.err == nil {
+	if g.hold == (holdDown{}) && o.err == nil {
 		o.standing, o.err = silent, errors.New("its ttl, loop_wait and retry_timeout are not known yet")
-	}
-	if o.standing == silent && o.err != nil {
-		if err := g.patroni.renew(); err != nil { // a certificate may have been renewed
-			o.err = errors.Join(o.err, err)
-		}
 	}
 	if o.standing == silent {
 		g.metrics.failures.WithLabelValues(aboutPatroni).Inc()
+		if err := g.patroni.renew(); err != nil { // a certificate may have been renewed
+			o.err = errors.Join(o.err, err)
+		}
 	}
 	if o.standing != g.last.standing || g.last.asked.IsZero() {
 		attrs := []any{"state", o.status.State, "role", o.status.Role}
@@ -193,24 +177,20 @@ func (g *Guard) learn(o observation) observation {
 		g.promotingSince = o.asked
 	}
 	g.last = o
-	if g.hold != nil {
-		g.lease = g.lease.after(o, *g.hold)
-	}
+	g.lease = g.lease.after(o, g.hold)
 	g.metrics.leader.Set(map[standing]float64{leads: 1, retains: 1}[o.standing])
 	return o
 }
 
 // setHoldDown is for when Patroni has told its times.
-func (g *Guard) setHoldDown(h HoldDown) {
-	if g.hold != nil && *g.hold == h {
+func (g *Guard) setHoldDown(h holdDown) {
+	if g.hold == h {
 		return
 	}
-	g.hold = &h
+	g.hold = h
 	g.metrics.holdDown.Set(h.Duration().Seconds())
-	if !g.lease.until.IsZero() { // by the one before
-		if limit := g.last.asked.Add(h.Duration()); limit.Before(g.lease.until) {
-			g.lease.until = limit
-		}
+	if !g.lease.until.IsZero() { // which was by the one before
+		g.lease.until = earliest(g.lease.until, g.last.asked.Add(h.Duration()))
 	}
 	attrs := []any{"hold_down", h.Duration(), "ttl", h.Times.TTL, "loop_wait", h.Times.LoopWait, "retry_timeout", h.Times.RetryTimeout}
 	if h.Duration() == 0 {
@@ -223,6 +203,7 @@ func (g *Guard) setHoldDown(h HoldDown) {
 // apply has the VIPs and the record be as the lease says.
 func (g *Guard) apply(ctx context.Context) {
 	var err error
+	g.deadline.set(g.lease.until)
 	held := g.lease.held(time.Now())
 	switch {
 	case held:
@@ -239,12 +220,12 @@ func (g *Guard) apply(ctx context.Context) {
 		}
 	}
 	g.failed = err
-	if g.record != nil && g.lease.known {
+	if g.registrar != nil && g.lease.known {
 		var vips []netip.Addr
 		if held {
 			vips = g.holder.held()
 		}
-		g.record.follow(ctx, vips, g.holder.adopted(), g.lease.until, g.since())
+		g.registrar.follow(ctx, vips, g.holder.adopted(), g.since())
 	}
 }
 
@@ -271,7 +252,7 @@ func (g *Guard) reply(ctx context.Context, o observation) (again bool) {
 		case (o.standing == promoting || o.standing == unlocked) && o.asked.Sub(w.at) < promotionTime:
 			waiting = append(waiting, w)
 		default:
-			g.answer(ctx, w, o)
+			g.tell(ctx, w, o)
 		}
 	}
 	g.waiting = waiting
@@ -281,16 +262,16 @@ func (g *Guard) reply(ctx context.Context, o observation) (again bool) {
 // recordPatience is how long a callback is kept for the record, once the VIP is here.
 const recordPatience = 15 * time.Second
 
-// answer tells one of them, once the record has been tried.
-func (g *Guard) answer(ctx context.Context, w wake, o observation) {
-	a := Answer{Standing: o.standing.String(), Leads: o.standing == leads, Holds: g.holder.held()}
+// tell answers one of them, once the record has been tried.
+func (g *Guard) tell(ctx context.Context, w wake, o observation) {
+	a := answer{Standing: o.standing.String(), Holds: g.holder.held()}
 	failed := errors.Join(g.failed, o.err)
 	if o.standing == promoting {
 		failed = errors.Join(failed, fmt.Errorf("PostgreSQL is no primary after %v", promotionTime))
 	}
 	var t *term
-	if a.Leads && g.record != nil {
-		t = g.record.term
+	if o.standing == leads && g.registrar != nil {
+		t = g.registrar.term
 	}
 	go func() {
 		if t != nil {

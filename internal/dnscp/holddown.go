@@ -17,11 +17,16 @@ const expiryDelay = time.Second
 // leastHoldDown is the shortest hold-down: some polls, and what the kernel counts in.
 const leastHoldDown = 2 * time.Second
 
-// HoldDown is for how long the VIPs may stay after the last good answer of Patroni.
-type HoldDown struct {
+// holdDown is for how long the VIPs may stay after the last good answer of Patroni.
+type holdDown struct {
 	Times    patroni.Times
 	Watchdog config.Watchdog
 	Wanted   time.Duration // by the configuration; 0 for what is computed
+}
+
+// holdDownOf is that of a configuration, by Patroni's times.
+func holdDownOf(c config.Config, t patroni.Times) holdDown {
+	return holdDown{t, c.Patroni.Watchdog, time.Duration(c.HoldDown) * time.Second}
 }
 
 // promotion is how long after the last good answer of a Patroni that then fell silent
@@ -31,13 +36,13 @@ type HoldDown struct {
 // has a key that is older by a retry_timeout: at Patroni's own ttl of loop_wait + 2*retry_timeout
 // nothing would be left.)
 // https://patroni.readthedocs.io/en/latest/watchdog.html
-func (h HoldDown) promotion() time.Duration {
+func (h holdDown) promotion() time.Duration {
 	return h.Times.TTL - h.Times.LoopWait - h.Times.RetryTimeout
 }
 
 // reset is how long after the last good answer the watchdog resets a node whose Patroni
 // fell silent, at the earliest; false where there is none. It is fed once a round.
-func (h HoldDown) reset() (time.Duration, bool) {
+func (h holdDown) reset() (time.Duration, bool) {
 	fires := h.Times.TTL - time.Duration(h.Watchdog.SafetyMargin)*time.Second
 	if h.Watchdog.SafetyMargin == -1 {
 		fires = h.Times.TTL / 2
@@ -46,13 +51,14 @@ func (h HoldDown) reset() (time.Duration, bool) {
 }
 
 // Safe is the longest that keeps the promise of one holder.
-func (h HoldDown) Safe() time.Duration { return max(h.promotion()-expiryDelay, 0) }
+func (h holdDown) Safe() time.Duration { return max(h.promotion()-expiryDelay, 0) }
 
 // Duration is what counts: what is wanted, or computed, and never more than is safe. Below
 // leastHoldDown there is none, and no VIP is taken: Patroni's own rule, loop_wait +
 // 2*retry_timeout <= ttl, leaves more.
-func (h HoldDown) Duration() time.Duration {
+func (h holdDown) Duration() time.Duration {
 	d := h.Safe()
+	// The watchdog ends PostgreSQL as well: what it leaves is no matter of safety.
 	if reset, ok := h.reset(); ok {
 		d = min(d, max(reset-expiryDelay, leastHoldDown))
 	}
@@ -64,7 +70,7 @@ func (h HoldDown) Duration() time.Duration {
 }
 
 // String is the arithmetic, for people.
-func (h HoldDown) String() string {
+func (h holdDown) String() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	t := h.Times
@@ -76,6 +82,9 @@ func (h HoldDown) String() string {
 			line("  ttl %v / 2 - loop_wait %v", t.TTL, t.LoopWait)
 		} else {
 			line("  ttl %v - safety_margin %ds - loop_wait %v", t.TTL, h.Watchdog.SafetyMargin, t.LoopWait)
+		}
+		if reset-expiryDelay < leastHoldDown {
+			line("  That is less than %v, the least that a lease is for, and so that counts.", leastHoldDown)
 		}
 	}
 	line("The kernel may take %v to remove an address whose lifetime has passed.", expiryDelay)

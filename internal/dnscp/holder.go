@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"banyan/internal/dnscp/config"
@@ -36,24 +35,23 @@ type holder struct {
 	metrics *metrics
 
 	taken map[netip.Addr]taken
-	until atomic.Pointer[time.Time] // of the lease
+	lease *deadline
 }
 
 // taken is a VIP that this guard leases.
 type taken struct {
-	place      vip.Place
-	adopted    bool // it was here already
-	announcing context.CancelFunc
+	place   vip.Place
+	adopted bool               // it was here already
+	hush    context.CancelFunc // ends its being announced
 }
 
-func newHolder(c config.Config, log *slog.Logger, m *metrics) *holder {
-	return &holder{vips: c.VIPs, name: c.Interface, log: log, metrics: m, taken: map[netip.Addr]taken{}}
+func newHolder(c config.Config, lease *deadline, log *slog.Logger, m *metrics) *holder {
+	return &holder{lease: lease, vips: c.VIPs, name: c.Interface, log: log, metrics: m, taken: map[netip.Addr]taken{}}
 }
 
 // keep leases the VIPs of this host's subnets until then, and takes those that are not here
 // or that were not this guard's. since is when it was known that they are this host's.
 func (h *holder) keep(ctx context.Context, until, since time.Time) error {
-	h.until.Store(&until)
 	all, err := vip.Interfaces()
 	if err != nil {
 		return err
@@ -82,7 +80,7 @@ func (h *holder) keep(ctx context.Context, until, since time.Time) error {
 			errs = append(errs, err)
 			continue
 		}
-		if !h.leads() { // this process was frozen on the way
+		if h.lease.passed() { // this process was frozen on the way
 			_, err := vip.Release(addr)
 			errs = append(errs, err)
 			continue
@@ -119,12 +117,7 @@ func (h *holder) conflict(p vip.Place, other net.HardwareAddr) {
 
 // take is for a VIP that is leased by now; adopted is that it was here before this guard.
 func (h *holder) take(ctx context.Context, addr netip.Addr, p vip.Place, adopted bool, since time.Time) {
-	if t, ok := h.taken[addr]; ok {
-		t.announcing()
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	h.taken[addr] = taken{p, adopted, cancel}
-	go h.announce(ctx, p)
+	h.tell(ctx, addr, taken{place: p, adopted: adopted})
 	h.metrics.held.WithLabelValues(addr.String()).Set(1)
 	if adopted {
 		h.log.Info("took over the VIP, which was here", "vip", addr, "interface", p.Interface)
@@ -134,9 +127,6 @@ func (h *holder) take(ctx context.Context, addr netip.Addr, p vip.Place, adopted
 	h.metrics.transition.WithLabelValues(aboutVIP).Observe(took.Seconds())
 	h.log.Info("took the VIP", "vip", addr, "interface", p.Interface, "took", took.Round(time.Millisecond))
 }
-
-// leads tells whether the lease still lasts.
-func (h *holder) leads() bool { return time.Now().Before(*h.until.Load()) }
 
 // announce tells the subnet, again over some seconds, and then now and then.
 func (h *holder) announce(ctx context.Context, p vip.Place) {
@@ -151,7 +141,7 @@ func (h *holder) announce(ctx context.Context, p vip.Place) {
 			return
 		case <-time.After(time.Until(next)):
 		}
-		if !h.leads() {
+		if h.lease.passed() {
 			continue // nobody is to be told of a VIP that is not this host's any more
 		}
 		if err := vip.Announce(p); err != nil && !failed {
@@ -161,46 +151,35 @@ func (h *holder) announce(ctx context.Context, p vip.Place) {
 	}
 }
 
+// tell announces a VIP from now on, anew where it was announced before.
+func (h *holder) tell(ctx context.Context, addr netip.Addr, t taken) {
+	if before, ok := h.taken[addr]; ok {
+		before.hush()
+	}
+	ctx, t.hush = context.WithCancel(ctx)
+	h.taken[addr] = t
+	go h.announce(ctx, t.place)
+}
+
 // announceAgain begins anew, for VIPs whose interface was away.
 func (h *holder) announceAgain(ctx context.Context) {
 	for addr, t := range h.taken {
-		t.announcing()
-		ctx, cancel := context.WithCancel(ctx)
-		h.taken[addr] = taken{t.place, t.adopted, cancel}
-		go h.announce(ctx, t.place)
+		h.tell(ctx, addr, t)
 	}
 }
 
 // release removes the VIPs, whoever has brought them here. Where Patroni says that this host
 // does not lead its clients are told, too; where a lease is over it may lead again in a moment.
 func (h *holder) release(why standing) error {
-	var errs []error
+	all, err := vip.Interfaces()
+	errs := []error{err} // whatever is there, it goes
 	for _, addr := range h.vips {
-		if why == follows {
-			h.sever(addr)
+		if why == follows && len(vip.Held(all, addr)) > 0 { // else nobody could be told
+			sever(addr, vip.Sever, h.log)
 		}
 		errs = append(errs, h.drop(addr, "Patroni "+why.String()))
 	}
 	return errors.Join(errs...)
-}
-
-// sever tells the clients of a VIP that is still here that it goes.
-func (h *holder) sever(addr netip.Addr) {
-	all, err := vip.Interfaces()
-	if err != nil || len(vip.Held(all, addr)) == 0 {
-		return // nobody could be told any more
-	}
-	ended, err := 0, error(nil)
-	for n, tries := 1, 0; err == nil && n > 0 && tries < 5; tries++ { // some come back at once
-		n, err = vip.Sever(addr)
-		ended += n
-	}
-	if err != nil {
-		h.log.Warn("clients are not told that the VIP is gone", "vip", addr, "error", err)
-	}
-	if ended > 0 {
-		h.log.Info("ended the connections to the VIP", "vip", addr, "connections", ended)
-	}
 }
 
 func (h *holder) drop(addr netip.Addr, why string) error {
@@ -212,7 +191,7 @@ func (h *holder) drop(addr netip.Addr, why string) error {
 		return err
 	}
 	if t, ok := h.taken[addr]; ok {
-		t.announcing()
+		t.hush()
 		delete(h.taken, addr)
 		if len(gone) == 0 {
 			h.log.Info("the VIP is gone", "vip", addr, "interface", t.place.Interface, "because", why)

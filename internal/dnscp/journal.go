@@ -12,9 +12,8 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// NewLogger writes a line a change: to the journal with its fields where that is what w,
-// the standard error, is connected to, such as DNSCP_VIP= and DNSCP_SERVER=, and else as
-// text.
+// NewLogger makes a program's log: where standard error is the journal, an entry a change
+// with each attribute as a field, such as DNSCP_VIP; else lines of text to w.
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	// A time that the journal has too is left out.
 	text := slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

@@ -17,9 +17,9 @@ import (
 // patroniFiles are where Patroni's configuration is by Debian, and by pgsql_cluster.
 var patroniFiles = []string{"/etc/patroni/config.yml", "/etc/patroni/patroni.yml"}
 
-// FindPatroni finds the REST API of this host's Patroni in the configuration of the one
-// that runs as this user, or else where it usually is.
-func FindPatroni() (config.Patroni, error) {
+// findPatroni finds the REST API of this host's Patroni: in the configuration that a running
+// one was started with, or else where it usually is.
+func findPatroni() (config.Patroni, error) {
 	var errs []error
 	for _, path := range append(runningPatroni("/proc"), patroniFiles...) {
 		content, err := os.ReadFile(path)

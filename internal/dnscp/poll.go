@@ -81,7 +81,7 @@ func ask(ctx context.Context, client patroni.Client, limit time.Duration) observ
 }
 
 // interval is when to ask again after that.
-func (h HoldDown) interval(o observation, promotingSince time.Time) time.Duration {
+func (h holdDown) interval(o observation, promotingSince time.Time) time.Duration {
 	usual := pollInterval
 	if d := h.Duration(); d > 0 {
 		usual = min(usual, d/pollsPerHoldDown)
@@ -97,7 +97,7 @@ func (h HoldDown) interval(o observation, promotingSince time.Time) time.Duratio
 
 // limit is how long a question may take: an answer has to come before the hold-down is over,
 // and longer than PostgreSQL's, which Patroni gives 2 s.
-func (h HoldDown) limit() time.Duration {
+func (h holdDown) limit() time.Duration {
 	if d := h.Duration(); d > 0 {
 		return min(askTime, max(d/2, d-time.Second))
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"banyan/internal/dnscp/config"
@@ -41,8 +40,8 @@ type registrar struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	until atomic.Pointer[time.Time] // of the lease
-	term  *term                     // nil while this host does not lead
+	lease *deadline
+	term  *term // nil while this host does not lead
 }
 
 // term is the time in which this host leads, with the same VIPs.
@@ -79,14 +78,13 @@ func (t *term) settled(ctx context.Context) error {
 	return t.result
 }
 
-func newRegistrar(c config.DNS, client func() patroni.Client, log *slog.Logger, m *metrics) *registrar {
-	return &registrar{dns: c, updater: record.New(c, record.Options{}), patroni: client, log: log, metrics: m}
+func newRegistrar(c config.DNS, client func() patroni.Client, lease *deadline, log *slog.Logger, m *metrics) *registrar {
+	return &registrar{lease: lease, dns: c, updater: record.New(c, record.Options{}), patroni: client, log: log, metrics: m}
 }
 
-// follow has the name lead to these VIPs until then; none is that this host does not lead.
+// follow has the name lead to these VIPs; none is that this host does not lead.
 // adopted is that they were here before the guard, and since is when they had to be.
-func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted bool, until, since time.Time) {
-	r.until.Store(&until)
+func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted bool, since time.Time) {
 	if r.term != nil && slices.Equal(r.term.addresses, addresses) {
 		return
 	}
@@ -100,14 +98,14 @@ func (r *registrar) follow(ctx context.Context, addresses []netip.Addr, adopted 
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &term{addresses: addresses, end: func() { cancel(errNotLeading) }, tried: make(chan struct{})}
 	r.term = t
-	written := adopted
+	timed := adopted // only a change is
 	go r.keep(ctx, kept{
 		name: r.dns.Name, every: checkInterval, fresh: !adopted,
 		addresses: func(context.Context) ([]netip.Addr, error) { return addresses, nil },
 		attempted: func(err error) {
 			t.attempted(err)
-			if err == nil && !written {
-				written = true
+			if err == nil && !timed {
+				timed = true
 				r.metrics.transition.WithLabelValues(aboutRecord).Observe(time.Since(since).Seconds())
 			}
 		},
@@ -125,30 +123,31 @@ var errNotLeading = errors.New("this host does not lead any more")
 
 // leads refuses what comes after the lease: a process that was frozen may go on long after it.
 func (r *registrar) leads() error {
-	if time.Now().Before(*r.until.Load()) {
-		return nil
+	if r.lease.passed() {
+		return errNotLeading
 	}
-	return errNotLeading
+	return nil
 }
 
-// kept is a name that is kept.
+// kept is a name, and how it is kept.
 type kept struct {
 	name      string
 	every     time.Duration // how often it is looked at
 	fresh     bool          // it is written at first, whatever it is
 	addresses func(context.Context) ([]netip.Addr, error)
 	attempted func(error) // is told what came of each attempt
+	capped    bool        // the server allows a shorter TTL only: it is not written again for that
 }
 
 // keep keeps a name until the term ends.
 func (r *registrar) keep(ctx context.Context, k kept) {
-	retry, capped := retryLeast, false
-	refresh := nextRefresh(time.Now(), hostSeed()+k.name)
+	seed := hostSeed() + k.name
+	retry, refresh := retryLeast, nextRefresh(time.Now(), seed)
 	for {
 		daily := time.Now().After(refresh)
 		addresses, err := k.addresses(ctx)
 		if err == nil {
-			capped, err = r.ensure(ctx, k.name, addresses, k.fresh || daily, capped)
+			err = r.ensure(ctx, &k, addresses, k.fresh || daily)
 		}
 		if ctx.Err() != nil {
 			return
@@ -162,7 +161,7 @@ func (r *registrar) keep(ctx context.Context, k kept) {
 		} else {
 			k.fresh, retry = false, retryLeast
 			if daily {
-				refresh = nextRefresh(time.Now(), hostSeed()+k.name)
+				refresh = nextRefresh(time.Now(), seed)
 			}
 		}
 		select {
@@ -174,36 +173,44 @@ func (r *registrar) keep(ctx context.Context, k kept) {
 }
 
 // ensure has a name lead to these addresses. Unless it is to be written whatever it is, it is
-// looked at first. The server may allow a shorter TTL only: one that is capped was written
-// for its TTL, and is not again.
-func (r *registrar) ensure(ctx context.Context, name string, addresses []netip.Addr, write, capped bool) (nowCapped bool, err error) {
-	if !write {
-		is, _, err := r.updater.Lookup(ctx, name)
+// looked at first.
+func (r *registrar) ensure(ctx context.Context, k *kept, addresses []netip.Addr, always bool) error {
+	if !always {
+		is, _, err := r.updater.Lookup(ctx, k.name)
 		if err != nil {
-			return capped, err
+			return err
 		}
 		same := slices.Equal(is.Addresses, slices.SortedFunc(slices.Values(addresses), netip.Addr.Compare))
 		switch {
-		case same && (is.TTL == r.dns.TTL || capped):
-			return capped, nil
+		case same && (is.TTL == r.dns.TTL || k.capped):
+			return nil
 		case same:
-			r.log.Warn("the record has another TTL", "name", name, "ttl", is.TTL)
-			capped = true
+			r.log.Warn("the record has another TTL", "name", k.name, "ttl", is.TTL)
+			k.capped = true
 		default:
-			r.log.Warn("the record leads elsewhere", "name", name, "found", is)
+			r.log.Warn("the record leads elsewhere", "name", k.name, "found", is)
 		}
 	}
-	o, err := r.updater.Set(ctx, record.Wanted{Name: name, Addresses: addresses, Still: r.leads})
+	err := write(ctx, r.updater, record.Wanted{Name: k.name, Addresses: addresses, Still: r.leads}, r.dns.TTL, r.log)
+	if err == nil {
+		r.metrics.updated.WithLabelValues(k.name).SetToCurrentTime()
+	}
+	return err
+}
+
+// write has a name lead to these addresses. A record that is right, and that no server takes an
+// update of, is an error.
+func write(ctx context.Context, u *record.Updater, w record.Wanted, ttl int, log *slog.Logger) error {
+	o, err := u.Set(ctx, w)
 	if err == nil && !o.Taken {
 		err = o.Complaint
 	}
 	if err != nil {
-		return capped, err
+		return err
 	}
-	r.metrics.updated.WithLabelValues(name).SetToCurrentTime()
-	r.log.Info("wrote the record", "name", name, "addresses", addresses, "ttl", r.dns.TTL,
+	log.Info("wrote the record", "name", w.Name, "addresses", w.Addresses, "ttl", ttl,
 		"zone", o.Zone, "server", o.Server, "auth", o.Auth, "took", o.Took.Round(time.Millisecond))
-	return capped, nil
+	return nil
 }
 
 // nextRefresh is the first time after now that is the host's own of each day, so that all

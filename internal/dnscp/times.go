@@ -26,7 +26,7 @@ const (
 // it may answer the one at once and the other late, or never.
 type timekeeper struct {
 	patroni func() patroni.Client
-	times   chan patroni.Times // what it has told; the last one
+	times   chan patroni.Times // each that is new
 	file    string             // keeps them for the next guard; "" for none
 	log     *slog.Logger
 }
@@ -52,7 +52,7 @@ func (k *timekeeper) run(ctx context.Context) {
 	}
 	for {
 		wait := timesInterval
-		switch now, err := k.ask(ctx); {
+		switch now, err := askTimes(ctx, k.patroni()); {
 		case err != nil:
 			wait = timesRetry
 		case now != last:
@@ -81,11 +81,7 @@ func (k *timekeeper) tell(ctx context.Context, t patroni.Times) bool {
 	}
 }
 
-// ask asks Patroni for its times.
-func (k *timekeeper) ask(ctx context.Context) (patroni.Times, error) {
-	return askTimes(ctx, k.patroni())
-}
-
+// askTimes asks Patroni for its times.
 func askTimes(ctx context.Context, client patroni.Client) (patroni.Times, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("no answer within %v", askTime))
 	defer cancel()

@@ -21,13 +21,12 @@ import (
 // from it, so that whoever may connect can do no more than have the guard look.
 const Socket = "/run/dnscp/wake"
 
-// ErrNoGuard is that no guard runs on this host, and systemd starts none.
-var ErrNoGuard = errors.New("no guard runs on this host")
+// errNoGuard is that no guard runs on this host, and systemd starts none.
+var errNoGuard = errors.New("no guard runs on this host")
 
-// Answer is what the guard says once it has looked, and done what is to be done.
-type Answer struct {
-	Standing string       `json:"standing"` // what Patroni says, for people: "leads", "does not lead" ...
-	Leads    bool         `json:"leads"`
+// answer is what the guard says once it has looked, and done what is to be done.
+type answer struct {
+	Standing string       `json:"standing"`        // what Patroni says, for people: "leads", "does not lead" ...
 	Holds    []netip.Addr `json:"holds"`           // the VIPs that are on this host
 	Error    string       `json:"error,omitempty"` // what could not be done
 }
@@ -35,31 +34,29 @@ type Answer struct {
 // wake is somebody who waits for the guard to look.
 type wake struct {
 	at     time.Time
-	answer chan<- Answer // has room for one
+	answer chan<- answer // has room for one
 }
 
-// Wake has the guard look at once, and waits until it is done.
-func Wake(ctx context.Context) (Answer, error) { return wakeAt(ctx, Socket) }
-
-func wakeAt(ctx context.Context, socket string) (Answer, error) {
+// wakeUp has the guard look at once, and waits until it is done.
+func wakeUp(ctx context.Context, socket string) (answer, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unixpacket", socket)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return Answer{}, ErrNoGuard
+		return answer{}, errNoGuard
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("wake the guard: %w", errors.Join(err, context.Cause(ctx)))
+		return answer{}, fmt.Errorf("wake the guard: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	defer conn.Close()                                                          // nothing was written
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // fails only where it is closed
 	defer stop()
-	var a Answer
+	var a answer
 	packet := make([]byte, 1<<16)
 	n, err := conn.Read(packet)
 	if err == nil {
 		err = json.Unmarshal(packet[:n], &a)
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("the guard was woken, and does not answer: %w; look into journalctl -u dnscp", errors.Join(err, context.Cause(ctx)))
+		return answer{}, fmt.Errorf("the guard was woken, and does not answer: %w; look into journalctl -u dnscp", errors.Join(err, context.Cause(ctx)))
 	}
 	return a, nil
 }
@@ -88,14 +85,14 @@ func attend(ctx context.Context, conn *net.UnixConn, socket string, wakes chan<-
 	if err := admit(conn, socket); err != nil {
 		return err
 	}
-	answer := make(chan Answer, 1)
+	told := make(chan answer, 1)
 	select {
-	case wakes <- wake{time.Now(), answer}:
+	case wakes <- wake{time.Now(), told}:
 	case <-ctx.Done():
 		return nil
 	}
 	select {
-	case a := <-answer:
+	case a := <-told:
 		packet, err := json.Marshal(a)
 		if err != nil {
 			return err

@@ -33,9 +33,9 @@ func socket(t *testing.T) (path string, wakes <-chan wake) {
 
 func TestWake(t *testing.T) {
 	path, wakes := socket(t)
-	want := Answer{Standing: "leads", Leads: true, Holds: []netip.Addr{netip.MustParseAddr("172.16.32.180")}, Error: "the record"}
+	want := answer{Standing: "leads", Holds: []netip.Addr{netip.MustParseAddr("172.16.32.180")}, Error: "the record"}
 	go func() { (<-wakes).answer <- want }()
-	got, err := wakeAt(t.Context(), path)
+	got, err := wakeUp(t.Context(), path)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
@@ -51,15 +51,15 @@ func TestWakeIsGivenUp(t *testing.T) {
 		woken <- <-wakes
 		cancel(given)
 	}()
-	if _, err := wakeAt(ctx, path); !errors.Is(err, given) {
+	if _, err := wakeUp(ctx, path); !errors.Is(err, given) {
 		t.Errorf("%v, want %v", err, given)
 	}
-	(<-woken).answer <- Answer{} // nobody waits for it, and it waits for nobody
+	(<-woken).answer <- answer{} // nobody waits for it, and it waits for nobody
 }
 
 func TestNoGuard(t *testing.T) {
-	if _, err := wakeAt(t.Context(), filepath.Join(t.TempDir(), "wake")); !errors.Is(err, ErrNoGuard) {
-		t.Errorf("%v, want %v", err, ErrNoGuard)
+	if _, err := wakeUp(t.Context(), filepath.Join(t.TempDir(), "wake")); !errors.Is(err, errNoGuard) {
+		t.Errorf("%v, want %v", err, errNoGuard)
 	}
 }
 

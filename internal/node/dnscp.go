@@ -44,7 +44,7 @@ func dnscp(s seeds.Seed, self seeds.Node, left bool) ([]converge.Resource, error
 	} else {
 		resources = append(resources, secret)
 	}
-	// A restart takes no VIP away: see there. The service brings the socket, which could not
+	// A restart takes no VIP away: the lease outlasts it. The service brings the socket, which could not
 	// come before it on a node that was masked.
 	return append(resources,
 		converge.Unit{Name: dnscpUnit, Enabled: true, Running: true, RestartOn: []string{config.File, secret.Path, CAFile}},

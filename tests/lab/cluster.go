@@ -155,7 +155,7 @@ func newClusterAt(t testing.TB, sites []*network, p plan) *cluster {
 	p.dcs = cmp.Or(p.dcs, "etcd")
 	p.times = cmp.Or(p.times, shortTimes)
 	if sites[0].zone == nil { // else it is another cluster's too
-		sites[0].zone = newZone(t, clusterZone, sites)
+		sites[0].zone = newZone(t, sites)
 	}
 	c := &cluster{t: t, plan: p, sites: sites, zone: sites[0].zone, minted: fixture.Mint(t, p.text())}
 	for i := range p.members {

@@ -30,7 +30,7 @@ import (
 func BenchmarkConnectionPoint(b *testing.B) {
 	const times = 20
 	n := newNetwork(b, prefix)
-	z := newZone(b, clusterZone, []*network{n})
+	z := newZone(b, []*network{n})
 	f := newForeign(b, n, "db1", address(11))
 	own := address(180)
 	f.guard(fmt.Sprintf("vips: [%s]\ndns: {name: %s, zone: %s, servers: [%s], ttl: 30}\n", own, clusterName, clusterZone, n.prefix.Addr()))
@@ -81,16 +81,9 @@ func (f *foreign) timed(z *zone, own netip.Addr, cmd *exec.Cmd) reaction {
 	}
 	look := func(to *time.Duration, seen func() bool) {
 		looking.Go(func() {
-			again := time.NewTicker(time.Millisecond)
-			defer again.Stop()
-			for !seen() {
-				select {
-				case <-ctx.Done():
-					return
-				case <-again.C:
-				}
+			if poll(ctx, time.Millisecond, seen) {
+				*to = time.Since(began)
 			}
-			*to = time.Since(began)
 		})
 	}
 	look(&r.vip, func() bool {

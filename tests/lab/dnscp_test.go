@@ -152,17 +152,8 @@ func (f *foreign) stays(addr netip.Addr, during time.Duration) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), during)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for ctx.Err() == nil {
-		if !f.has(addr) {
-			f.t.Errorf("%s is gone", addr)
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-again.C:
-		}
+	if poll(ctx, 20*time.Millisecond, func() bool { return !f.has(addr) }) {
+		f.t.Errorf("%s is gone", addr)
 	}
 }
 
@@ -184,7 +175,7 @@ func (f *foreign) lifetimes() {
 	}
 }
 
-// measured wants Prometheus to be told, and the journal.
+// measured wants Prometheus to be told, the journal, and whoever asks for a check.
 func (f *foreign) measured() {
 	f.t.Helper()
 	numbers := f.sh("curl --silent --fail http://127.0.0.1:9553/metrics")
@@ -199,11 +190,11 @@ func (f *foreign) measured() {
 			f.t.Errorf("the journal has no field %q:\n%s", want, fields)
 		}
 	}
+	f.sh("dnscp check >&2 || test $? = 1")
 }
 
 // refuses wants nobody else to wake the guard.
 func (f *foreign) refuses() {
 	f.t.Helper()
 	f.sh("! runuser -u nobody -- dnscp -- on_stop replica pgsql-cl")
-	f.sh("dnscp check >&2 || test $? = 1")
 }

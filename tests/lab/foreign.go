@@ -161,13 +161,7 @@ func (f *foreign) waitHas(addr netip.Addr, want bool, limit time.Duration) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for f.has(addr) != want {
-		select {
-		case <-ctx.Done():
-			f.t.Fatalf("%s: after %v it is %t that %s is on it", f.name, limit, !want, addr)
-		case <-again.C:
-		}
+	if !poll(ctx, 20*time.Millisecond, func() bool { return f.has(addr) == want }) {
+		f.t.Fatalf("%s: after %v it is %t that %s is on it", f.name, limit, !want, addr)
 	}
 }

@@ -251,21 +251,17 @@ func (s *nameserver) kill() {
 // await waits until the control group says that.
 func (s *nameserver) await(event string) {
 	s.t.Helper()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for limit := time.After(checkTime); ; {
-		events, err := os.ReadFile(filepath.Join(s.cgroup, "cgroup.events"))
-		if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTime) // it is also done when the test has ended
+	defer cancel()
+	var events []byte
+	if !poll(ctx, 10*time.Millisecond, func() bool {
+		var err error
+		if events, err = os.ReadFile(filepath.Join(s.cgroup, "cgroup.events")); err != nil {
 			s.t.Fatal(err)
 		}
-		if slices.Contains(strings.Split(string(events), "\n"), event) {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-limit:
-			s.t.Fatalf("%s is not %s: %s", s.name, event, events)
-		}
+		return slices.Contains(strings.Split(string(events), "\n"), event)
+	}) {
+		s.t.Fatalf("%s is not %s: %s", s.name, event, events)
 	}
 }
 

@@ -84,32 +84,18 @@ func (c *cluster) leaders(ctx context.Context, nodes []*node) (leaders []*node, 
 // are asked one after the other, so that two that lead in one round may have done so one
 // after the other; in two rounds they have not.
 func (c *cluster) watchLeaders() (stop func()) {
-	ctx, cancel := context.WithCancel(c.t.Context())
-	done := make(chan struct{})
 	databases := c.databases()
-	go func() {
-		defer close(done)
-		again := time.NewTicker(time.Second)
-		defer again.Stop()
-		for before := []*node(nil); ; {
+	return c.watch(func(ctx context.Context) {
+		var before []*node
+		poll(ctx, time.Second, func() bool {
 			leaders, _ := c.leaders(ctx, databases) // who does not answer leads nobody
 			if len(leaders) > 1 && slices.Equal(leaders, before) {
 				c.t.Errorf("at a time there lead %s", names(leaders))
 			}
 			before = leaders
-			select {
-			case <-ctx.Done():
-				return
-			case <-again.C:
-			}
-		}
-	}()
-	stop = func() {
-		cancel()
-		<-done
-	}
-	c.t.Cleanup(stop) // of a test that fails meanwhile
-	return stop
+			return false
+		})
+	})
 }
 
 func names(nodes []*node) string {

@@ -30,7 +30,7 @@ type deed struct {
 func TestScript(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t, prefix)
-	z := newZone(t, clusterZone, []*network{n})
+	z := newZone(t, []*network{n})
 	f := newForeign(t, n, "db1", address(11))
 	own, other := address(180), netip.MustParseAddr("10.250.0.180")
 	similar := address(18)
@@ -63,19 +63,19 @@ chmod 0440 /etc/sudoers.d/dnscp`)
 
 	// As root, whom the script's other users run it as.
 	f.user = "root"
-	var rows []deed
+	var nobodyTells []deed
 	for _, role := range []string{"master", "primary", "promoted"} {
 		for _, action := range []string{"on_start", "on_role_change"} {
-			rows = append(rows, deed{what: action + " " + role, given: bare, call: vips + " -- " + action + " " + role + " pgsql-cl", has: true, says: "took the VIP"})
+			nobodyTells = append(nobodyTells, deed{what: action + " " + role, given: bare, call: vips + " -- " + action + " " + role + " pgsql-cl", has: true, says: "took the VIP"})
 		}
-		rows = append(rows, deed{what: "on_stop " + role, given: held, call: vips + " -- on_stop " + role + " pgsql-cl", says: "removed the VIP"})
+		nobodyTells = append(nobodyTells, deed{what: "on_stop " + role, given: held, call: vips + " -- on_stop " + role + " pgsql-cl", says: "removed the VIP"})
 	}
 	for _, role := range []string{"replica", "demoted", "standby_leader"} {
 		for _, action := range []string{"on_start", "on_role_change", "on_stop"} {
-			rows = append(rows, deed{what: action + " " + role, given: held, call: vips + " -- " + action + " " + role + " pgsql-cl", says: "removed the VIP"})
+			nobodyTells = append(nobodyTells, deed{what: action + " " + role, given: held, call: vips + " -- " + action + " " + role + " pgsql-cl", says: "removed the VIP"})
 		}
 	}
-	rows = append(rows,
+	nobodyTells = append(nobodyTells,
 		deed{what: "a VIP that is there stays", given: held, call: vips + " -- on_start primary pgsql-cl", has: true},
 		deed{what: "a VIP that is not there is no error", given: bare, call: vips + " -verbose -- on_stop replica pgsql-cl"},
 		deed{what: "10.213.0.18 is not 10.213.0.180", given: held, call: fmt.Sprintf("-vips %s -- on_stop replica pgsql-cl", similar), has: true},
@@ -95,31 +95,31 @@ chmod 0440 /etc/sudoers.d/dnscp`)
 		deed{what: "a server that does not answer", given: func() { bare(); none() },
 			call: vips + fmt.Sprintf(" -dnszonefqdn %s -dnsserver %s -- on_role_change primary pgsql-cl", clusterZone, address(99)), has: true, fails: address(99).String()},
 		deed{what: "a replica writes no record", given: func() { held(); elsewhere() }, call: vips + " " + server + " -- on_role_change replica pgsql-cl", record: other.String()},
-		deed{what: "registerdns of a leader", given: func() { held(); elsewhere(); f.says.leads() }, call: vips + " " + server + " -- on_schedule registerdns pgsql-cl",
-			has: true, record: own.String()},
-		deed{what: "registerdns of a leader without the VIP", given: func() { bare(); elsewhere() }, call: vips + " " + server + " -- on_schedule registerdns pgsql-cl",
-			record: other.String(), fails: "is not on this host"},
-		deed{what: "registerdns of a former leader, which gives the VIP up", given: func() { held(); elsewhere(); f.says.follows() },
-			call: vips + " " + server + " -- on_schedule registerdns pgsql-cl", record: other.String()},
-		deed{what: "a callback that comes too late", given: func() { bare(); elsewhere() }, call: vips + " " + server + " -- on_role_change primary pgsql-cl", record: other.String()},
-		deed{what: "-h", given: bare, call: "-h", says: "-dnszonefqdn {zonename}"},
-		deed{what: "--help", given: bare, call: "--help", says: "-dnszonefqdn {zonename}"},
-		deed{what: "--version", given: bare, call: "--version", says: "dnscp "},
-		deed{what: "no such option", given: bare, call: "-quiet -- on_start primary pgsql-cl", fails: "Usage:"},
-		deed{what: "no such action", given: bare, call: vips + " -- on_bootstrap primary pgsql-cl", fails: "Usage:"},
+		deed{what: "registerdns where nobody tells who leads", given: func() { held(); elsewhere() },
+			call: vips + " " + server + " -- on_schedule registerdns pgsql-cl", has: true, record: other.String(), fails: "not known whether this host leads"},
 	)
+	patroniTells := []deed{
+		{what: "registerdns of a leader", given: func() { held(); elsewhere(); f.says.leads() }, call: vips + " " + server + " -- on_schedule registerdns pgsql-cl",
+			has: true, record: own.String()},
+		{what: "registerdns of a leader without the VIP", given: func() { bare(); elsewhere() }, call: vips + " " + server + " -- on_schedule registerdns pgsql-cl",
+			record: other.String(), fails: "is not on this host"},
+		{what: "registerdns of a former leader, which gives the VIP up", given: func() { held(); elsewhere(); f.says.follows() },
+			call: vips + " " + server + " -- on_schedule registerdns pgsql-cl", record: other.String()},
+		{what: "a callback that comes too late", given: func() { bare(); elsewhere() }, call: vips + " " + server + " -- on_role_change primary pgsql-cl", record: other.String()},
+		{what: "-h", given: bare, call: "-h", says: "-dnszonefqdn {zonename}"},
+		{what: "--help", given: bare, call: "--help", says: "-dnszonefqdn {zonename}"},
+		{what: "--version", given: bare, call: "--version", says: "dnscp "},
+		{what: "no such option", given: bare, call: "-quiet -- on_start primary pgsql-cl", fails: "Usage:"},
+		{what: "no such action", given: bare, call: vips + " -- on_bootstrap primary pgsql-cl", fails: "Usage:"},
+	}
 	if err := f.drop(map[string]string{"patroni/dnscp.secret": password}); err != nil {
 		t.Fatal(err)
 	}
-	// From registerdns on Patroni can be asked.
-	at := slices.IndexFunc(rows, func(d deed) bool { return d.what == "registerdns of a leader" })
-	f.deeds(z, own, rows[:at])
-	f.deeds(z, own, []deed{{what: "registerdns where nobody tells who leads", given: func() { held(); elsewhere() },
-		call: vips + " " + server + " -- on_schedule registerdns pgsql-cl", has: true, record: other.String(), fails: "not known whether this host leads"}})
+	f.deeds(z, own, nobodyTells)
 	if err := f.drop(map[string]string{"patroni/patroni.yml": "restapi: {connect_address: \"127.0.0.1:8008\"}\n"}); err != nil {
 		t.Fatal(err)
 	}
-	f.deeds(z, own, rows[at:])
+	f.deeds(z, own, patroniTells)
 	f.overlap(own, vips)
 }
 
@@ -153,7 +153,7 @@ func (f *foreign) deeds(z *zone, own netip.Addr, rows []deed) {
 			f.t.Errorf("%s: after dnscp %s the name leads to %v, want %v", d.what, d.call, got, want)
 		}
 	}
-	if n := z.missing(); n > 0 {
+	if n := z.emptied(); n > 0 {
 		f.t.Errorf("an update left the name without a record %d times", n)
 	}
 }

@@ -19,22 +19,48 @@ func until(t testing.TB, limit time.Duration, ask func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for last := error(nil); ; {
+	var last error
+	if !poll(ctx, time.Second, func() bool {
 		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		if last == nil || ctx.Err() == nil {
+		if err != nil && (last == nil || ctx.Err() == nil) {
 			last = err
 		}
+		return err == nil
+	}) {
+		t.Fatalf("after %v: %v", limit, last)
+	}
+}
+
+// poll looks at once, and again and again, until it is done, or until the context ends: then it
+// is false.
+func poll(ctx context.Context, every time.Duration, look func() (done bool)) bool {
+	again := time.NewTicker(every)
+	defer again.Stop()
+	for !look() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after %v: %v", limit, last)
+			return false
 		case <-again.C:
 		}
 	}
+	return true
+}
+
+// watch has something run beside the test until it is stopped, by the end of its context, or the
+// test ends.
+func (c *cluster) watch(run func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	c.t.Cleanup(stop) // of a test that fails meanwhile
+	return stop
 }
 
 // says waits until the status of a node has a text that the expression matches.

@@ -99,21 +99,14 @@ func (c *cluster) gone(n *node) {
 	defer cancel()
 	w := newVIPWatch(c, []*node{n})
 	defer w.close()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
+	if !poll(ctx, 50*time.Millisecond, func() bool {
 		found, err := w.holders()
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		if len(found) == 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			c.t.Fatal(context.Cause(ctx))
-		case <-again.C:
-		}
+		return len(found) == 0
+	}) {
+		c.t.Fatal(context.Cause(ctx))
 	}
 }
 
@@ -134,11 +127,9 @@ func (c *cluster) stopEtcd(leader *node) {
 		}
 	})
 	defer restart.Stop()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
 	w := newVIPWatch(c, []*node{leader})
 	defer w.close()
-	for ctx.Err() == nil {
+	poll(ctx, 50*time.Millisecond, func() bool {
 		found, err := w.holders()
 		if err != nil {
 			c.t.Fatal(err)
@@ -146,11 +137,8 @@ func (c *cluster) stopEtcd(leader *node) {
 		if len(found) == 0 {
 			c.t.Fatalf("%s lost its VIP with etcd, in failsafe mode", leader.name)
 		}
-		select {
-		case <-ctx.Done():
-		case <-again.C:
-		}
-	}
+		return false
+	})
 	c.each(c.nodes, func(n *node) error {
 		_, err := n.container.run(c.t.Context(), "systemctl unmask --runtime etcd.service >&2; systemctl start etcd.service")
 		return err

@@ -83,32 +83,17 @@ func (k *kernel) close() {
 // watchVIPs looks every 50 ms until it is stopped whether several nodes have a VIP at a time,
 // and PostgreSQL takes writes on more than one of them.
 func (c *cluster) watchVIPs() (stop func()) {
-	ctx, cancel := context.WithCancel(c.t.Context())
-	done := make(chan struct{})
 	databases := c.databases()
-	go func() {
-		defer close(done)
+	return c.watch(func(ctx context.Context) {
 		w := newVIPWatch(c, databases)
 		defer w.close()
-		again := time.NewTicker(50 * time.Millisecond)
-		defer again.Stop()
-		for {
+		poll(ctx, 50*time.Millisecond, func() bool {
 			if err := w.look(ctx); err != nil && ctx.Err() == nil {
 				c.t.Error(err)
 			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-again.C:
-			}
-		}
-	}()
-	stop = func() {
-		cancel()
-		<-done
-	}
-	c.t.Cleanup(stop) // of a test that fails meanwhile
-	return stop
+			return false
+		})
+	})
 }
 
 // vipWatch is who has which VIP.

@@ -22,14 +22,13 @@ type zone struct {
 
 	mu      sync.Mutex
 	records map[string][]dns.RR // A and AAAA, by name
-	updates int                 // how many were taken
-	gaps    int                 // how many of them left a name without a record that had one
+	empties int                 // how many updates left a name without a record that had one
 }
 
-// newZone has the zone served in these networks until the test ends.
-func newZone(t testing.TB, name string, networks []*network) *zone {
+// newZone has the cluster's zone served in these networks until the test ends.
+func newZone(t testing.TB, networks []*network) *zone {
 	t.Helper()
-	z := &zone{name: dns.Fqdn(name), records: map[string][]dns.RR{}}
+	z := &zone{name: dns.Fqdn(clusterZone), records: map[string][]dns.RR{}}
 	for _, n := range networks {
 		name := "ns." + z.name // which the SOA record names
 		z.records[name] = append(z.records[name], &dns.A{
@@ -123,13 +122,12 @@ func (z *zone) update(prerequisites, changes []dns.RR) int {
 	if code := z.unlike(prerequisites); code != dns.RcodeSuccess {
 		return code
 	}
-	z.updates++
 	for _, r := range changes {
 		name := strings.ToLower(r.Header().Name)
 		had := len(z.records[name]) > 0
 		defer func() {
 			if had && len(z.records[name]) == 0 {
-				z.gaps++
+				z.empties++
 			}
 		}()
 	}
@@ -216,9 +214,9 @@ func (z *zone) set(addresses ...netip.Addr) {
 	}
 }
 
-// missing is how many updates left a name without a record that had one.
-func (z *zone) missing() int {
+// emptied is how many updates left a name without a record that had one.
+func (z *zone) emptied() int {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.gaps
+	return z.empties
 }

@@ -210,7 +210,7 @@ func checkDNS(d *strict.Document, c Config) {
 				"and :PORT behind it where that is not 53", strict.Quote(server))
 		}
 	}
-	if dns.Realm != "" && !domain.MatchString(dns.Realm) {
+	if dns.Realm != "" && !IsDomain(dns.Realm) {
 		d.Refuse("dns.realm", "%s is no realm of Kerberos, such as DEMO.RU", strict.Quote(dns.Realm))
 	}
 	if dns.Auth != AuthNone {
@@ -229,23 +229,35 @@ func checkDNS(d *strict.Document, c Config) {
 	}
 }
 
-// domain is a name of DNS, or of a realm, which is in files and arguments of Kerberos.
+// IsDomain tells whether a text is a name of DNS or of a realm, as far as they are good for the
+// files and arguments of programs that they are written into, whoever has chosen them.
+func IsDomain(s string) bool { return domain.MatchString(s) }
+
 var domain = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 // isServer tells whether a text is an address or a name, with or without a port.
 func isServer(server string) bool {
+	host, _, ok := SplitServer(server)
+	_, err := netip.ParseAddr(host)
+	return ok && (err == nil || IsDomain(strings.TrimSuffix(host, ".")))
+}
+
+// Port is DNS's.
+const Port = 53
+
+// SplitServer splits a server, such as 192.0.2.1, 2001:db8::1, [2001:db8::1]:53 or dc1.demo.ru:53,
+// into its address or name and its port, which is [Port] where it has none. What is behind the
+// colon may be no port: then it is not ok.
+func SplitServer(server string) (host string, port uint16, ok bool) {
 	if _, err := netip.ParseAddr(server); err == nil {
-		return true
+		return server, Port, true
 	}
-	host, port, err := net.SplitHostPort(server)
+	host, text, err := net.SplitHostPort(server)
 	if err != nil {
-		return domain.MatchString(strings.TrimSuffix(server, "."))
+		return server, Port, true
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return false
-	}
-	_, err = netip.ParseAddr(host)
-	return err == nil || domain.MatchString(strings.TrimSuffix(host, "."))
+	n, err := strconv.ParseUint(text, 10, 16)
+	return host, uint16(n), err == nil && n != 0
 }
 
 // within tells whether a name is in a zone, or is it.

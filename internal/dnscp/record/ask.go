@@ -27,8 +27,8 @@ type packed struct {
 
 // exchange sends a message, already packed, and reads the answer to it. Whether sent or not
 // decides whether there is a use in asking what became of it. Signatures of answers are not
-// looked at, since nothing is believed of an answer that is not looked up. still, where there is
-// one, may have it not sent at the last moment.
+// looked at, since nothing is believed of an answer that is not looked up. p.still, where there
+// is one, is asked last, and may keep it from being sent.
 func (u *Updater) exchange(ctx context.Context, network string, server netip.AddrPort, p packed, limit time.Duration) (answer *dns.Msg, sent bool, err error) {
 	conn, err := u.dial(ctx, network, server)
 	if err != nil {
@@ -145,7 +145,7 @@ func (u *Updater) ask(ctx context.Context, s sources, name string, kind uint16) 
 		case r := <-results:
 			running--
 			if r.err == nil {
-				u.answeredBy(r.server)
+				u.preferResolver(r.server)
 				return r.answer, nil
 			}
 			errs = append(errs, fmt.Errorf("%s by %s: %w", r.server, r.network, r.err))
@@ -183,7 +183,7 @@ func (u *Updater) ordered(servers []netip.AddrPort) []netip.AddrPort {
 	return servers
 }
 
-func (u *Updater) answeredBy(server netip.AddrPort) {
+func (u *Updater) preferResolver(server netip.AddrPort) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.resolver = server

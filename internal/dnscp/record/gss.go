@@ -110,7 +110,7 @@ func (u *Updater) logIn(ctx context.Context, z zone, server Server, service stri
 	for _, kdc := range u.near(r.kdcs, server) {
 		c, loggedIn, err := u.logInAt(ctx, r.name, kdc, service, password)
 		if err == nil {
-			u.prefersKDC(kdc)
+			u.preferKDC(kdc)
 			return c, nil
 		}
 		if ctx.Err() != nil {
@@ -150,7 +150,7 @@ func (u *Updater) logInAt(ctx context.Context, realm string, kdc Server, service
 	return c, true, nil
 }
 
-// near is KDCs in the order in which they are tried: the one at the server's own address, which
+// near are the KDCs in the order in which they are tried: the one at the server's own address, which
 // has just been talked to, then the one that gave a ticket last, and then as DNS has them.
 func (u *Updater) near(kdcs []Server, server Server) []Server {
 	u.mu.Lock()
@@ -164,7 +164,7 @@ func (u *Updater) near(kdcs []Server, server Server) []Server {
 	return kdcs
 }
 
-func (u *Updater) prefersKDC(kdc Server) {
+func (u *Updater) preferKDC(kdc Server) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.kdc = kdc.Address

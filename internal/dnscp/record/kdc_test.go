@@ -106,7 +106,7 @@ func TestNear(t *testing.T) {
 	}
 	u := New(config.DNS{}, Options{})
 	near := func(server string) (order string) {
-		for _, kdc := range u.near(kdcs, Server{Address: netip.AddrPortFrom(netip.MustParseAddr(server), port)}) {
+		for _, kdc := range u.near(kdcs, Server{Address: netip.AddrPortFrom(netip.MustParseAddr(server), config.Port)}) {
 			order += strings.TrimPrefix(kdc.Address.Addr().String(), "192.0.2.")
 		}
 		return order
@@ -117,7 +117,7 @@ func TestNear(t *testing.T) {
 	if got := near("192.0.2.3"); got != "3124" {
 		t.Errorf("got %s", got)
 	}
-	u.prefersKDC(kdcs[3])
+	u.preferKDC(kdcs[3])
 	if got := near("192.0.2.3"); got != "3412" {
 		t.Errorf("got %s", got)
 	}

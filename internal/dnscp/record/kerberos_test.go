@@ -71,7 +71,7 @@ func TestPrincipal(t *testing.T) {
 		{"dc9.demo.ru", "192.0.2.9", "dc9.demo.ru"},
 		{"", "192.0.2.4", ""},
 	} {
-		got, err := u.principal(t.Context(), zone{name: "demo.ru."}, Server{test.name, netip.AddrPortFrom(netip.MustParseAddr(test.addr), port)})
+		got, err := u.principal(t.Context(), zone{name: "demo.ru."}, Server{test.name, netip.AddrPortFrom(netip.MustParseAddr(test.addr), config.Port)})
 		if got != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("%s at %s is %q, %v, want %q", test.name, test.addr, got, err, test.want)
 		}

@@ -36,7 +36,7 @@ func replace(zone string, w Wanted, ttl int, seen Record) *dns.Msg {
 
 // records are the addresses of a name as records.
 func records(name string, addrs []netip.Addr, ttl int) (all []dns.RR) {
-	for _, addr := range set(addrs) {
+	for _, addr := range sorted(addrs) {
 		h := dns.RR_Header{Name: name, Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: uint32(ttl)}
 		if addr.Is4() {
 			h.Rrtype = dns.TypeA
@@ -60,8 +60,8 @@ func question(name string, kind uint16, recurse bool) *dns.Msg {
 	return m
 }
 
-// own refuses an answer that is not of a server which has the name in a zone of its own and shows it.
-func own(answer *dns.Msg, name string) error {
+// authoritative refuses an answer that is not of a server which has the name in a zone of its own and shows it.
+func authoritative(answer *dns.Msg, name string) error {
 	if t := answer.IsTsig(); t != nil && t.Error != 0 {
 		return signature(t, time.Now())
 	}
@@ -103,7 +103,7 @@ func (s sight) refuseAlias(name string) error {
 
 func (r *Record) insert(ip []byte, ttl uint32) {
 	addr, _ := netip.AddrFromSlice(ip) // dns has checked its length
-	r.Addresses = set(append(r.Addresses, addr))
+	r.Addresses = sorted(append(r.Addresses, addr))
 	r.TTL = max(r.TTL, int(ttl))
 }
 
@@ -119,8 +119,13 @@ func (r Record) String() string {
 	return strings.Join(all, ", ")
 }
 
-// set is addresses in order, each once.
-func set(addrs []netip.Addr) []netip.Addr {
+// Has tells whether a record has these addresses and no other.
+func (r Record) Has(addrs []netip.Addr) bool {
+	return slices.Equal(sorted(r.Addresses), sorted(addrs))
+}
+
+// sorted is addresses in order, each once.
+func sorted(addrs []netip.Addr) []netip.Addr {
 	var s []netip.Addr
 	for _, addr := range addrs {
 		s = append(s, addr.Unmap().WithZone(""))
@@ -128,8 +133,6 @@ func set(addrs []netip.Addr) []netip.Addr {
 	slices.SortFunc(s, netip.Addr.Compare)
 	return slices.Compact(s)
 }
-
-func equal(a, b []netip.Addr) bool { return slices.Equal(set(a), set(b)) }
 
 // rcode is the name of a response code: RFC 6895, 2.3.
 func rcode(code int) string {

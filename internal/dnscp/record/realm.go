@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"banyan/internal/dnscp/config"
 )
 
 // realm is one of Kerberos, with its domain controllers.
@@ -18,10 +19,6 @@ type realm struct {
 	name string
 	kdcs []Server
 }
-
-// realmName is what a realm may be called here: it is written into files and arguments,
-// and whoever answers for DNS chooses it.
-var realmName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 // RealmOf finds the realm that the hosts of a domain are in, such as DEMO.RU of hosts.demo.ru: the
 // configuration's, or as DNS has it, of the domain or one above it.
@@ -58,14 +55,14 @@ func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
 				continue
 			}
 			name := strings.Join(txt.Txt, "")
-			if !realmName.MatchString(name) {
+			if !config.IsDomain(name) {
 				return realm{}, fmt.Errorf("the TXT record of _kerberos.%s is no name of a realm", person(domain))
 			}
 			return u.named(ctx, name)
 		}
 		kdcs, err := u.kdcs(ctx, domain)
 		errs = append(errs, err)
-		if len(kdcs) > 0 && realmName.MatchString(person(domain)) {
+		if len(kdcs) > 0 && config.IsDomain(person(domain)) {
 			return realm{strings.ToUpper(person(domain)), kdcs}, nil
 		}
 	}

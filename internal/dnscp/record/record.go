@@ -5,8 +5,8 @@
 // A change is one message that takes away the old addresses and adds the new ones, so that
 // there is never a moment without a record, which resolvers and clients would remember
 // (RFC 2308). Whether it came to pass is not believed of the answer but looked up at the
-// server that took it: signatures of Samba's and Microsoft's answers do not verify for
-// those who know how, and an answer may get lost.
+// server that took it: signatures of Samba's and Microsoft's answers do not verify even
+// for those who know how, and an answer may get lost.
 //
 // What was sent cannot be called back. So a server is asked for the record first, and one
 // that hangs is sent nothing; and an update counts only where the record is still as the
@@ -166,7 +166,7 @@ func (u *Updater) at(ctx context.Context, server Server, name string) (sight, er
 	}
 	var is sight
 	for _, answer := range answers {
-		if err := own(answer, name); err != nil {
+		if err := authoritative(answer, name); err != nil {
 			return sight{}, err
 		}
 		is.add(answer, name)
@@ -174,8 +174,8 @@ func (u *Updater) at(ctx context.Context, server Server, name string) (sight, er
 	return is, nil
 }
 
-// prefer has a server of a zone tried first from now on.
-func (u *Updater) prefer(z zone, server Server) {
+// preferServer has a server of a zone tried first from now on.
+func (u *Updater) preferServer(z zone, server Server) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.takers[z.name] = server

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -96,30 +95,42 @@ func serverTime(t *dns.TSIG, now time.Time) string {
 		time.Unix(seconds, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 }
 
-// kerberos adds to an error of Kerberos what to do: RFC 4120, 7.5.9. What the library
-// returns has the code in its text alone.
+// kerberosErrors are those of Kerberos that there is something to do about: RFC 4120, 7.5.9. What
+// the library returns has the code in its text alone.
+var kerberosErrors = []struct {
+	says    string
+	advice  string // of {account} and {server}
+	account bool   // it is against the account itself, so that any other KDC would say the same
+}{
+	{"KDC_ERR_PREAUTH_FAILED", "the password in dns.secret_file is not that of {account}", true},
+	{"KDC_ERR_C_PRINCIPAL_UNKNOWN", "there is no account {account}: make it, or correct dns.account", true},
+	{"KDC_ERR_CLIENT_REVOKED", "the account {account} is disabled or locked: enable it", true},
+	{"KDC_ERR_KEY_EXPIRED", "the password of {account} has expired: set a new one", true},
+	{"KDC_ERR_S_PRINCIPAL_UNKNOWN", "the realm knows no service DNS/{server}: name the server by its own name under dns.servers", false},
+	{"KRB_AP_ERR_SKEW", clocksDiffer, false},
+	{"clock skew", clocksDiffer, false}, // by the library's own look at a ticket
+	{"KDC_ERR_ETYPE_NOSUPP", "the account {account} has no key of a kind that is known here: allow AES for it and set its password anew", true},
+}
+
+const clocksDiffer = "the clocks of this host and the domain controller differ: correct them"
+
+// kerberos adds to an error of Kerberos what to do.
 func kerberos(err error, account, server string) error {
-	const clocks = "the clocks of this host and the domain controller differ: correct them"
-	for _, known := range []struct{ says, advice string }{
-		{"KDC_ERR_PREAUTH_FAILED", "the password in dns.secret_file is not that of " + account},
-		{"KDC_ERR_C_PRINCIPAL_UNKNOWN", "there is no account " + account + ": make it, or correct dns.account"},
-		{"KDC_ERR_CLIENT_REVOKED", "the account " + account + " is disabled or locked: enable it"},
-		{"KDC_ERR_KEY_EXPIRED", "the password of " + account + " has expired: set a new one"},
-		{"KDC_ERR_S_PRINCIPAL_UNKNOWN", "the realm knows no service DNS/" + server + ": name the server by its own name under dns.servers"},
-		{"KRB_AP_ERR_SKEW", clocks},
-		{"clock skew", clocks}, // by the library's own look at a ticket
-		{"KDC_ERR_ETYPE_NOSUPP", "the account " + account + " has no key of a kind that is known here: allow AES for it and set its password anew"},
-	} {
+	for _, known := range kerberosErrors {
 		if err != nil && strings.Contains(err.Error(), known.says) {
-			return fmt.Errorf("%s: %w", known.advice, err)
+			advice := strings.NewReplacer("{account}", account, "{server}", server).Replace(known.advice)
+			return fmt.Errorf("%s: %w", advice, err)
 		}
 	}
 	return err
 }
 
-// ofAccount tells whether a KDC has something against the account itself, so that any other
-// would say the same.
+// ofAccount tells whether a KDC has something against the account itself.
 func ofAccount(err error) bool {
-	return slices.ContainsFunc([]string{"KDC_ERR_PREAUTH_FAILED", "KDC_ERR_C_PRINCIPAL_UNKNOWN", "KDC_ERR_CLIENT_REVOKED", "KDC_ERR_KEY_EXPIRED", "KDC_ERR_ETYPE_NOSUPP"},
-		func(code string) bool { return strings.Contains(err.Error(), code) })
+	for _, known := range kerberosErrors {
+		if known.account && strings.Contains(err.Error(), known.says) {
+			return true
+		}
+	}
+	return false
 }

@@ -91,7 +91,7 @@ func (n network) add(t *testing.T, addr string, s *server) *server {
 			}
 		})
 	}
-	n[netip.AddrPortFrom(netip.MustParseAddr(addr), port).String()] = tcp.Addr().String()
+	n[netip.AddrPortFrom(netip.MustParseAddr(addr), config.Port).String()] = tcp.Addr().String()
 	return s
 }
 

@@ -42,16 +42,16 @@ func (u *Updater) set(ctx context.Context, w Wanted) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	ways := u.ways(zone)
+	ways := u.ways()
 	var errs []error
 	var untaken *Outcome // of the first server that showed what is wanted and is not known to have taken the update
 	for server, err := range u.servers(ctx, zone) {
 		for i := 0; err == nil && i < len(ways); {
 			way := ways[i]
 			outcome := Outcome{Zone: person(zone.name), Server: server.String(), Auth: way.name}
-			s, err := u.try(ctx, way, zone, server, w)
+			s, err := u.change(ctx, way, zone, server, w)
 			if s == taken {
-				u.prefer(zone, server)
+				u.preferServer(zone, server)
 				outcome.Taken, outcome.Complaint = true, err
 				return outcome, nil
 			}
@@ -95,35 +95,35 @@ const (
 	taken         // the server took the update, and shows it
 )
 
-// try has a server change a record in one way, and looks whether it shows what is wanted.
+// change has a server change a record in one way, and looks whether it shows what is wanted.
 //
 // Where the record is another one than was seen, because another host has written it meanwhile, it
 // begins anew. Where it looks as before all the same, what was seen may be a wildcard's, which
 // the prerequisites of an update know nothing of (RFC 2136, 3.2, and RFC 4592, 3.3): so the next
 // one has it that the name has no address of its own.
-func (u *Updater) try(ctx context.Context, way way, z zone, server Server, w Wanted) (s state, err error) {
+func (u *Updater) change(ctx context.Context, way way, z zone, server Server, w Wanted) (state, error) {
 	var last Record
-	for turn, wildcard := 0, false; turn < 3; turn++ {
-		is, err2 := u.at(ctx, server, w.Name)
-		if err2 != nil {
-			return neither, err2
+	for turn, wildcard := 1, false; ; turn++ {
+		is, err := u.at(ctx, server, w.Name)
+		if err != nil {
+			return neither, err
 		}
 		basis := is.Record
-		if turn > 0 && !wildcard && equal(is.Addresses, last.Addresses) {
+		if turn > 1 && !wildcard && is.Has(last.Addresses) {
 			wildcard, basis = true, Record{}
 		}
 		last = is.Record
-		if s, err = u.tryOnce(ctx, way, z, server, basis, is, w); !errors.Is(err, errChanged) {
-			break
+		s, err := u.changeOnce(ctx, way, z, server, basis, is, w)
+		if turn == 3 || !errors.Is(err, errChanged) {
+			return s, err
 		}
 	}
-	return s, err
 }
 
-// tryOnce sends one update, which counts where the name's own addresses are those of basis. was
+// changeOnce sends one update, which counts where the name's own addresses are those of basis. was
 // is what the server showed before it.
-func (u *Updater) tryOnce(ctx context.Context, way way, z zone, server Server, basis Record, was sight, w Wanted) (state, error) {
-	sent, err := way.send(ctx, server, replace(z.name, w, u.dns.TTL, basis), w.Still)
+func (u *Updater) changeOnce(ctx context.Context, way way, z zone, server Server, basis Record, was sight, w Wanted) (state, error) {
+	sent, err := way.send(ctx, z, server, replace(z.name, w, u.dns.TTL, basis), w.Still)
 	if !sent {
 		return neither, err
 	}
@@ -135,7 +135,7 @@ func (u *Updater) tryOnce(ctx context.Context, way way, z zone, server Server, b
 	switch {
 	case differs == nil && err == nil:
 		return taken, nil
-	case differs == nil && !isRefusal(err) && (is.TTL != was.TTL || !equal(is.Addresses, was.Addresses)):
+	case differs == nil && !isRefusal(err) && (is.TTL != was.TTL || !is.Has(was.Addresses)):
 		return taken, err // the answer got lost
 	case differs == nil:
 		return shown, err
@@ -153,7 +153,7 @@ func (u *Updater) settled(ctx context.Context, server Server, w Wanted, patience
 		if err != nil {
 			return sight{}, err
 		}
-		if is.alias == "" && equal(is.Addresses, w.Addresses) {
+		if is.alias == "" && is.Has(w.Addresses) {
 			return is, nil
 		}
 		if time.Now().Add(pause).After(until) {

@@ -17,10 +17,12 @@ import (
 // way is one to have an update taken.
 type way struct {
 	name string // as an Outcome has it
-	// send sends an update, if still has nothing against it. Where any of it may have reached the
-	// server, that is sent. The error is a refusal where the server did not take it.
-	send func(ctx context.Context, server Server, update *dns.Msg, still func() error) (sent bool, err error)
+	send sender
 }
+
+// sender sends an update of a zone, if still has nothing against it. Where any of it may have
+// reached the server, that is sent. The error is a refusal where the server did not take it.
+type sender func(ctx context.Context, z zone, server Server, update *dns.Msg, still func() error) (sent bool, err error)
 
 // hopeless is the error of a way that ends nowhere with any server.
 type hopeless struct{ error }
@@ -28,19 +30,15 @@ type hopeless struct{ error }
 func (e hopeless) Unwrap() error { return e.error }
 
 // ways are those that the configuration has, in the order in which they are tried.
-func (u *Updater) ways(z zone) []way {
-	plain := way{string(config.AuthNone), u.sendPlain}
+func (u *Updater) ways() []way {
+	plain := way{string(config.AuthNone), u.sendAs(config.AuthNone)}
 	switch u.dns.Auth {
 	case config.AuthTSIG:
-		return []way{{string(config.AuthTSIG), u.sendWithKey}}
+		return []way{{string(config.AuthTSIG), u.sendAs(config.AuthTSIG)}}
 	case config.AuthGSSTSIG:
-		ways := []way{{string(config.AuthGSSTSIG), func(ctx context.Context, server Server, m *dns.Msg, still func() error) (bool, error) {
-			return u.sendWithAccount(ctx, z, server, m, still)
-		}}}
+		ways := []way{{string(config.AuthGSSTSIG), u.sendWithAccount}}
 		if u.dns.NSUpdate {
-			ways = append(ways, way{"nsupdate -g", func(ctx context.Context, server Server, m *dns.Msg, still func() error) (bool, error) {
-				return u.sendByNSUpdate(ctx, z, server, m, still)
-			}})
+			ways = append(ways, way{"nsupdate -g", u.sendByNSUpdate})
 		}
 		if u.options.Plain {
 			ways = append(ways, plain)
@@ -50,24 +48,16 @@ func (u *Updater) ways(z zone) []way {
 	return []way{plain}
 }
 
-// sendPlain sends an update with no signature.
-func (u *Updater) sendPlain(ctx context.Context, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
-	p, err := u.packed(m, false)
-	if err != nil {
-		return false, err
+// sendAs sends updates with no signature, or signed with the TSIG key: RFC 8945.
+func (u *Updater) sendAs(auth config.Auth) sender {
+	return func(ctx context.Context, _ zone, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
+		p, err := u.packed(m, auth == config.AuthTSIG)
+		if err != nil {
+			return false, err
+		}
+		p.still = still
+		return u.send(ctx, server, p, auth)
 	}
-	p.still = still
-	return u.send(ctx, server, p, config.AuthNone)
-}
-
-// sendWithKey sends an update that is signed with a TSIG key: RFC 8945.
-func (u *Updater) sendWithKey(ctx context.Context, server Server, m *dns.Msg, still func() error) (sent bool, err error) {
-	p, err := u.packed(m, true)
-	if err != nil {
-		return false, err
-	}
-	p.still = still
-	return u.send(ctx, server, p, config.AuthTSIG)
 }
 
 // keyed tells whether there is a key. Questions to the zone's servers are signed with it too, since

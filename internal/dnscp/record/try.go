@@ -58,7 +58,7 @@ func (u *Updater) tryAt(ctx context.Context, z zone, server Server) error {
 		if err != nil {
 			return err
 		}
-		return own(answer, z.name)
+		return authoritative(answer, z.name)
 	}
 	c, err := u.negotiate(ctx, z, server)
 	if err == nil {

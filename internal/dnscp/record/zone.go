@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -25,7 +23,7 @@ type Server struct {
 // String is the server as messages have it.
 func (s Server) String() string {
 	at := s.Address.String()
-	if s.Address.Port() == port {
+	if s.Address.Port() == config.Port {
 		at = s.Address.Addr().String()
 	}
 	if s.Name == "" {
@@ -33,9 +31,6 @@ func (s Server) String() string {
 	}
 	return fmt.Sprintf("%s (%s)", s.Name, at)
 }
-
-// port is DNS's.
-const port = 53
 
 // Found is what DNS says about how a name is kept.
 type Found struct {
@@ -165,7 +160,7 @@ func (u *Updater) resolvers() ([]netip.AddrPort, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: nameserver %q is no address", u.options.Resolver, s)
 		}
-		resolvers = append(resolvers, netip.AddrPortFrom(addr, port))
+		resolvers = append(resolvers, netip.AddrPortFrom(addr, config.Port))
 	}
 	if len(resolvers) == 0 {
 		return nil, fmt.Errorf("%s names no nameserver", u.options.Resolver)
@@ -211,14 +206,11 @@ func (u *Updater) lookup(ctx context.Context, name string, kind uint16) ([]dns.R
 	return nil, errors.Join(errs...)
 }
 
-// address is that of a server which is named by it, with or without a port: 192.0.2.1, 192.0.2.1:53,
-// 2001:db8::1 or [2001:db8::1]:53.
+// address is that of a server which is named by it, with or without a port.
 func address(server string) (netip.AddrPort, bool) {
-	if addr, err := netip.ParseAddr(server); err == nil {
-		return netip.AddrPortFrom(addr, port), true
-	}
-	at, err := netip.ParseAddrPort(server)
-	return at, err == nil
+	host, port, ok := config.SplitServer(server)
+	addr, err := netip.ParseAddr(host)
+	return netip.AddrPortFrom(addr, port), ok && err == nil
 }
 
 // resolve finds the addresses of a server, which may have a port behind its name too.
@@ -226,21 +218,17 @@ func (u *Updater) resolve(ctx context.Context, server string) ([]Server, error) 
 	if at, ok := address(server); ok {
 		return []Server{{Address: at}}, nil
 	}
-	at := uint16(port)
-	if host, text, err := net.SplitHostPort(server); err == nil {
-		n, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || n == 0 {
-			return nil, fmt.Errorf("find the server %s: %s is no port: correct dns.servers", server, text)
-		}
-		server, at = host, uint16(n)
+	host, port, ok := config.SplitServer(server)
+	if !ok {
+		return nil, fmt.Errorf("find the server %s: its port is none: correct dns.servers", server)
 	}
-	addrs, err := u.addresses(ctx, server)
+	addrs, err := u.addresses(ctx, host)
 	if err != nil {
 		return nil, err
 	}
 	var servers []Server
 	for _, addr := range addrs {
-		servers = append(servers, Server{Name: person(canonical(server)), Address: netip.AddrPortFrom(addr, at)})
+		servers = append(servers, Server{Name: person(canonical(host)), Address: netip.AddrPortFrom(addr, port)})
 	}
 	return servers, nil
 }

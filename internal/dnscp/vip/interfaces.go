@@ -63,11 +63,11 @@ func prefix(a netlink.Addr) netip.Prefix {
 // address is one on an interface of this host.
 type address struct {
 	netlink.Addr
-	by string // the interface's name
+	on string // the interface's name
 }
 
-// standing is where an address is now, but for loopback interfaces.
-func standing(vip netip.Addr) ([]address, error) {
+// find finds where an address is now, but for loopback interfaces.
+func find(vip netip.Addr) ([]address, error) {
 	family := netlink.FAMILY_V4
 	if vip.Is6() {
 		family = netlink.FAMILY_V6
@@ -95,6 +95,6 @@ func standing(vip netip.Addr) ([]address, error) {
 
 // Permanent tells whether an address is on this host for ever, on any interface.
 func Permanent(vip netip.Addr) (bool, error) {
-	there, err := standing(vip)
+	there, err := find(vip)
 	return slices.ContainsFunc(there, func(a address) bool { return a.Flags&unix.IFA_F_PERMANENT != 0 }), err
 }

@@ -36,7 +36,7 @@ type hand interface {
 }
 
 func lease(h hand, p Place, lifetime time.Duration) error {
-	there, err := standing(p.Address.Addr())
+	there, err := find(p.Address.Addr())
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func lease(h hand, p Place, lifetime time.Duration) error {
 		case a.LinkIndex == p.Index && prefix(a.Addr) == p.Address:
 		case a.LinkIndex == p.Index && p.Address.Addr().Is6():
 			// IPv6 has an address once on an interface, and renewing keeps its prefix: this one has to go first.
-			if err := take(h, a); err != nil {
+			if err := drop(h, a); err != nil {
 				return err
 			}
 		default:
@@ -58,30 +58,30 @@ func lease(h hand, p Place, lifetime time.Duration) error {
 	}
 	var errs []error
 	for _, a := range wrong {
-		errs = append(errs, take(h, a))
+		errs = append(errs, drop(h, a))
 	}
 	return errors.Join(errs...)
 }
 
 func release(h hand, vip netip.Addr) (gone []string, err error) {
-	there, err := standing(vip)
+	there, err := find(vip)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
 	for _, a := range there {
-		if err := take(h, a); err != nil {
+		if err := drop(h, a); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		gone = append(gone, a.by)
+		gone = append(gone, a.on)
 	}
 	return gone, errors.Join(errs...)
 }
 
-func take(h hand, a address) error {
+func drop(h hand, a address) error {
 	if err := h.remove(a); err != nil {
-		return fmt.Errorf("remove %s from %s: %w", prefix(a.Addr), a.by, err)
+		return fmt.Errorf("remove %s from %s: %w", prefix(a.Addr), a.on, err)
 	}
 	return nil
 }

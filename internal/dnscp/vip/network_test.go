@@ -220,7 +220,7 @@ func isHeld(t *testing.T, vip string, want ...string) {
 // entry is an address of this host as the kernel has it.
 func entry(t *testing.T, vip string) netlink.Addr {
 	t.Helper()
-	there, err := standing(netip.MustParseAddr(vip))
+	there, err := find(netip.MustParseAddr(vip))
 	if err != nil || len(there) != 1 {
 		t.Fatalf("%s is there as %+v, %v", vip, there, err)
 	}

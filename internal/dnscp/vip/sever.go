@@ -14,7 +14,7 @@ import (
 // Sever ends the TCP connections that clients have to an address which is still here, and
 // returns how many they were. The clients are told by a reset. Once the address is gone nobody
 // could tell them anything, and one that waits for an answer would wait until its keepalives
-// fail: sock_diag(7), SOCK_DESTROY. A kernel without it ([unix.EOPNOTSUPP]) ends none.
+// fail: sock_diag(7), SOCK_DESTROY. The error of a kernel without it wraps [unix.EOPNOTSUPP].
 func Sever(vip netip.Addr) (ended int, err error) {
 	var errs []error
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} { // an IPv4 connection may be one of an IPv6 socket
@@ -41,7 +41,7 @@ func Sever(vip netip.Addr) (ended int, err error) {
 	return ended, errors.Join(errs...)
 }
 
-// destroy is a request to end that very socket.
+// destroy ends that very socket.
 func destroy(s *netlink.Socket) error {
 	request := nl.NewNetlinkRequest(nl.SOCK_DESTROY, unix.NLM_F_ACK)
 	request.AddRawData(which(s))

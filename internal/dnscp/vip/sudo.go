@@ -55,7 +55,7 @@ func putting(p Place, lifetime time.Duration) []string {
 }
 
 func (Sudo) remove(a address) error {
-	return sudo("ip", "address", "del", prefix(a.Addr).String(), "dev", a.by)
+	return sudo("ip", "address", "del", prefix(a.Addr).String(), "dev", a.on)
 }
 
 // sudo runs a program as root, without asking for a password.

@@ -91,7 +91,8 @@ func Locate(all []Interface, vips []netip.Addr, vip netip.Addr, name string) (Pl
 
 // Own finds the places of those virtual addresses that are this host's: the others are of other
 // sites. Of an interface that is named they are those of its subnets, or where it has none of
-// them, all.
+// them, all. The error tells of those that [Locate] has no place for, beside which the rest are
+// returned, or that none is this host's.
 func Own(all []Interface, vips []netip.Addr, name string) (map[netip.Addr]Place, error) {
 	own, outside := map[netip.Addr]Place{}, map[netip.Addr]Place{}
 	var errs []error

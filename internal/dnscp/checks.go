@@ -252,7 +252,7 @@ func (s sight) checkRecords() []check.Check {
 		own := s.own()
 		if r.err == nil && r.name == s.config.DNS.Name {
 			switch {
-			case s.patroni.standing == leads && !slices.Equal(r.record.Addresses, own):
+			case s.patroni.standing == leads && !r.record.Has(own):
 				v.Fail("journalctl -u dnscp", "it leads to %v, and this host, which leads, has %v", r.record.Addresses, own)
 			case len(r.record.Addresses) == 0:
 				v.Fail("on the leader: journalctl -u dnscp", "there is no such name")

@@ -180,7 +180,7 @@ func (r *registrar) ensure(ctx context.Context, k *kept, addresses []netip.Addr,
 		if err != nil {
 			return err
 		}
-		same := slices.Equal(is.Addresses, slices.SortedFunc(slices.Values(addresses), netip.Addr.Compare))
+		same := is.Has(addresses)
 		switch {
 		case same && (is.TTL == r.dns.TTL || k.capped):
 			return nil

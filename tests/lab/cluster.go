@@ -58,6 +58,9 @@ type plan struct {
 	postgresql string // further lines of the section
 	patroni    string // likewise
 	hba        string // a further line of postgresql.pg_hba
+
+	dns       string // of the section, beside the name, in place of what leads to the stand-in zone
+	resolvers string // of the nodes, in place of that zone's
 }
 
 // times are those of Patroni: https://patroni.readthedocs.io/en/latest/dynamic_configuration.html
@@ -110,8 +113,8 @@ func (p plan) text() string {
 	for i := range siteCount(p.members) {
 		servers = append(servers, siteAddress(i, 1).String())
 	}
-	names := strings.Join(servers, ", ")
-	fmt.Fprintf(&b, "dns: {name: pgsql-cl, read_name: pgsql-cl-ro, zone: %s, servers: [%s], ttl: 30}\nnodes:\n", clusterZone, names)
+	zone := fmt.Sprintf("read_name: pgsql-cl-ro, zone: %s, servers: [%s]", clusterZone, strings.Join(servers, ", "))
+	fmt.Fprintf(&b, "dns: {name: pgsql-cl, %s, ttl: 30}\nnodes:\n", cmp.Or(p.dns, zone))
 	for i, m := range p.members {
 		fmt.Fprintf(&b, "  - {name: %s, address: %s, gateway: %s, services: [%s]}\n", m.name, p.address(i), siteAddress(m.site, 1), m.services)
 	}
@@ -125,7 +128,7 @@ postgresql:
   retry_timeout: %.0f
   synchronous_mode: true
   synchronous_node_count: %d
-`, names, strings.Join(hba, ", "), p.postgresql, p.patroni, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
+`, cmp.Or(p.resolvers, strings.Join(servers, ", ")), strings.Join(hba, ", "), p.postgresql, p.patroni, p.times.ttl.Seconds(), p.times.loopWait.Seconds(), p.times.retryTimeout.Seconds(), synchronousNodes)
 	if p.dcs == "etcd" {
 		b.WriteString("etcd: {heartbeat-interval: 100, election-timeout: 1000, snapshots: 2}\n")
 	}

@@ -244,12 +244,12 @@ func (s sight) checkZone() []check.Check {
 
 func (s sight) checkRecords() []check.Check {
 	var checks []check.Check
+	own := s.own()
 	for _, r := range s.records {
 		v := check.Begin("record " + r.name)
 		if r.err != nil {
 			v.Fail("the zone's servers are those of dns.servers, or of its SOA and NS records", "%v", r.err)
 		}
-		own := s.own()
 		if r.err == nil && r.name == s.config.DNS.Name {
 			switch {
 			case s.patroni.standing == leads && !r.record.Has(own):

@@ -142,7 +142,13 @@ type deadline struct{ at atomic.Pointer[time.Time] }
 
 func (d *deadline) set(at time.Time) { d.at.Store(&at) }
 
-func (d *deadline) passed() bool {
+// left is how long it is until then; not above 0 once it has passed.
+func (d *deadline) left() time.Duration {
 	at := d.at.Load()
-	return at == nil || !time.Now().Before(*at)
+	if at == nil {
+		return 0
+	}
+	return time.Until(*at)
 }
+
+func (d *deadline) passed() bool { return d.left() <= 0 }

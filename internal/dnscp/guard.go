@@ -207,7 +207,7 @@ func (g *Guard) apply(ctx context.Context) {
 	held := g.lease.held(time.Now())
 	switch {
 	case held:
-		err = g.holder.keep(ctx, g.lease.until, g.since())
+		err = g.holder.keep(ctx, g.since())
 	case g.lease.known:
 		err = g.holder.release(g.last.standing)
 	default:

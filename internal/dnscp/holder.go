@@ -49,9 +49,9 @@ func newHolder(c config.Config, lease *deadline, log *slog.Logger, m *metrics) *
 	return &holder{lease: lease, vips: c.VIPs, name: c.Interface, log: log, metrics: m, taken: map[netip.Addr]taken{}}
 }
 
-// keep leases the VIPs of this host's subnets until then, and takes those that are not here
-// or that were not this guard's. since is when it was known that they are this host's.
-func (h *holder) keep(ctx context.Context, until, since time.Time) error {
+// keep leases the VIPs of this host's subnets for what is left, and takes those that are not
+// here or that were not this guard's. since is when it was known that they are this host's.
+func (h *holder) keep(ctx context.Context, since time.Time) error {
 	all, err := vip.Interfaces()
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (h *holder) keep(ctx context.Context, until, since time.Time) error {
 	h.probe(ctx, absent)
 	for addr, p := range places {
 		// The kernel counts whole seconds, and may be late: see expiryDelay.
-		lifetime := time.Until(until).Truncate(time.Second)
+		lifetime := h.lease.left().Truncate(time.Second)
 		if lifetime < time.Second {
 			continue // the lease that is there runs out
 		}

@@ -147,9 +147,7 @@ runuser -u %s -- dnscp %s 2>&1 || echo "exit status $?"`, f.user, arguments))
 // has tells whether an address is on the host.
 func (f *foreign) has(addr netip.Addr) bool {
 	f.t.Helper()
-	k := kernel{host: f.host}
-	defer k.close()
-	all, err := k.addresses()
+	all, err := f.addresses()
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -278,7 +278,7 @@ func (h *host) keepJournal() {
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(journal), "\n")
-	h.t.Logf("the journal of %s ended with:\n%s\nall that was kept is %s*", h.name, strings.Join(lines[max(0, len(lines)-60):], "\n"), h.kept)
+	h.t.Logf("the journal of %s ended with:\n%s\nall that was kept is %s*", h.name, strings.Join(lines[max(0, len(lines)-20):], "\n"), h.kept)
 }
 
 // sh runs a shell script as root on the host and returns what it wrote to its

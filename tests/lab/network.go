@@ -143,13 +143,21 @@ func inNamespace[T any](name string, do func() (T, error)) (T, error) {
 	return r.value, r.err
 }
 
-// setNamespace moves the calling thread to a network namespace.
+// setNamespace moves the calling thread to a network namespace. While ip-netns(8) adds one or
+// deletes it, there is an empty file of its name, and no namespace.
 func setNamespace(name string) error {
 	f, err := os.Open(filepath.Join(namespaces, name))
 	if err != nil {
 		return err
 	}
 	defer f.Close() // nothing was written
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if fs.Type != unix.NSFS_MAGIC {
+		return fmt.Errorf("the network namespace %s: %w", name, os.ErrNotExist)
+	}
 	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the network namespace %s: %w", name, err)
 	}

@@ -97,8 +97,7 @@ func (c *cluster) gone(n *node) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeoutCause(c.t.Context(), holdDown+2*time.Second, fmt.Errorf("%s still has %s", n.name, vip(0)))
 	defer cancel()
-	w := newVIPWatch(c, []*node{n})
-	defer w.close()
+	w := vipWatch{c, []*node{n}}
 	if !poll(ctx, 50*time.Millisecond, func() bool {
 		found, err := w.holders()
 		if err != nil {
@@ -127,8 +126,7 @@ func (c *cluster) stopEtcd(leader *node) {
 		}
 	})
 	defer restart.Stop()
-	w := newVIPWatch(c, []*node{leader})
-	defer w.close()
+	w := vipWatch{c, []*node{leader}}
 	poll(ctx, 50*time.Millisecond, func() bool {
 		found, err := w.holders()
 		if err != nil {

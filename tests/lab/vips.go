@@ -8,62 +8,28 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 // vip is the VIP of a site, counted from 0.
 func vip(site int) netip.Addr { return siteAddress(site, 180) }
 
-// kernel reads the addresses of a host from the kernel, whatever its processes do.
-type kernel struct {
-	host   *host
-	inode  uint64 // of the namespace that handle is in
-	handle *netlink.Handle
-}
-
-// addresses are those of a host, but for loopback; none of one that is off.
-func (k *kernel) addresses() ([]netip.Addr, error) {
-	path := filepath.Join(namespaces, k.host.id())
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
+// addresses are those of a host, but for loopback, as its kernel has them, whatever its processes
+// do; none of one that is off.
+func (h *host) addresses() ([]netip.Addr, error) {
+	list, err := inside(h.id(), func(in *netlink.Handle) ([]netlink.Addr, error) { return in.AddrList(nil, netlink.FAMILY_ALL) })
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil, fmt.Errorf("%s has no inode", path)
-	}
-	if k.handle == nil || k.inode != stat.Ino { // it was turned on since
-		ns, err := netns.GetFromPath(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-		if err := errors.Join(err, ns.Close()); err != nil {
-			return nil, err
-		}
-		k.close()
-		k.handle, k.inode = handle, stat.Ino
-	}
-	list, err := k.handle.AddrList(nil, netlink.FAMILY_ALL)
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return k.addresses()
-	}
-	if err != nil {
-		return nil, err
+	case errors.Is(err, netlink.ErrDumpInterrupted):
+		return h.addresses()
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", h.name, err)
 	}
 	var all []netip.Addr
 	for _, a := range list {
@@ -74,19 +40,12 @@ func (k *kernel) addresses() ([]netip.Addr, error) {
 	return all, nil
 }
 
-func (k *kernel) close() {
-	if k.handle != nil {
-		k.handle.Close()
-	}
-}
-
 // watchVIPs looks every 50 ms until it is stopped whether several nodes have a VIP at a time,
 // and PostgreSQL takes writes on more than one of them.
 func (c *cluster) watchVIPs() (stop func()) {
 	databases := c.databases()
 	return c.watch(func(ctx context.Context) {
-		w := newVIPWatch(c, databases)
-		defer w.close()
+		w := vipWatch{c, databases}
 		poll(ctx, 50*time.Millisecond, func() bool {
 			if err := w.look(ctx); err != nil && ctx.Err() == nil {
 				c.t.Error(err)
@@ -100,34 +59,19 @@ func (c *cluster) watchVIPs() (stop func()) {
 type vipWatch struct {
 	cluster *cluster
 	nodes   []*node
-	kernels []*kernel
-}
-
-func newVIPWatch(c *cluster, nodes []*node) *vipWatch {
-	w := &vipWatch{cluster: c, nodes: nodes}
-	for _, n := range nodes {
-		w.kernels = append(w.kernels, &kernel{host: n.host})
-	}
-	return w
-}
-
-func (w *vipWatch) close() {
-	for _, k := range w.kernels {
-		k.close()
-	}
 }
 
 // holders are the nodes that have a VIP.
-func (w *vipWatch) holders() (map[netip.Addr][]*node, error) {
+func (w vipWatch) holders() (map[netip.Addr][]*node, error) {
 	found := map[netip.Addr][]*node{}
-	for i, k := range w.kernels {
-		all, err := k.addresses()
+	for _, n := range w.nodes {
+		all, err := n.addresses()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k.host.name, err)
+			return nil, err
 		}
 		for site := range w.cluster.sites {
 			if slices.Contains(all, vip(site)) {
-				found[vip(site)] = append(found[vip(site)], w.nodes[i])
+				found[vip(site)] = append(found[vip(site)], n)
 			}
 		}
 	}
@@ -136,7 +80,7 @@ func (w *vipWatch) holders() (map[netip.Addr][]*node, error) {
 
 // look fails where two nodes have one VIP, and both take writes. The nodes are looked at one
 // after the other, and so a second time before they are believed.
-func (w *vipWatch) look(ctx context.Context) error {
+func (w vipWatch) look(ctx context.Context) error {
 	found, err := w.holders()
 	if err != nil {
 		return err
@@ -174,8 +118,7 @@ func (n *node) takesWrites(ctx context.Context) bool {
 // name leads there.
 func (c *cluster) holds(want *node) {
 	c.t.Helper()
-	w := newVIPWatch(c, c.databases())
-	defer w.close()
+	w := vipWatch{c, c.databases()}
 	until(c.t, settleTime, func(context.Context) error {
 		found, err := w.holders()
 		if err != nil {
@@ -198,17 +141,15 @@ func (c *cluster) holds(want *node) {
 }
 
 // inside is netlink in a network namespace.
-func inside[T any](namespace string, ask func(*netlink.Handle) (T, error)) (value T, err error) {
-	ns, err := netns.GetFromPath(filepath.Join(namespaces, namespace))
-	if err != nil {
-		return value, err
-	}
-	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	if err := errors.Join(err, ns.Close()); err != nil {
-		return value, err
-	}
-	defer handle.Close()
-	return ask(handle)
+func inside[T any](namespace string, ask func(*netlink.Handle) (T, error)) (T, error) {
+	return inNamespace(namespace, func() (value T, err error) {
+		handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return value, err
+		}
+		defer handle.Close()
+		return ask(handle)
+	})
 }
 
 // linkAddress is the MAC address of an interface.

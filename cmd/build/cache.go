@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/namespace"
 	"banyan/internal/progress"
 	"banyan/rootfs"
@@ -66,7 +67,7 @@ its profile and the archives' Release files say the same.`,
 					return err
 				}
 				if asJSON {
-					return printJSON(entries)
+					return cli.JSON(entries)
 				}
 				return printEntries(entries)
 			})

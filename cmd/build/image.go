@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/namespace"
 	"banyan/internal/version"
 	"banyan/rootfs"
@@ -84,7 +85,7 @@ in a cache, see build cache.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(result)
+				return cli.JSON(result)
 			}
 			fmt.Println(result.Image)
 			return nil

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/media"
 	"banyan/internal/version"
 )
@@ -25,8 +25,6 @@ func run() int {
 	defer stop()
 
 	switch err := rootCommand().ExecuteContext(ctx); {
-	case err == nil:
-		return 0
 	case errors.Is(err, media.ErrUnfinished):
 		fmt.Fprintln(os.Stderr, "build: interrupted;", media.ErrUnfinished)
 		return 130
@@ -34,8 +32,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "build: interrupted; nothing was left behind")
 		return 130
 	default:
-		fmt.Fprintf(os.Stderr, "build: %v\n", err)
-		return 1
+		return cli.Status("build", err)
 	}
 }
 
@@ -53,12 +50,6 @@ func rootCommand() *cobra.Command {
 
 // warn says to a person what is allowed and seldom meant.
 func warn(w any) { fmt.Fprintln(os.Stderr, "warning:", w) }
-
-func printJSON(v any) error {
-	encoder := json.NewEncoder(os.Stdout)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
-}
 
 // absent fails where there is a file of that name, which is not to be replaced.
 func absent(name string) error {

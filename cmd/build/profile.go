@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/strict"
 	"banyan/rootfs"
 )
@@ -72,7 +73,7 @@ func profileListCommand() *cobra.Command {
 				lines = append(lines, line{p.Name, p.Suite, p.Description})
 			}
 			if asJSON {
-				return printJSON(lines)
+				return cli.JSON(lines)
 			}
 			w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 			for _, l := range lines {

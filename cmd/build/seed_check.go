@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/facts"
 	"banyan/internal/strict"
 	"banyan/rootfs"
@@ -139,7 +140,7 @@ func (o seedCheck) run(ctx context.Context, files []string) error {
 	case o.node != "":
 		return o.printNode(all[0], profiles[0])
 	case o.json:
-		if err := printJSON(all); err != nil {
+		if err := cli.JSON(all); err != nil {
 			return err
 		}
 	default:

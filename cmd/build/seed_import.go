@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/durable"
 	"banyan/seeds/ansible"
 )
@@ -90,7 +91,7 @@ func seedImport(o importOptions) error {
 		}
 	}
 	if o.json {
-		err = printJSON(result.Report)
+		err = cli.JSON(result.Report)
 	} else {
 		err = result.Report.Print(os.Stderr)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"banyan/internal/cli"
 	"banyan/internal/pki"
 	"banyan/seeds"
 	"banyan/seeds/mint"
@@ -81,7 +82,7 @@ address, or with --renew; that it ends soon is a warning.`,
 				warn(w)
 			}
 			if asJSON {
-				return printJSON(report)
+				return cli.JSON(report)
 			}
 			return printMinted(report)
 		},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"banyan/internal/cli"
 	"banyan/internal/diff"
 	"banyan/internal/node"
 	"banyan/rootfs"
@@ -23,7 +24,7 @@ func (o seedCheck) printNode(c checked, p *rootfs.Profile) error {
 	case o.output != "":
 		return writeShown(shown, o.output)
 	case o.json:
-		return printJSON(shown)
+		return cli.JSON(shown)
 	}
 	fmt.Print(node.Text(shown))
 	return nil
@@ -68,7 +69,7 @@ func (o seedCheck) printDiff(ctx context.Context, from, to checked, p *rootfs.Pr
 		if differences == nil {
 			differences = []seeds.Difference{}
 		}
-		return printJSON(differences)
+		return cli.JSON(differences)
 	}
 	for _, d := range differences {
 		where := ""
@@ -111,7 +112,7 @@ func (o seedCheck) printFileDiff(ctx context.Context, from, to checked, p *rootf
 		}
 	}
 	if o.json {
-		return printJSON(differences)
+		return cli.JSON(differences)
 	}
 	for _, d := range differences {
 		fmt.Print(d.Diff)

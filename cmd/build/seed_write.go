@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/media"
 )
 
@@ -54,7 +55,7 @@ Deleted files on FAT can be read again, those of earlier seeds too.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(r)
+				return cli.JSON(r)
 			}
 			fmt.Printf("%s holds %s\n", r.Target, strings.Join(r.Files, ", "))
 			if len(r.Replaced) > 0 {

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"banyan/internal/check"
+	"banyan/internal/cli"
 	"banyan/internal/dnscp"
 	"banyan/internal/dnscp/config"
 )
@@ -33,41 +32,22 @@ It changes nothing. Exit status: 0 nothing is wrong, 1 there are warnings alone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), checkTime, fmt.Errorf("not done after %v", checkTime))
 			defer cancel()
-			return printCheck(ctx, path, asJSON)
+			c, err := config.Read(path)
+			if err != nil {
+				return failed(err)
+			}
+			r, err := dnscp.Check(ctx, c)
+			if err != nil {
+				return failed(err)
+			}
+			return cli.Print(r, asJSON)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failed(err) })
 	configFlag(cmd, &path)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func printCheck(ctx context.Context, path string, asJSON bool) error {
-	c, err := config.Read(path)
-	if err != nil {
-		return failed(err)
-	}
-	r, err := dnscp.Check(ctx, c)
-	if err != nil {
-		return failed(err)
-	}
-	if asJSON {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(r)
-	} else {
-		_, err = fmt.Print(r)
-	}
-	if err != nil {
-		return failed(err)
-	}
-	if code := r.ExitCode(); code != 0 {
-		return exitCode(code)
-	}
-	return nil
-}
-
 // failed is an error with the exit status of a check that has failed.
-func failed(err error) error {
-	fmt.Fprintf(os.Stderr, "dnscp: %v\n", err)
-	return exitCode(check.ExitFailed)
-}
+func failed(err error) error { return cli.Exit{Code: check.ExitFailed, Err: err} }

@@ -17,6 +17,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/dnscp"
 	"banyan/internal/dnscp/config"
 	"banyan/internal/version"
@@ -35,22 +36,8 @@ func run(args []string) int {
 	} else {
 		err = callback(ctx, root, args)
 	}
-	var code exitCode
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
-	default:
-		fmt.Fprintf(os.Stderr, "dnscp: %v\n", err)
-		return 1
-	}
+	return cli.Status("dnscp", err)
 }
-
-// exitCode ends the program without a word.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // isCommand tells commands from dnscp.sh's command line, which has options first.
 func isCommand(root *cobra.Command, args []string) bool {
@@ -77,7 +64,7 @@ a callback does the work itself, as dnscp.sh does, whose command line this is:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.Join(cmd.Help(), exitCode(1))
+			return errors.Join(cmd.Help(), cli.Exit{Code: 1})
 		},
 	}
 	root.AddCommand(guardCommand(), beforeStopCommand(), checkCommand())

@@ -4,9 +4,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log"
 	"os"
 	"os/signal"
@@ -16,23 +14,13 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/disk"
 	"banyan/internal/flow"
 	"banyan/internal/initramfs"
 	"banyan/internal/source"
 	"banyan/internal/version"
 )
-
-// exitCode ends the program without a word.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// failure is an error with which the program exits otherwise than with 1.
-type failure struct {
-	error
-	code int
-}
 
 func main() { os.Exit(run()) }
 
@@ -41,20 +29,7 @@ func run() int {
 	defer stop()
 	log.SetFlags(0) // the journal has the time
 
-	err := rootCommand().ExecuteContext(ctx)
-	var code exitCode
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &code):
-		return int(code)
-	default:
-		fmt.Fprintf(os.Stderr, "firstboot: %v\n", err)
-		if f := (failure{}); errors.As(err, &f) {
-			return f.code
-		}
-		return 1
-	}
+	return cli.Status("firstboot", rootCommand().ExecuteContext(ctx))
 }
 
 func rootCommand() *cobra.Command {
@@ -88,7 +63,7 @@ is to be done, 1 something cannot be done, 2 something is to be changed.`,
 			if err != nil {
 				return err
 			}
-			return printResult(plan, asJSON)
+			return cli.Print(plan, asJSON)
 		},
 	}
 	root.Flags().BoolVar(&dryRun, "dry-run", false, "change nothing, and say what would be changed")
@@ -218,29 +193,4 @@ func renderCommand() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// result is what a command found, for people and programs, and the exit code that tells it.
-type result interface {
-	fmt.Stringer
-	ExitCode() int
-}
-
-// printResult prints a result as text or JSON, and ends with its exit code.
-func printResult(r result, asJSON bool) error {
-	if !asJSON {
-		fmt.Print(r)
-	} else if err := printJSON(r); err != nil {
-		return err
-	}
-	if code := r.ExitCode(); code != 0 {
-		return exitCode(code)
-	}
-	return nil
-}
-
-func printJSON(v any) error {
-	encoder := json.NewEncoder(os.Stdout)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
 }

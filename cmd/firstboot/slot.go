@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/disk"
 	"banyan/internal/slot"
 )
@@ -42,7 +43,7 @@ func slotListCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return printJSON(slots)
+				return cli.JSON(slots)
 			}
 			fmt.Print(slot.Table(slots))
 			return nil

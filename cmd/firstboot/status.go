@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"banyan/internal/cli"
 	"banyan/internal/flow"
 )
 
@@ -20,7 +21,7 @@ Exit status: 0 the node is done, 1 it failed, 2 it is going on or degraded.`,
 			if err != nil {
 				return err
 			}
-			return printResult(s, asJSON)
+			return cli.Print(s, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the node is done or has failed")

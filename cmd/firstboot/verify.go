@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"banyan/internal/check"
+	"banyan/internal/cli"
 	"banyan/internal/flow"
 )
 
@@ -25,16 +26,16 @@ or none could be made.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("the node's keys and sockets are for root alone, and firstboot status is for everybody"); err != nil {
-				return failure{err, check.ExitFailed}
+				return cli.Exit{Code: check.ExitFailed, Err: err}
 			}
 			r, err := flow.Verify(cmd.Context())
 			if err != nil {
-				return failure{err, check.ExitFailed}
+				return cli.Exit{Code: check.ExitFailed, Err: err}
 			}
-			return printResult(r, asJSON)
+			return cli.Print(r, asJSON)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failure{err, check.ExitFailed} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.Exit{Code: check.ExitFailed, Err: err} })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

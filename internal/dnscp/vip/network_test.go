@@ -189,7 +189,7 @@ func located(t *testing.T, vip string) Place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Locate(all, []netip.Addr{netip.MustParseAddr(vip)}, netip.MustParseAddr(vip), "")
+	p, err := locate(all, []netip.Addr{netip.MustParseAddr(vip)}, netip.MustParseAddr(vip), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (i Interface) place(addr netip.Addr, bits int) Place {
 // ErrElsewhere is that a virtual address is in no subnet of this host, as that of another site is.
 var ErrElsewhere = errors.New("no interface that is up has an address in its subnet")
 
-// Locate finds where a virtual address belongs among the interfaces of a host: on the one
+// locate finds where a virtual address belongs among the interfaces of a host: on the one
 // that is up and has an address in the same subnet. Of several, the longest prefix wins, then
 // the lowest index. The virtual addresses, given whole, make no subnet, and neither do the
 // loopback interface, a prefix of one address, and IPv6's link-local addresses. The error is
@@ -57,7 +57,7 @@ var ErrElsewhere = errors.New("no interface that is up has an address in its sub
 //
 // An interface that is named is the place for the address, whether in its subnets or not: it is
 // then a subnet by itself.
-func Locate(all []Interface, vips []netip.Addr, vip netip.Addr, name string) (Place, error) {
+func locate(all []Interface, vips []netip.Addr, vip netip.Addr, name string) (Place, error) {
 	if name != "" {
 		i := slices.IndexFunc(all, func(i Interface) bool { return i.Name == name })
 		switch {
@@ -91,13 +91,13 @@ func Locate(all []Interface, vips []netip.Addr, vip netip.Addr, name string) (Pl
 
 // Own finds the places of those virtual addresses that are this host's: the others are of other
 // sites. Of an interface that is named they are those of its subnets, or where it has none of
-// them, all. The error tells of those that [Locate] has no place for, beside which the rest are
+// them, all. The error tells of those that locate has no place for, beside which the rest are
 // returned, or that none is this host's.
 func Own(all []Interface, vips []netip.Addr, name string) (map[netip.Addr]Place, error) {
 	own, outside := map[netip.Addr]Place{}, map[netip.Addr]Place{}
 	var errs []error
 	for _, addr := range vips {
-		p, err := Locate(all, vips, addr, name)
+		p, err := locate(all, vips, addr, name)
 		switch {
 		case errors.Is(err, ErrElsewhere):
 		case err != nil:

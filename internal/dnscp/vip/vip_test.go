@@ -67,7 +67,7 @@ func TestLocate(t *testing.T) {
 		{"named, and nobody reaches it", "10.9.0.180", "lo", "loopback"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			p, err := Locate(hosts(), vips, netip.MustParseAddr(c.vip), c.name)
+			p, err := locate(hosts(), vips, netip.MustParseAddr(c.vip), c.name)
 			switch {
 			case strings.Contains(c.want, " on "):
 				if err != nil || p.String() != c.want {
@@ -83,7 +83,7 @@ func TestLocate(t *testing.T) {
 }
 
 func TestAPlaceIsOfItsInterface(t *testing.T) {
-	p, err := Locate(hosts(), nil, netip.MustParseAddr("10.0.0.1"), "")
+	p, err := locate(hosts(), nil, netip.MustParseAddr("10.0.0.1"), "")
 	if err != nil || p.Index != 2 || p.Interface != "eth0" || p.MAC.String() != "02:00:00:00:00:02" {
 		t.Errorf("got %+v, %v", p, err)
 	}

@@ -192,7 +192,7 @@ func TestProbeFindsWhoProbes(t *testing.T) {
 			if err != nil {
 				return Place{}, err
 			}
-			return Locate(all, nil, p.Address.Addr(), "")
+			return locate(all, nil, p.Address.Addr(), "")
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -69,9 +69,10 @@ func (u *Updater) kinit(ctx context.Context, z zone, server Server) (t tickets, 
 	if t.dir, err = os.MkdirTemp("", "dnscp-"); err != nil { // 0700
 		return tickets{}, err
 	}
+	made := t // a return with an error overwrites t
 	defer func() {
 		if err != nil {
-			t.remove()
+			made.remove()
 		}
 	}()
 	var kdcs []string

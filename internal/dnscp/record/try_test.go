@@ -60,8 +60,9 @@ func TestTryAccount(t *testing.T) {
 	if err := n.updater(t, c).Try(t.Context(), "pg.demo.ru"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
-	bin := t.TempDir()
+	bin, temporary := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("TMPDIR", temporary)
 	c.NSUpdate = true
 	script(t, bin, "kinit", "echo no such password >&2; exit 1")
 	err := n.updater(t, c).Try(t.Context(), "pg.demo.ru")
@@ -71,6 +72,9 @@ func TestTryAccount(t *testing.T) {
 	script(t, bin, "kinit", "exit 0")
 	if err := n.updater(t, c).Try(t.Context(), "pg.demo.ru"); err != nil {
 		t.Error(err)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("what is left: %v, %v", left, err)
 	}
 }
 

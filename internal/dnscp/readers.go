@@ -41,9 +41,9 @@ func (r *readers) addresses(ctx context.Context) ([]netip.Addr, error) {
 		if err != nil {
 			return nil, err
 		}
-		hosts := streaming(cluster, self.Software)
+		hosts, known := streaming(cluster, self.Software)
 		// A member is told a round later than PostgreSQL knows of it: until then it is asked for again.
-		if members := len(cluster.Members) - 1; len(hosts) >= min(members, len(self.Replication)) {
+		if members := len(cluster.Members) - 1; known >= min(members, len(self.Replication)) {
 			r.streams, r.asked = self.Replication, time.Now()
 		}
 		r.hosts = hosts
@@ -58,20 +58,23 @@ func (r *readers) addresses(ctx context.Context) ([]netip.Addr, error) {
 	return addresses, nil
 }
 
-// streaming are the hosts of the replicas that stream and take clients. Patroni says that of
-// one from 3.0.4 on; before, one that streams is running.
-func streaming(c patroni.Cluster, software patroni.Software) []string {
+// streaming are the hosts of the replicas that stream and take clients, and how many stream.
+// Patroni says that of one from 3.0.4 on; before, one that streams is running.
+func streaming(c patroni.Cluster, software patroni.Software) (hosts []string, known int) {
 	state := "streaming"
 	if !software.AtLeast(3, 0, 4) {
 		state = "running"
 	}
-	var hosts []string
 	for _, m := range c.Members {
-		if !m.Leads() && m.State == state && m.Tags["noloadbalance"] != true {
+		if m.Leads() || m.State != state {
+			continue
+		}
+		known++
+		if m.Tags["noloadbalance"] != true {
 			hosts = append(hosts, m.Host)
 		}
 	}
-	return hosts
+	return hosts, known
 }
 
 // resolve finds the addresses of hosts, which Patroni may know by name. Who has none is left

@@ -30,8 +30,8 @@ const (
 	recordName = "pgsql-cl.pg.test"
 )
 
-// startTime is how long a server may take to answer.
-const startTime = time.Minute
+// startTime is how long a server may take to answer, and a program on its host to end.
+const startTime = 3 * time.Minute
 
 // nameserver is a host with a server of DNS, which all in its network and beyond the router
 // may ask: a namespace of its own with a program of serverTree in it, and no more.
@@ -126,9 +126,10 @@ func (s *nameserver) args(program ...string) []string {
 // run runs a program on the host until it ends.
 func (s *nameserver) run(program ...string) {
 	s.t.Helper()
+	args := s.args(program...) // which may take longer, at first
 	ctx, cancel := context.WithTimeout(s.t.Context(), startTime)
 	defer cancel()
-	if _, err := command.Run(ctx, "ip", s.args(program...)...); err != nil {
+	if _, err := command.Run(ctx, "ip", args...); err != nil {
 		s.t.Fatal(err)
 	}
 }

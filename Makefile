@@ -29,7 +29,7 @@ export PATH := /usr/local/lib/banyan-tools/bin:/usr/local/go/bin:$(PATH)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help image packages programs test soak check bench lab clean
+.PHONY: help image packages programs test soak check lint bench lab clean
 
 # $(call set-up,image|test,PROGRAMS): as root, set the machine up; as anybody
 # else, fail where one of PROGRAMS is missing.
@@ -78,17 +78,19 @@ $(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))' \
 @if grep '^ *--- SKIP' $(OUTPUT)/test.log; then echo 'FAIL: these were skipped'; exit 1; fi
 endef
 
-test: check image ## check, build the image, boot it and run it in the lab: all that is promised (root)
+test: lint image ## lint, build the image, boot it and run it in the lab: all that is promised (root)
 	$(call run-tests,boot lab,1h,debian-12 debian-11)
 
 soak: image ## test at every point, for hours (root)
 	$(call run-tests,boot lab soak,24h,debian-12 debian-11)
 
-check: ## format, vet, lint, unit and golden tests, in a minute or two
+check: lint ## lint, unit and golden tests, in a minute or two
+	go test ./...
+
+lint: ## format, vet, lint
 	$(call set-up,test,go golangci-lint lintian)
 	go vet ./...
 	golangci-lint run
-	go test ./...
 	go mod tidy -diff
 
 bench: image ## measure building, booting and parsing (root)

@@ -35,7 +35,7 @@ const labs = "banyan-lab-"
 func TestMain(m *testing.M) {
 	// Hosts wait for one another most of the time, and so do the tests of them. It is the
 	// default, since the arguments are read later.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "3"); err != nil {
 		panic(err)
 	}
 	code, err := run(m)

@@ -63,15 +63,16 @@ built = BANYAN_BUILD='$(abspath bin/build)' BANYAN_IMAGE='$(call images,$(PROFIL
 # $(call run-tests,TAGS,TIMEOUT,PROFILES): run the tests with these build tags and
 # this time limit for a package. The images of PROFILES are built too and booted
 # once; subst makes of their list one that is separated by colons. The packages
-# take turns, since the machines that the tests boot want all of this one, and
+# in tests take turns, since the machines that they boot want all of this one, and
 # nothing comes from Go's cache, which knows nothing of the images. Tests that
 # run beside one another also write so; at the end gotestsum tells of each that
 # failed alone. A skipped test has proved nothing, so it fails the run.
 define run-tests
 scripts/setup test
 for profile in $3; do bin/build image --profile $$profile --output $(OUTPUT)/; done
-$(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))' \
-	gotestsum --format standard-verbose -- -race -count=1 -p 1 -tags '$1' -timeout $2 ./... 2>&1 | \
+export $(built) BANYAN_OTHER_IMAGES='$(subst $() ,:,$(call images,$3))'; \
+	run() { gotestsum --format standard-verbose -- -race -count=1 -tags '$1' -timeout $2 "$$@" 2>&1; }; \
+	{ run $$(go list ./... | grep -v /tests/) && run -p 1 ./tests/...; } | \
 	tee $(OUTPUT)/test.log | sed -u '/^ *=== \(RUN\|PAUSE\|CONT\|NAME\) /d; /^ *--- PASS/d'
 @echo 'Minutes per package:'
 @awk '/^ok/ { printf "%6.1f %s\n", $$3 / 60, $$2 }' $(OUTPUT)/test.log

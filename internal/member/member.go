@@ -189,15 +189,19 @@ func (j *joining) awaitDCS(ctx context.Context, say func(string)) error {
 
 // record compares the seed with the cluster's, and has the cluster know its generation.
 func (j *joining) record(ctx context.Context, say func(string)) error {
-	newer, err := j.dcs.KnowsNewer(ctx, j.seed.Cluster)
-	if err != nil {
-		return err
-	}
-	if newer {
-		say("the cluster knows a seed of a later generation than this one, which so decides nothing: give this node its new seed")
-		return nil
-	}
-	return j.dcs.Record(ctx, j.seed.Cluster)
+	return poll(ctx, say, func() (bool, string, error) {
+		newer, err := j.dcs.KnowsNewer(ctx, j.seed.Cluster)
+		if err == nil && !newer {
+			err = j.dcs.Record(ctx, j.seed.Cluster)
+		}
+		if dcs.MayPass(err) { // on busy machines etcd elects its leader more than once
+			return false, fmt.Sprintf("waits for etcd: %v", err), nil
+		}
+		if newer {
+			say("the cluster knows a seed of a later generation than this one, which so decides nothing: give this node its new seed")
+		}
+		return true, "", err
+	})
 }
 
 // startPatroni waits until the node's PostgreSQL leads or follows. Patroni takes the lock

@@ -28,7 +28,12 @@ long an address may stay after Patroni's last good answer.
 
 It changes nothing. Exit status: 0 nothing is wrong, 1 there are warnings alone,
 2 a check has failed, or none could be made.`,
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(cmd, args); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), checkTime, fmt.Errorf("not done after %v", checkTime))
 			defer cancel()

@@ -222,6 +222,9 @@ func (s sight) checkZone() []check.Check {
 	if s.zone != nil {
 		v.Fail("dns.zone and dns.servers of the configuration, or the host's resolvers", "%v", s.zone)
 	}
+	if s.found.Absent != nil {
+		v.Warn("the NS records of the zone, or dns.servers", "%v", s.found.Absent)
+	}
 	if s.way != nil {
 		v.Fail("the secret, the account or key, and the way to the servers", "an update would fail: %v", s.way)
 	}

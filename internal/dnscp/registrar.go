@@ -175,24 +175,25 @@ func (r *registrar) keep(ctx context.Context, k kept) {
 // ensure has a name lead to these addresses. Unless it is to be written whatever it is, it is
 // looked at first.
 func (r *registrar) ensure(ctx context.Context, k *kept, addresses []netip.Addr, always bool) error {
+	same := false
 	if !always {
 		is, _, err := r.updater.Lookup(ctx, k.name)
 		if err != nil {
 			return err
 		}
-		same := is.Has(addresses)
+		same = is.Has(addresses)
 		switch {
 		case same && (is.TTL == r.dns.TTL || k.capped):
 			return nil
 		case same:
 			r.log.Warn("the record has another TTL", "name", k.name, "ttl", is.TTL)
-			k.capped = true
 		default:
 			r.log.Warn("the record leads elsewhere", "name", k.name, "found", is)
 		}
 	}
 	err := write(ctx, r.updater, record.Wanted{Name: k.name, Addresses: addresses, Still: r.leads}, r.dns.TTL, r.log)
 	if err == nil {
+		k.capped = k.capped || same // the server has heard which TTL is wanted
 		r.metrics.updated.WithLabelValues(k.name).SetToCurrentTime()
 	}
 	return err
@@ -210,6 +211,9 @@ func write(ctx context.Context, u *record.Updater, w record.Wanted, ttl int, log
 	}
 	log.Info("wrote the record", "name", w.Name, "addresses", w.Addresses, "ttl", ttl,
 		"zone", o.Zone, "server", o.Server, "auth", o.Auth, "took", o.Took.Round(time.Millisecond))
+	if o.Complaint != nil {
+		log.Warn("not all went well with the record, though it was written", "name", w.Name, "error", o.Complaint)
+	}
 	return nil
 }
 

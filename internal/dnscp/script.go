@@ -40,13 +40,11 @@ func (c Call) alone(ctx context.Context, log *slog.Logger) error {
 	}
 	defer unlock()
 	s := script{call: c, log: log, hands: ownHands()}
-	if found, err := findPatroni(); err != nil {
+	if found, err := findPatroni(c.Scope); err != nil {
 		log.Debug("Patroni is not asked", "error", err)
+	} else if client, err := NewPatroni(found); err != nil {
+		log.Warn("Patroni is not asked", "error", err)
 	} else {
-		client, err := NewPatroni(found)
-		if err != nil {
-			return err
-		}
 		s.patroni = &client
 	}
 	is, vouched := s.standing(ctx)
@@ -131,7 +129,12 @@ func (s script) take(ctx context.Context, unlock func()) error {
 	errs := []error{err}
 	var fresh []vip.Place
 	for _, p := range places {
-		if slices.ContainsFunc(vip.Held(all, p.Address.Addr()), p.Same) {
+		here := slices.ContainsFunc(vip.Held(all, p.Address.Addr()), p.Same)
+		if here && s.call.Role != registerRole { // a guard's that was here before would run out
+			here, err = vip.Permanent(p.Address.Addr())
+			errs = append(errs, err)
+		}
+		if here {
 			s.log.Debug("it is here", "vip", p.Address.Addr(), "interface", p.Interface)
 			continue
 		}

@@ -55,8 +55,9 @@ func (u *Updater) realm(ctx context.Context, z zone) (realm, error) {
 				continue
 			}
 			name := strings.Join(txt.Txt, "")
-			if !config.IsDomain(name) {
-				return realm{}, fmt.Errorf("the TXT record of _kerberos.%s is no name of a realm", person(domain))
+			if !config.IsDomain(name) { // it may be a wildcard's
+				errs = append(errs, fmt.Errorf("the TXT record of _kerberos.%s is no name of a realm", person(domain)))
+				continue
 			}
 			return u.named(ctx, name)
 		}

@@ -52,7 +52,7 @@ func (u *Updater) set(ctx context.Context, w Wanted) (Outcome, error) {
 			s, err := u.change(ctx, way, zone, server, w)
 			if s == taken {
 				u.preferServer(zone, server)
-				outcome.Taken, outcome.Complaint = true, err
+				outcome.Taken, outcome.Complaint = true, errors.Join(append(errs, err)...)
 				return outcome, nil
 			}
 			if errors.As(err, new(over)) {

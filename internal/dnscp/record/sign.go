@@ -118,7 +118,7 @@ func (u *Updater) password() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	line := bytes.TrimRight(data, "\r\n")
 	if len(line) == 0 || bytes.ContainsAny(line, "\r\n\x00") {
 		return "", fmt.Errorf("%s holds no password: write that alone into it, on one line", u.dns.SecretFile)
 	}

@@ -36,6 +36,7 @@ func (s Server) String() string {
 type Found struct {
 	Zone    string
 	Servers []Server // in the order in which they are tried
+	Absent  error    // those that have no address, beside others that do
 	Realm   string   // of gss-tsig
 	KDCs    []Server // of the realm
 }
@@ -55,6 +56,9 @@ func (u *Updater) Find(ctx context.Context, name string) (Found, error) {
 			continue
 		}
 		found.Servers = append(found.Servers, server)
+	}
+	if len(found.Servers) > 0 {
+		found.Absent, errs = errors.Join(errs...), nil
 	}
 	if u.dns.Auth == config.AuthGSSTSIG {
 		r, err := u.realm(ctx, zone)
@@ -222,15 +226,29 @@ func (u *Updater) resolve(ctx context.Context, server string) ([]Server, error) 
 	if !ok {
 		return nil, fmt.Errorf("find the server %s: its port is none: correct dns.servers", server)
 	}
-	addrs, err := u.addresses(ctx, host)
-	if err != nil {
-		return nil, err
+	var errs []error
+	for _, name := range u.full(host) {
+		addrs, err := u.addresses(ctx, name)
+		var servers []Server
+		for _, addr := range addrs {
+			servers = append(servers, Server{Name: person(canonical(name)), Address: netip.AddrPortFrom(addr, port)})
+		}
+		if err == nil {
+			return servers, nil
+		}
+		errs = append(errs, err)
 	}
-	var servers []Server
-	for _, addr := range addrs {
-		servers = append(servers, Server{Name: person(canonical(host)), Address: netip.AddrPortFrom(addr, port)})
+	return nil, errors.Join(errs...)
+}
+
+// full are the names that a host's may stand for: one without a dot is in one of the domains
+// that the host searches, resolv.conf(5).
+func (u *Updater) full(host string) []string {
+	file, err := dns.ClientConfigFromFile(u.options.Resolver)
+	if err != nil || strings.Contains(host, ".") {
+		return []string{host} // which is looked up elsewhere then
 	}
-	return servers, nil
+	return file.NameList(host)
 }
 
 // addresses looks up the addresses of a host, those of IPv4 first. One that has none is an error.

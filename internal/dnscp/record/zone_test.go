@@ -41,6 +41,18 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A server's short name is in a domain that the host searches, and one that DNS does not know
+// keeps nobody from the others.
+func TestFindServersByName(t *testing.T) {
+	n := network{}
+	n.add(t, "192.0.2.53", zoneServer(nil, append(domain, "ns9.example.net. 60 A 192.0.2.9")...))
+	found, err := n.updater(t, config.DNS{Zone: "demo.ru", Servers: []string{"ns9", "gone.demo.ru"}}, "192.0.2.53").Find(t.Context(), "pg.demo.ru")
+	if err != nil || len(found.Servers) != 1 || found.Servers[0].String() != "ns9.example.net (192.0.2.9)" ||
+		found.Absent == nil || !strings.Contains(found.Absent.Error(), "find the server gone.demo.ru") {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 // An update goes to the server that DNS knows.
 func TestSetWhereDNSFindsTheServer(t *testing.T) {
 	n := network{}

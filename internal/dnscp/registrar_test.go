@@ -1,10 +1,17 @@
 package dnscp
 
 import (
+	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
+	"banyan/internal/dnscp/config"
 	"banyan/internal/patroni"
 )
 
@@ -43,5 +50,60 @@ func TestNextRefresh(t *testing.T) {
 	}
 	if other := nextRefresh(now, "pgsql-n2"); other.Equal(first) {
 		t.Errorf("two hosts come at %v", other)
+	}
+}
+
+// refusing is a server of demo.ru at loopback that has pg.demo.ru with a TTL of 1200, and takes no update.
+func refusing(t *testing.T) (address string) {
+	t.Helper()
+	stream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	datagrams, err := net.ListenPacket("udp", stream.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
+		m := new(dns.Msg).SetReply(asked)
+		m.Authoritative = true
+		switch {
+		case asked.Opcode == dns.OpcodeUpdate:
+			m.Rcode = dns.RcodeRefused
+		case asked.Question[0].Qtype == dns.TypeA:
+			a, err := dns.NewRR("pg.demo.ru. 1200 A 10.0.0.5")
+			if err != nil {
+				t.Error(err)
+			}
+			m.Answer = []dns.RR{a}
+		}
+		_ = w.WriteMsg(m) // who asked finds out
+	})
+	for _, s := range []*dns.Server{{Listener: stream, Handler: handler}, {PacketConn: datagrams, Handler: handler}} {
+		s.MsgAcceptFunc = func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept } // updates too
+		started := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		go func() { _ = s.ActivateAndServe() }() // until it is shut down
+		<-started
+		t.Cleanup(func() {
+			if err := s.Shutdown(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return stream.Addr().String()
+}
+
+// A TTL that could not be corrected is no TTL that the server caps.
+func TestRefusedTTL(t *testing.T) {
+	c := config.DNS{Name: "pg.demo.ru", Zone: "demo.ru", Servers: []string{refusing(t)}, Auth: config.AuthNone, TTL: 30}
+	var lease deadline
+	lease.set(time.Now().Add(time.Hour))
+	r := newRegistrar(c, nil, &lease, slog.New(slog.DiscardHandler), newMetrics(nil))
+	k := kept{name: c.Name}
+	for range 2 {
+		if err := r.ensure(t.Context(), &k, []netip.Addr{netip.MustParseAddr("10.0.0.5")}, false); err == nil || !strings.Contains(err.Error(), "REFUSED") {
+			t.Errorf("got %v", err)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func choosePatroni(paths []string, scope string) (config.Patroni, error) {
 		if err == nil {
 			p, of, err = readPatroni(content)
 		}
-		if err == nil && scope != "" && of != scope {
+		if err == nil && scope != "" && of != "" && of != scope { // PATRONI_SCOPE may have it, too
 			err = fmt.Errorf("it is of the cluster %q, not %q", of, scope)
 		}
 		if err != nil {

@@ -49,6 +49,13 @@ func TestChoosePatroni(t *testing.T) {
 			t.Errorf("of %q it is %q (%v), want %q", scope, got.URL, err, want)
 		}
 	}
+	nameless := filepath.Join(dir, "nameless.yml")
+	if err := os.WriteFile(nameless, []byte("restapi: {connect_address: 'h:8008'}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := choosePatroni([]string{paths[0], nameless}, "crm"); err != nil || got.URL != "http://h:8008" {
+		t.Errorf("of one whose file does not say which it is: %q (%v)", got.URL, err)
+	}
 	if got, err := choosePatroni(paths[:2], ""); err != nil || got.URL != "http://main:8008" {
 		t.Errorf("of the only one it is %q (%v)", got.URL, err)
 	}

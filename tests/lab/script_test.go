@@ -116,7 +116,7 @@ chmod 0440 /etc/sudoers.d/dnscp`)
 		t.Fatal(err)
 	}
 	f.deeds(z, own, nobodyTells)
-	if err := f.drop(map[string]string{"patroni/patroni.yml": "restapi: {connect_address: \"127.0.0.1:8008\"}\n"}); err != nil {
+	if err := f.drop(map[string]string{"patroni/patroni.yml": "scope: pgsql-cl\nrestapi: {connect_address: \"127.0.0.1:8008\"}\n"}); err != nil {
 		t.Fatal(err)
 	}
 	f.deeds(z, own, patroniTells)
